@@ -1,0 +1,63 @@
+"""The vocabulary of the contracts: types, wire fields and table columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Type(StrEnum):
+    """A column's type. LOCATION exists on the wire only: `[latitude, longitude]`, two columns in a table."""
+
+    STRING = "string"
+    DOUBLE = "double"
+    INTEGER = "integer"  # 32 bits
+    LONG = "long"  # 64 bits
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"  # with zone, UTC, microseconds
+    BINARY = "binary"
+    LOCATION = "location"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    id: the Iceberg field id. It never changes and is never used again for another column of the same table.
+    minimum, maximum: inclusive bounds in `unit`. choices: the only values allowed. required: never null.
+    vss: the COVESA Vehicle Signal Specification path of the same signal, where one exists.
+    """
+
+    id: int
+    name: str
+    type: Type
+    description: str
+    unit: str = ""
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    vss: str = ""
+
+    def nullable(self) -> Column:
+        return replace(self, required=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an event on the wire, and the column (two for a location) it becomes.
+
+    An absent field and a JSON null mean the same; neither is allowed where `required`.
+    """
+
+    name: str
+    type: Type
+    columns: tuple[Column, ...]
+    required: bool = False
+    description: str = ""
+
+    @property
+    def column(self) -> Column:
+        """The only column of a field that is not a location."""
+        (column,) = self.columns
+        return column

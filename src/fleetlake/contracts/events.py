@@ -1,0 +1,156 @@
+"""The five events on the wire. JSON, UTF-8, one event a message, key = deviceId, header `schema: <kind>/<version>`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleetlake.contracts.columns import Column, Field, Type
+
+COMPASS = ("North", "North-East", "East", "South-East", "South", "South-West", "West", "North-West")
+WEATHER_CONDITIONS = ("Sunny", "Cloudy", "Rain", "Snow", "Fog")
+INCIDENT_TYPES = ("Accident", "Fire", "Medical", "Police", "None")
+INCIDENT_STATUSES = ("Active", "Resolved")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of event. `kind` names its tables (bronze.<kind>, silver.<kind>), `topic` its Kafka topic."""
+
+    kind: str
+    topic: str
+    description: str
+    fields: tuple[Field, ...]
+    version: int = 1
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(column for field in self.fields for column in field.columns)
+
+    @property
+    def schema_header(self) -> str:
+        return f"{self.kind}/{self.version}"
+
+    def field(self, name: str) -> Field:
+        return next(field for field in self.fields if field.name == name)
+
+
+def _field(
+    name: str,
+    id: int,
+    column: str,
+    type: Type,
+    description: str,
+    *,
+    unit: str = "",
+    required: bool = False,
+    within: tuple[float, float] | None = None,
+    choices: tuple[str, ...] = (),
+    vss: str = "",
+) -> Field:
+    low, high = within or (None, None)
+    made = Column(id, column, type, description, unit, required, low, high, choices, vss)
+    return Field(name, type, (made,), required, description)
+
+
+def _location(id: int, *, required: bool) -> Field:
+    description = "WGS 84 position as [latitude, longitude]"
+    latitude = Column(
+        id, "latitude", Type.DOUBLE, "WGS 84 latitude", "deg", required, -90, 90, vss="Vehicle.CurrentLocation.Latitude"
+    )
+    longitude = Column(
+        id + 1,
+        "longitude",
+        Type.DOUBLE,
+        "WGS 84 longitude",
+        "deg",
+        required,
+        -180,
+        180,
+        vss="Vehicle.CurrentLocation.Longitude",
+    )
+    return Field("location", Type.LOCATION, (latitude, longitude), required, description)
+
+
+S, D, I, B, T = Type.STRING, Type.DOUBLE, Type.INTEGER, Type.BOOLEAN, Type.TIMESTAMP
+
+# Ids 1 to 19 belong to the record (tables.py), 20 to 29 to what all events share, 30 and up to one event.
+_ID = _field("id", 20, "event_id", S, "Unique id of the event; a copy with the same id is a duplicate", required=True)
+_DEVICE = _field("deviceId", 21, "device_id", S, "The vehicle's device, also the message key", required=True)
+_TIME = _field("timestamp", 22, "event_time", T, "When the device measured it: ISO 8601, UTC, milliseconds, Z", required=True)
+_PLACE, _MAYBE_PLACE = _location(23, required=True), _location(23, required=False)
+_SPEED = _field("speed", 30, "speed_kmh", D, "Speed over ground", unit="km/h", within=(0, 300), vss="Vehicle.Speed")
+_DIRECTION = _field("direction", 31, "direction", S, "Heading as one of eight compass points", choices=COMPASS)
+_HEADING = _field(
+    "heading", 32, "heading_deg", D, "Heading, 0 = north, 90 = east", unit="deg", within=(0, 360),
+    vss="Vehicle.CurrentLocation.Heading",
+)  # fmt: skip
+
+
+def _peak(name: str, id: int, column: str, what: str, vss: str = "") -> Field:
+    return _field(
+        name, id, column, D, f"Peak {what} since the last report, as the accelerometer unit saw it",
+        unit="m/s2", within=(0, 50), vss=vss,
+    )  # fmt: skip
+
+
+VEHICLE = Event("vehicle", "vehicle_data", "State of the vehicle at a tick", (
+    _ID, _DEVICE, _TIME, _PLACE, _SPEED, _DIRECTION,
+    _field("make", 33, "make", S, "Manufacturer", vss="Vehicle.VehicleIdentification.Brand"),
+    _field("model", 34, "model", S, "Model", vss="Vehicle.VehicleIdentification.Model"),
+    _field("year", 35, "model_year", I, "Model year", within=(1950, 2100), vss="Vehicle.VehicleIdentification.Year"),
+    _field("fuelType", 36, "fuel_type", S, "Fuel, for example Petrol, Diesel, Hybrid or Electric"),
+    _HEADING,
+    _field("odometer", 37, "odometer_km", D, "Distance the vehicle has travelled in its life", unit="km",
+           within=(0, 10_000_000), vss="Vehicle.TraveledDistance"),
+    _field("fuelLevel", 38, "fuel_level_percent", D, "Fuel or charge left", unit="%", within=(0, 100),
+           vss="Vehicle.Powertrain.FuelSystem.RelativeLevel"),
+    _field("ignition", 39, "ignition", B, "Whether the ignition is on"),
+    _peak("maxAcceleration", 40, "max_acceleration_ms2", "forward acceleration", "Vehicle.Acceleration.Longitudinal"),
+    _peak("maxBraking", 41, "max_braking_ms2", "braking"),
+    _peak("maxCornering", 42, "max_cornering_ms2", "sideways acceleration", "Vehicle.Acceleration.Lateral"),
+))  # fmt: skip
+
+GPS = Event("gps", "gps_data", "A position fix", (
+    _ID, _DEVICE, _TIME, _SPEED, _DIRECTION,
+    _field("vehicleType", 33, "vehicle_type", S, "Kind of vehicle, for example private or bus"),
+    _MAYBE_PLACE, _HEADING,
+    _field("altitude", 34, "altitude_m", D, "Altitude above mean sea level", unit="m", within=(-500, 10_000),
+           vss="Vehicle.CurrentLocation.Altitude"),
+    _field("accuracy", 35, "accuracy_m", D, "Radius the true position is in, 68 % of the time", unit="m", within=(0, 100_000),
+           vss="Vehicle.CurrentLocation.HorizontalAccuracy"),
+    _field("satellites", 36, "satellites", I, "Satellites used for the fix", within=(0, 100)),
+    _field("derived", 37, "derived", S, "Comma-separated names of fields computed from positions, not measured"),
+))  # fmt: skip
+
+TRAFFIC = Event("traffic_camera", "traffic_data", "What a roadside camera saw", (
+    _ID, _DEVICE, _field("cameraId", 30, "camera_id", S, "The camera", required=True), _PLACE, _TIME,
+    _field("snapshot", 31, "snapshot_base64", S, "A small picture, base64"),
+    _field("vehicleCount", 32, "vehicle_count", I, "Vehicles in view", within=(0, 10_000)),
+    _field("averageSpeed", 33, "average_speed_kmh", D, "Mean speed of the vehicles in view", unit="km/h", within=(0, 300)),
+))  # fmt: skip
+
+WEATHER = Event("weather", "weather_data", "Weather where the vehicle is", (
+    _ID, _DEVICE, _PLACE, _TIME,
+    _field("temperature", 30, "temperature_c", D, "Air temperature", unit="degC", within=(-90, 60),
+           vss="Vehicle.Exterior.AirTemperature"),
+    _field("weatherCondition", 31, "weather_condition", S, "Weather in a word", choices=WEATHER_CONDITIONS),
+    _field("precipitation", 32, "precipitation_mmh", D, "Rain or melted snow", unit="mm/h", within=(0, 500)),
+    _field("windSpeed", 33, "wind_speed_kmh", D, "Mean wind", unit="km/h", within=(0, 500)),
+    _field("humidity", 34, "humidity_percent", D, "Relative humidity", unit="%", within=(0, 100), vss="Vehicle.Exterior.Humidity"),
+    _field("airQualityIndex", 35, "air_quality_index", D, "Air quality index (US EPA scale)", within=(0, 500)),
+))  # fmt: skip
+
+EMERGENCY = Event("emergency", "emergency_data", "The nearest incident, type None where there is none", (
+    _ID, _DEVICE, _field("incidentId", 30, "incident_id", S, "The incident; one id for as long as it lasts"),
+    _field("type", 31, "incident_type", S, "What happened", required=True, choices=INCIDENT_TYPES),
+    _TIME, _PLACE,
+    _field("status", 32, "status", S, "Whether it is still going on", required=True, choices=INCIDENT_STATUSES),
+    _field("description", 33, "description", S, "Free text"),
+))  # fmt: skip
+
+EVENTS: tuple[Event, ...] = (VEHICLE, GPS, TRAFFIC, WEATHER, EMERGENCY)
+
+
+def event_for_topic(topic: str) -> Event:
+    """The event a topic carries. KeyError for an unknown topic."""
+    return {event.topic: event for event in EVENTS}[topic]

@@ -1,0 +1,83 @@
+"""Every table of the lake: bronze and silver follow from the events, gold is listed in gold.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleetlake.contracts.columns import Column, Type
+from fleetlake.contracts.events import EVENTS, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One Iceberg table, format v2, partitioned by the day of `partition_by`.
+
+    sort: the columns files are sorted by. event: what a bronze or silver table holds.
+    """
+
+    layer: str
+    kind: str
+    description: str
+    columns: tuple[Column, ...]
+    partition_by: str
+    sort: tuple[str, ...] = ()
+    event: Event | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.layer}.{self.kind}"
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+KAFKA_PARTITION = Column(1, "kafka_partition", Type.INTEGER, "Partition of the topic", required=True)
+KAFKA_OFFSET = Column(2, "kafka_offset", Type.LONG, "Offset in the partition", required=True)
+KAFKA_TIMESTAMP = Column(3, "kafka_timestamp", Type.TIMESTAMP, "Time the producer or broker gave the record")
+INGESTED_AT = Column(4, "ingested_at", Type.TIMESTAMP, "When the ingest decoded the record; never falls from commit to commit")
+REJECT_REASON = Column(5, "reject_reason", Type.STRING, "rule: field: what was seen. Null for a good record")
+PAYLOAD = Column(6, "payload", Type.BINARY, "The record's bytes, kept only where it was rejected")
+IS_LATE = Column(
+    7,
+    "is_late",
+    Type.BOOLEAN,
+    "Arrived when its device had already reported a later time, by more than the lateness",
+    required=True,
+)
+LATE_BY = Column(
+    8, "late_by_s", Type.DOUBLE, "How far behind the device's latest time it arrived, 0 if in order", "s", required=True
+)
+
+BRONZE = tuple(
+    Table(
+        "bronze", event.kind, f"Every record of topic {event.topic} exactly once, good or bad. {event.description}.",
+        (KAFKA_PARTITION, KAFKA_OFFSET, KAFKA_TIMESTAMP, INGESTED_AT, REJECT_REASON, PAYLOAD,
+         *(column.nullable() for column in event.columns)),
+        partition_by="event_time", event=event,
+    )
+    for event in EVENTS
+)  # fmt: skip
+
+SILVER = tuple(
+    Table(
+        "silver", event.kind, f"One row per event_id, the first arrival; rejects left out. {event.description}.",
+        (KAFKA_PARTITION, KAFKA_OFFSET, INGESTED_AT, IS_LATE, LATE_BY, *event.columns),
+        partition_by="event_time", sort=("device_id", "event_time"), event=event,
+    )
+    for event in EVENTS
+)  # fmt: skip
+
+
+def bronze_of(event: Event) -> Table:
+    return next(table for table in BRONZE if table.event is event)
+
+
+def silver_of(event: Event) -> Table:
+    return next(table for table in SILVER if table.event is event)
+
+
+def all_tables() -> tuple[Table, ...]:
+    """Bronze, silver and gold, in the order they are filled."""
+    from fleetlake.contracts.gold import GOLD
+
+    return (*BRONZE, *SILVER, *GOLD)
