@@ -1,3 +1,3 @@
-"""A telematics lakehouse: vehicle events from Kafka, exactly once, into Apache Iceberg, and from there into trips and scores."""
+"""A telematics lakehouse: vehicle events from Kafka, exactly once, into Apache Iceberg, and on to trips and scores."""
 
 __version__ = "0.1.0"

@@ -71,7 +71,7 @@ def _location(id: int, *, required: bool) -> Field:
     return Field("location", Type.LOCATION, (latitude, longitude), required, description)
 
 
-S, D, I, B, T = Type.STRING, Type.DOUBLE, Type.INTEGER, Type.BOOLEAN, Type.TIMESTAMP
+S, D, N, B, T = Type.STRING, Type.DOUBLE, Type.INTEGER, Type.BOOLEAN, Type.TIMESTAMP
 
 # Ids 1 to 19 belong to the record (tables.py), 20 to 29 to what all events share, 30 and up to one event.
 _ID = _field("id", 20, "event_id", S, "Unique id of the event; a copy with the same id is a duplicate", required=True)
@@ -97,7 +97,7 @@ VEHICLE = Event("vehicle", "vehicle_data", "State of the vehicle at a tick", (
     _ID, _DEVICE, _TIME, _PLACE, _SPEED, _DIRECTION,
     _field("make", 33, "make", S, "Manufacturer", vss="Vehicle.VehicleIdentification.Brand"),
     _field("model", 34, "model", S, "Model", vss="Vehicle.VehicleIdentification.Model"),
-    _field("year", 35, "model_year", I, "Model year", within=(1950, 2100), vss="Vehicle.VehicleIdentification.Year"),
+    _field("year", 35, "model_year", N, "Model year", within=(1950, 2100), vss="Vehicle.VehicleIdentification.Year"),
     _field("fuelType", 36, "fuel_type", S, "Fuel, for example Petrol, Diesel, Hybrid or Electric"),
     _HEADING,
     _field("odometer", 37, "odometer_km", D, "Distance the vehicle has travelled in its life", unit="km",
@@ -118,14 +118,14 @@ GPS = Event("gps", "gps_data", "A position fix", (
            vss="Vehicle.CurrentLocation.Altitude"),
     _field("accuracy", 35, "accuracy_m", D, "Radius the true position is in, 68 % of the time", unit="m", within=(0, 100_000),
            vss="Vehicle.CurrentLocation.HorizontalAccuracy"),
-    _field("satellites", 36, "satellites", I, "Satellites used for the fix", within=(0, 100)),
+    _field("satellites", 36, "satellites", N, "Satellites used for the fix", within=(0, 100)),
     _field("derived", 37, "derived", S, "Comma-separated names of fields computed from positions, not measured"),
 ))  # fmt: skip
 
 TRAFFIC = Event("traffic_camera", "traffic_data", "What a roadside camera saw", (
     _ID, _DEVICE, _field("cameraId", 30, "camera_id", S, "The camera", required=True), _PLACE, _TIME,
     _field("snapshot", 31, "snapshot_base64", S, "A small picture, base64"),
-    _field("vehicleCount", 32, "vehicle_count", I, "Vehicles in view", within=(0, 10_000)),
+    _field("vehicleCount", 32, "vehicle_count", N, "Vehicles in view", within=(0, 10_000)),
     _field("averageSpeed", 33, "average_speed_kmh", D, "Mean speed of the vehicles in view", unit="km/h", within=(0, 300)),
 ))  # fmt: skip
 
@@ -136,7 +136,8 @@ WEATHER = Event("weather", "weather_data", "Weather where the vehicle is", (
     _field("weatherCondition", 31, "weather_condition", S, "Weather in a word", choices=WEATHER_CONDITIONS),
     _field("precipitation", 32, "precipitation_mmh", D, "Rain or melted snow", unit="mm/h", within=(0, 500)),
     _field("windSpeed", 33, "wind_speed_kmh", D, "Mean wind", unit="km/h", within=(0, 500)),
-    _field("humidity", 34, "humidity_percent", D, "Relative humidity", unit="%", within=(0, 100), vss="Vehicle.Exterior.Humidity"),
+    _field("humidity", 34, "humidity_percent", D, "Relative humidity", unit="%", within=(0, 100),
+           vss="Vehicle.Exterior.Humidity"),
     _field("airQualityIndex", 35, "air_quality_index", D, "Air quality index (US EPA scale)", within=(0, 500)),
 ))  # fmt: skip
 
