@@ -1,0 +1,108 @@
+"""The catalog and its tables. The local SQLite catalog, Glue and REST differ by properties only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.table import Table as IcebergTable
+from sqlalchemy.exc import SQLAlchemyError
+
+from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
+from fleetlake.contracts.tables import Table
+from fleetlake.foundation.errors import Missing
+
+# Commits are retried by commits.py and the ingest, which check again what they build on; PyIceberg's own retry does not.
+TABLE_PROPERTIES = {
+    "format-version": "2",
+    "write.format.default": "parquet",
+    "write.parquet.compression-codec": "zstd",
+    "write.distribution-mode": "none",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "commit.retry.num-retries": "0",
+    "commit.manifest-merge.enabled": "true",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSettings:
+    """name: the catalog's name. properties: passed to PyIceberg as they are (type, uri, warehouse, s3.*, glue.*)."""
+
+    name: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+class Lake:
+    """The tables of one catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+
+    def ensure(self, tables: Iterable[Table]) -> None:
+        """Creates the tables that are absent; those there stay as they are."""
+        for table in tables:
+            if self.has(table.name):
+                continue
+            try:
+                self.catalog.create_namespace(table.layer)
+            except NamespaceAlreadyExistsError:
+                pass  # another table's, or another process was first
+            try:
+                self.catalog.create_table(
+                    table.name,
+                    iceberg_schema(table),
+                    partition_spec=partition_spec(table),
+                    properties=TABLE_PROPERTIES | {"comment": table.description},
+                )
+            except TableAlreadyExistsError:
+                pass
+
+    def table(self, name: str) -> IcebergTable:
+        """The table with its newest metadata. Missing if there is none of that name."""
+        try:
+            return self.catalog.load_table(name)
+        except NoSuchTableError as error:
+            raise Missing(
+                f"there is no table {name}",
+                where=f"catalog {self.catalog.name}",
+                allowed=", ".join(self.names()) or "nothing yet: the lake is empty",
+                hint="fleetlake ingest --once",
+            ) from error
+
+    def has(self, name: str) -> bool:
+        return self.catalog.table_exists(name)
+
+    def names(self) -> list[str]:
+        """All tables as `namespace.table`, sorted."""
+        namespaces = self.catalog.list_namespaces()
+        return sorted(".".join(identifier) for namespace in namespaces for identifier in self.catalog.list_tables(namespace))
+
+
+def open_lake(settings: LakeSettings) -> Lake:
+    """Opens the catalog, making the folder of a local SQLite file. Missing if the catalog can't be reached."""
+    properties = dict(settings.properties)
+    uri = properties.get("uri", "")
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        properties.setdefault("init_catalog_tables", "true")
+    try:
+        return Lake(load_catalog(settings.name, **properties))
+    except (SQLAlchemyError, ValueError, OSError) as error:
+        raise Missing(
+            f"the lake's catalog {settings.name} can't be opened: {error}".split("\n")[0],
+            where=uri or "its configuration",
+            hint="fleetlake config show, then fleetlake doctor",
+        ) from error
+
+
+def local_path(location: str) -> str | None:
+    """The path of a file:// location or plain path; None for a location in an object store."""
+    parsed = urlparse(location)
+    if parsed.scheme in ("", "file"):
+        return unquote(parsed.path) if parsed.scheme else location
+    return None

@@ -1,0 +1,49 @@
+"""One commit, one attempt: either the table is still as the caller saw it and moves on, or nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.foundation.errors import Retryable
+
+
+class Conflict(Retryable):
+    """The table moved on since it was loaded; nothing was committed."""
+
+
+class UnknownOutcome(Retryable):
+    """The catalog broke off: the commit may have landed, or may land later. Nothing may be deleted."""
+
+
+def commit(
+    table: IcebergTable, *, added: Iterable[DataFile] = (), removed: Iterable[DataFile] = (), properties: Mapping[str, str]
+) -> IcebergTable:
+    """Makes one snapshot of `table` as it was loaded and returns the table as it is then.
+
+    `properties` go into the snapshot's summary and, in the same commit, into the table's properties, where they outlive the
+    snapshot's expiry. Without files the snapshot is empty but moves the branch all the same, so that every writer that built on the
+    older one conflicts.
+    Raises Conflict if the branch moved since `table` was loaded, UnknownOutcome if the catalog did not say.
+    """
+    gone = list(removed)
+    transaction = table.transaction()
+    update = transaction.update_snapshot(snapshot_properties=dict(properties))
+    with update.overwrite() if gone else update.merge_append() as producer:
+        for file in added:
+            producer.append_data_file(file)
+        for file in gone:
+            producer.delete_data_file(file)
+    transaction.set_properties(dict(properties))
+    # Straight to the catalog: Transaction.commit_transaction would delete manifests after a failure whose outcome it does not know.
+    try:
+        table.catalog.commit_table(table, transaction._requirements, transaction._updates)
+    except CommitFailedException as error:
+        raise Conflict("the table was changed by another writer meanwhile", where=".".join(table.name())) from error
+    except Exception as error:  # drivers of all catalogs: whatever it was, it did not say that nothing landed
+        raise UnknownOutcome(f"the catalog did not confirm the commit: {error}", where=".".join(table.name())) from error
+    table.refresh()
+    return table

@@ -1,0 +1,134 @@
+"""Iceberg tables as DuckDB views: PyIceberg says which files make up a snapshot, DuckDB reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression
+from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.manifest import DataFile, DataFileContent
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.lake.catalog import local_path
+
+DUCKDB_TYPES = {
+    "string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "boolean": "BOOLEAN",
+    "timestamptz": "TIMESTAMPTZ", "timestamp": "TIMESTAMP", "date": "DATE", "binary": "BLOB",
+}  # fmt: skip
+
+
+def expose(
+    con: duckdb.DuckDBPyConnection,
+    table: IcebergTable,
+    view: str,
+    *,
+    snapshot_id: int | None = None,
+    row_filter: BooleanExpression | None = None,
+) -> None:
+    """Makes `view` (`schema.name`; the schema is made too) read `table` at a snapshot, the current one by default.
+
+    row_filter leaves out files that can't hold a matching row; rows of the other files are not filtered.
+    A table that has delete files (another engine's) is read through PyIceberg, into memory.
+    """
+    scan = table.scan(row_filter=row_filter or AlwaysTrue(), snapshot_id=snapshot_id)
+    tasks = list(scan.plan_files())
+    if any(task.delete_files for task in tasks):
+        _view_of_arrow(con, table, view, scan.to_arrow())
+    else:
+        expose_files(con, table, view, [task.file for task in tasks])
+
+
+def expose_added(
+    con: duckdb.DuckDBPyConnection,
+    table: IcebergTable,
+    view: str,
+    *,
+    after_sequence: int,
+    row_filter: BooleanExpression | None = None,
+) -> int:
+    """Makes `view` read the data files added after Iceberg sequence number `after_sequence`.
+
+    Returns the sequence number of the current snapshot, 0 if there is none. A compaction adds files whose rows were there before, so
+    the caller has to filter by something that grows (an offset) or be able to see a row twice. Only the manifests that are new since
+    then are read.
+    """
+    files = added_files(table, after_sequence)
+    if row_filter is not None:
+        may_match = _InclusiveMetricsEvaluator(table.schema(), row_filter, include_empty_files=False).eval
+        files = [file for file in files if may_match(file)]
+    expose_files(con, table, view, files)
+    snapshot = table.current_snapshot()
+    return (snapshot.sequence_number or 0) if snapshot else 0
+
+
+def added_files(table: IcebergTable, after_sequence: int) -> list[DataFile]:
+    """Live data files that came with a snapshot whose sequence number is greater than `after_sequence`."""
+    snapshot = table.current_snapshot()
+    if snapshot is None:
+        return []
+    return [
+        entry.data_file
+        for manifest in snapshot.manifests(table.io)
+        if manifest.sequence_number > after_sequence
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+        if (entry.sequence_number or 0) > after_sequence and entry.data_file.content == DataFileContent.DATA
+    ]
+
+
+def expose_files(con: duckdb.DuckDBPyConnection, table: IcebergTable, view: str, files: Iterable[DataFile]) -> None:
+    """Makes `view` read just these files of `table`; a typed, empty view if there are none. Columns are found by field id."""
+    locations = [file.file_path for file in files]
+    paths = [path for path in map(local_path, locations) if path is not None]
+    if not locations:
+        _create(con, view, f"SELECT {_null_columns(table)} WHERE false")
+    elif len(paths) == len(locations):
+        _create(con, view, f"SELECT * FROM read_parquet([{', '.join(map(quote, paths))}], schema = {_by_field_id(table)})")
+    else:
+        _view_of_arrow(con, table, view, _dataset(table, locations))
+
+
+def quote(text: str) -> str:
+    """`text` as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _create(con: duckdb.DuckDBPyConnection, view: str, select: str) -> None:
+    schema, _, name = view.rpartition(".")
+    if schema:
+        con.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    target = f'"{schema}"."{name}"' if schema else f'"{name}"'
+    con.execute(f"CREATE OR REPLACE VIEW {target} AS {select}")
+
+
+def _columns(table: IcebergTable) -> list[tuple[int, str, str]]:
+    return [(field.field_id, field.name, DUCKDB_TYPES[str(field.field_type)]) for field in table.schema().fields]
+
+
+def _null_columns(table: IcebergTable) -> str:
+    return ", ".join(f'NULL::{type_} AS "{name}"' for _, name, type_ in _columns(table))
+
+
+def _by_field_id(table: IcebergTable) -> str:
+    entries = (f"{id_}: {{name: {quote(name)}, type: '{type_}', default_value: NULL}}" for id_, name, type_ in _columns(table))
+    return f"MAP {{{', '.join(entries)}}}"
+
+
+def _view_of_arrow(con: duckdb.DuckDBPyConnection, table: IcebergTable, view: str, source: pa.Table | ds.Dataset) -> None:
+    registered = f"arrow_{view.replace('.', '_')}"
+    con.register(registered, source)
+    names = ", ".join(f'"{name}"' for _, name, _ in _columns(table))
+    _create(con, view, f'SELECT {names} FROM "{registered}"')
+
+
+def _dataset(table: IcebergTable, locations: list[str]) -> ds.Dataset:
+    """The files of an object store as an Arrow dataset: DuckDB pushes columns and filters down into it."""
+    io = table.io
+    if not isinstance(io, PyArrowFileIO):
+        io = PyArrowFileIO(io.properties)
+    scheme, netloc, _ = io.parse_location(locations[0])
+    paths = [io.parse_location(location)[2] for location in locations]
+    return ds.dataset(paths, schema=table.schema().as_arrow(), format="parquet", filesystem=io.fs_by_scheme(scheme, netloc))

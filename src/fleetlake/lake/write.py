@@ -1,0 +1,82 @@
+"""Rows into Parquet files of a table: split by its day partition, with the statistics Iceberg prunes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.typedef import Record
+
+EPOCH = date(1970, 1, 1)
+ROW_GROUP_ROWS = 250_000
+UNIQUE = {"event_id", "trip_id", "stop_id", "payload"}  # a dictionary of values that never repeat only costs
+
+
+def write_files(table: IcebergTable, rows: pa.Table, *, folder: str, sort: tuple[str, ...] = ()) -> list[DataFile]:
+    """Writes `rows` under `<table>/data/<folder>/`, one file a UTC day, and returns the files for a commit.
+
+    rows: the table's columns, in any order; they are cast to its types. sort: columns to order each file by.
+    Nothing is visible to readers before the files are committed. The same folder must not be used twice.
+    """
+    schema = table.schema().as_arrow()
+    rows = rows.select(schema.names).cast(schema)
+    if sort:
+        rows = rows.sort_by([(name, "ascending") for name in sort])
+    source = table.schema().find_field(table.spec().fields[0].source_id).name
+    return [
+        _write_file(table, part, f"{table.location()}/data/{folder}/{day or 'none'}.parquet", day)
+        for day, part in _days(rows, source)
+        if part.num_rows
+    ]
+
+
+def _days(rows: pa.Table, source: str) -> Iterator[tuple[date | None, pa.Table]]:
+    """The rows of each UTC day of column `source`; those without a time come last, as None."""
+    days = pc.cast(rows[source], pa.date32())
+    bounds = pc.min_max(days).as_py()
+    if bounds["min"] == bounds["max"] and days.null_count in (0, len(days)):
+        yield bounds["min"], rows
+        return
+    for day in sorted(pc.unique(days.drop_null()).to_pylist()):
+        yield day, rows.filter(pc.equal(days, day))
+    if days.null_count:
+        yield None, rows.filter(days.is_null())
+
+
+def _write_file(table: IcebergTable, rows: pa.Table, location: str, day: date | None) -> DataFile:
+    dictionary = [f.name for f in rows.schema if pa.types.is_string(f.type) and f.name not in UNIQUE]
+    output = table.io.new_output(location)
+    with (
+        output.create(overwrite=True) as stream,
+        pq.ParquetWriter(
+            stream, rows.schema, compression="zstd", compression_level=1, use_dictionary=dictionary, write_page_index=False
+        ) as writer,
+    ):
+        writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+    statistics = data_file_statistics_from_parquet_metadata(
+        writer.writer.metadata,
+        compute_statistics_plan(table.schema(), table.properties),
+        parquet_path_to_id_mapping(table.schema()),
+    )
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=location,
+        file_format=FileFormat.PARQUET,
+        partition=Record((day - EPOCH).days if day else None),
+        file_size_in_bytes=len(output),
+        sort_order_id=None,
+        spec_id=table.spec().spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )
