@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -48,19 +49,15 @@ class Lake:
         for table in tables:
             if self.has(table.name):
                 continue
-            try:
+            with suppress(NamespaceAlreadyExistsError):  # another table's, or another process was first
                 self.catalog.create_namespace(table.layer)
-            except NamespaceAlreadyExistsError:
-                pass  # another table's, or another process was first
-            try:
+            with suppress(TableAlreadyExistsError):
                 self.catalog.create_table(
                     table.name,
                     iceberg_schema(table),
                     partition_spec=partition_spec(table),
                     properties=TABLE_PROPERTIES | {"comment": table.description},
                 )
-            except TableAlreadyExistsError:
-                pass
 
     def table(self, name: str) -> IcebergTable:
         """The table with its newest metadata. Missing if there is none of that name."""

@@ -52,9 +52,9 @@ def expose_added(
 ) -> int:
     """Makes `view` read the data files added after Iceberg sequence number `after_sequence`.
 
-    Returns the sequence number of the current snapshot, 0 if there is none. A compaction adds files whose rows were there before, so
-    the caller has to filter by something that grows (an offset) or be able to see a row twice. Only the manifests that are new since
-    then are read.
+    Returns the sequence number of the current snapshot, 0 if there is none. A compaction adds files whose rows were there
+    before, so the caller has to filter by something that grows (an offset) or be able to see a row twice. Only the manifests
+    that are new since then are read.
     """
     files = added_files(table, after_sequence)
     if row_filter is not None:

@@ -1,0 +1,149 @@
+"""Bytes to columns, a batch at a time: DuckDB decodes and checks, and what it is not sure of goes through the reference rules.
+
+DuckDB's JSON functions are lenient ("12" becomes 12, a wrong type becomes null), so numbers are taken as JSON text and cast
+here, and strings that might have been something else are looked at again. A record that does not surely keep every rule is a
+suspect. Suspects are few, so they can afford `contracts.validation.parse`, which decides whether a record is good or why not.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleetlake.contracts.arrow import ARROW_TYPES, table_schema
+from fleetlake.contracts.columns import Column, Field, Type
+from fleetlake.contracts.events import Event
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.contracts.validation import parse
+
+RAW_SCHEMA = pa.schema(
+    [
+        pa.field("kafka_partition", pa.int32()),
+        pa.field("kafka_offset", pa.int64()),
+        pa.field("kafka_timestamp", pa.timestamp("us", tz="UTC")),
+        pa.field("payload", pa.binary()),
+    ]
+)
+_DUCKDB_TYPES = {
+    Type.STRING: "VARCHAR", Type.DOUBLE: "JSON", Type.INTEGER: "JSON", Type.BOOLEAN: "JSON", Type.TIMESTAMP: "VARCHAR",
+    Type.LOCATION: ["JSON"],
+}  # fmt: skip
+# A number, boolean, list or object where a string belongs becomes its text: these texts might have been one.
+_NOT_SURELY_A_STRING = r"^(?:[-+.0-9eE]+$|true$|false$|[{\[])"
+_TRAILING_COMMA = r",\s*[}\]]\s*$"
+
+
+class Decoder:
+    """Decodes the records of one topic. Not for use by two threads at once."""
+
+    def __init__(self, event: Event, connection: duckdb.DuckDBPyConnection) -> None:
+        self._event = event
+        self._connection = connection
+        self._schema = table_schema(bronze_of(event))
+        self._statement = _statement(event)
+
+    def decode(self, raw: pa.Table, ingested_at: datetime) -> pa.Table:
+        """Turns records into bronze rows.
+
+        raw: columns of RAW_SCHEMA, n rows. Returns n rows of the bronze table's schema, good ones first, each with the record's
+        partition and offset. Never fails on account of what a record holds.
+        """
+        self._connection.register("raw", raw)
+        try:
+            decoded = self._connection.sql(self._statement).to_arrow_table()
+        finally:
+            self._connection.unregister("raw")
+        good = self._good(decoded, ingested_at)
+        if good.num_rows == raw.num_rows:
+            return good
+        certain = pc.fill_null(decoded["ok"], False)
+        return pa.concat_tables([good, self._suspects(raw.filter(pc.invert(certain)), ingested_at)])
+
+    def _good(self, decoded: pa.Table, ingested_at: datetime) -> pa.Table:
+        rows = decoded.filter(decoded["ok"]) if pc.min(decoded["ok"]).as_py() is not True else decoded
+        return self._complete(rows, {"ingested_at": pa.scalar(ingested_at, ARROW_TYPES[Type.TIMESTAMP])})
+
+    def _suspects(self, raw: pa.Table, ingested_at: datetime) -> pa.Table:
+        parsed = [parse(self._event, payload) for payload in raw["payload"].to_pylist()]
+        reasons = pa.array([p.reject_reason for p in parsed], pa.string())
+        columns = {
+            column.name: pa.array([p.values.get(column.name) for p in parsed], ARROW_TYPES[column.type])
+            for column in self._event.columns
+        }
+        kept = pc.if_else(reasons.is_valid(), raw["payload"], pa.scalar(None, pa.binary()))
+        record = {name: raw[name] for name in ("kafka_partition", "kafka_offset", "kafka_timestamp")}
+        made = pa.table(record | {"reject_reason": reasons, "payload": kept} | columns)
+        return self._complete(made, {"ingested_at": pa.scalar(ingested_at, ARROW_TYPES[Type.TIMESTAMP])})
+
+    def _complete(self, rows: pa.Table, constants: dict[str, pa.Scalar]) -> pa.Table:
+        """`rows` in the order of the bronze schema, with constants and nulls where it has no column."""
+        arrays = []
+        for field in self._schema:
+            if field.name in rows.column_names:
+                arrays.append(rows[field.name].cast(field.type))
+            elif field.name in constants:
+                arrays.append(pa.repeat(constants[field.name], rows.num_rows))
+            else:
+                arrays.append(pa.nulls(rows.num_rows, field.type))
+        return pa.table(arrays, schema=self._schema)
+
+
+def _statement(event: Event) -> str:
+    structure = json.dumps({field.name: _DUCKDB_TYPES[field.type] for field in event.fields})
+    selected = ", ".join(f'{sql} AS "{name}"' for field in event.fields for name, sql in _columns(field))
+    rules = " AND ".join(rule for field in event.fields for rule in _rules(field))
+    return f"""
+        WITH texts AS (SELECT kafka_partition, kafka_offset, kafka_timestamp, try(decode(payload)) AS text FROM raw),
+        events AS (SELECT *, try(json_transform(text, {_quote(structure)})) AS e FROM texts),
+        typed AS (SELECT kafka_partition, kafka_offset, kafka_timestamp, text, e, {selected} FROM events)
+        SELECT * EXCLUDE (text, e), coalesce({rules}
+            AND NOT regexp_matches(text, {_quote(_TRAILING_COMMA)}) AND NOT contains(text, ',]'), false) AS ok FROM typed"""
+
+
+def _columns(field: Field) -> list[tuple[str, str]]:
+    wire = f'e."{field.name}"'
+    if field.type is Type.LOCATION:
+        return [(c.name, f"try_cast({wire}[{position}]::VARCHAR AS DOUBLE)") for position, c in enumerate(field.columns, 1)]
+    cast = {
+        Type.STRING: wire,
+        Type.TIMESTAMP: f"try_cast({wire} AS TIMESTAMPTZ)",
+        Type.BOOLEAN: f"CASE {wire}::VARCHAR WHEN 'true' THEN true WHEN 'false' THEN false END",
+    }
+    return [(field.column.name, cast.get(field.type, f"try_cast({wire}::VARCHAR AS DOUBLE)"))]
+
+
+def _rules(field: Field) -> list[str]:
+    """What surely holds for a good value of `field`: SQL conditions, null where a value is absent or not understood."""
+    wire = f'e."{field.name}"'
+    rules = [_in_range(column) for column in field.columns if column.minimum is not None]
+    if field.columns[0].choices:
+        rules.append(f"{wire} IN ({', '.join(map(_quote, field.columns[0].choices))})")
+    elif field.type is Type.STRING:
+        rules.append(f"NOT regexp_matches({wire}, {_quote(_NOT_SURELY_A_STRING)})")
+    elif field.type is Type.TIMESTAMP:
+        rules.append(f"length({wire}) = 24 AND {wire}[11] = 'T' AND {wire}[24] = 'Z' AND {_present(field.columns)}")
+    elif field.type is Type.BOOLEAN:
+        rules.append(_present(field.columns))
+    elif field.type is Type.INTEGER:
+        rules.append(f'"{field.column.name}" = floor("{field.column.name}")')
+    elif field.type is Type.LOCATION:
+        rules.append(f"len({wire}) = {len(field.columns)}")
+    if not field.required:
+        return [f"({wire} IS NULL OR coalesce({' AND '.join(rules)}, false))"]
+    return [*rules, f"{wire} <> ''"] if field.type is Type.STRING else rules
+
+
+def _in_range(column: Column) -> str:
+    return f'"{column.name}" BETWEEN {column.minimum} AND {column.maximum}'
+
+
+def _present(columns: tuple[Column, ...]) -> str:
+    return " AND ".join(f'"{column.name}" IS NOT NULL' for column in columns)
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,226 @@
+"""The native engine: read, decode, write and commit as three threads, so that each waits only when the next one is full."""
+
+from __future__ import annotations
+
+import gc
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from fleetlake.contracts.events import Event
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.ingest.decode import Decoder
+from fleetlake.ingest.flush import Buffered, FlushPolicy, should_flush
+from fleetlake.ingest.offsets import Offsets, Source, advance
+from fleetlake.ingest.reader import BATCH_MESSAGES, Chunk, Reader
+from fleetlake.ingest.table_writer import TableWriter
+from fleetlake.lake.catalog import Lake
+
+POLL_S = 0.1
+CHUNK_ROWS = 100_000  # decoded at a time: enough for DuckDB to use its threads, little enough to start early
+QUEUED_CHUNKS = 4
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """job: names the consumer group and the folders of data files. threads: what DuckDB may use to decode."""
+
+    job: str = "fleetlake"
+    flush: FlushPolicy = field(default_factory=FlushPolicy)
+    threads: int = 2
+    accept_gaps: bool = False
+
+
+@dataclass(slots=True)
+class TopicReport:
+    """What was committed for a topic, in records."""
+
+    landed: int = 0
+    rejected: int = 0
+    commits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The end of a commit: the offsets each topic has been read to."""
+
+    positions: Mapping[str, Offsets]
+
+
+@dataclass(frozen=True, slots=True)
+class _Flush:
+    """Decoded rows of a commit, by topic."""
+
+    rows: Mapping[str, list[pa.Table]]
+    positions: Mapping[str, Offsets]
+    ingested_at_us: int
+
+
+class NativeIngest:
+    """Brings the records of topics into their bronze tables, each exactly once.
+
+    sources: each event's topic as the broker shows it. client_config: how to reach it. wait: back-off before attempt n.
+    Records already committed by an earlier run are not read again.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        sources: Mapping[Event, Source],
+        client_config: Mapping[str, str | int | bool],
+        settings: IngestSettings,
+        *,
+        wait: Callable[[int], None],
+        on_commit: Callable[[str, TopicReport], None] = lambda topic, report: None,
+    ) -> None:
+        self._sources, self._client_config, self._settings = sources, client_config, settings
+        self._on_commit = on_commit
+        self._stop = threading.Event()
+        self._failures: list[BaseException] = []
+        self._cuts = 0  # commits asked for and not finished
+        self._ingested_at_us = 0
+        self._chunks: queue.Queue[Chunk | _Cut | None] = queue.Queue(QUEUED_CHUNKS)
+        self._flushes: queue.Queue[_Flush | None] = queue.Queue(1)
+        lake.ensure(bronze_of(event) for event in sources)
+        self._writers = {
+            source.topic: TableWriter(lake, bronze_of(event).name, job=settings.job, wait=wait) for event, source in sources.items()
+        }
+        self.reports = {source.topic: TopicReport() for source in sources.values()}
+
+    def stop(self) -> None:
+        """Asks `run` to commit what has been read and return. May be called from a signal handler."""
+        self._stop.set()
+
+    def run(self, *, once: bool) -> Mapping[str, TopicReport]:
+        """Ingests until `stop`, or with `once` until all that was in the topics at the start is committed.
+
+        Raises what stopped it: DataLoss, Fenced, Retryable; what was committed by then stays, nothing is half done.
+        """
+        start = {
+            source.topic: self._writers[source.topic].take_over(source, accept_gaps=self._settings.accept_gaps)
+            for source in self._sources.values()
+        }
+        self._ingested_at_us = max(writer.marker.ingested_at_us for writer in self._writers.values())
+        reader = Reader(self._client_config, group=self._settings.job, start=start)
+        decoding = threading.Thread(target=self._stage, args=(self._decode, self._chunks, self._flushes), name="decode")
+        writing = threading.Thread(target=self._stage, args=(lambda: self._write(reader), self._flushes, None), name="write")
+        try:
+            with _quiet_garbage_collector():
+                decoding.start()
+                writing.start()
+                self._stage(lambda: self._read(reader, start, self._ends() if once else None), None, self._chunks)
+                decoding.join()
+                writing.join()
+        finally:
+            reader.close()
+        if self._failures:
+            raise self._failures[0]
+        return self.reports
+
+    def _ends(self) -> dict[tuple[str, int], int]:
+        """The end of each partition as it was when the ingest began."""
+        return {(s.topic, p): high for s in self._sources.values() for p, (_, high) in s.watermarks.items()}
+
+    def _stage(self, body: Callable[[], None], inbox: queue.Queue[Any] | None, outbox: queue.Queue[Any] | None) -> None:
+        """Runs one of the three threads. If it fails, all stop: nothing more is read, what is still queued is thrown away."""
+        try:
+            body()
+        except BaseException as failure:
+            self._failures.append(failure)
+            self._stop.set()
+            while inbox and inbox.get() is not None:
+                pass
+        if outbox:
+            outbox.put(None)
+
+    def _read(self, reader: Reader, start: Mapping[str, Offsets], ends: dict[tuple[str, int], int] | None) -> None:
+        positions = {topic: dict(offsets) for topic, offsets in start.items()}
+        buffered_rows = buffered_bytes = 0
+        since = time.monotonic()
+        while not self._stop.is_set() and (ends is None or _short_of(ends, positions)):
+            batch = reader.poll(POLL_S)
+            for chunk in batch.chunks:
+                if not buffered_rows:
+                    since = time.monotonic()
+                positions[chunk.topic] = advance(positions[chunk.topic], chunk.read)
+                buffered_rows += chunk.rows.num_rows
+                buffered_bytes += chunk.rows.nbytes
+                self._chunks.put(chunk)
+            for (topic, partition), offset in batch.ends.items():  # past control records, which are never delivered
+                positions[topic][partition] = max(positions[topic][partition], offset)
+            behind, age_s = batch.messages == BATCH_MESSAGES, time.monotonic() - since
+            if should_flush(Buffered(buffered_rows, buffered_bytes, age_s, behind, self._cuts > 0), self._settings.flush):
+                self._cut(positions)
+                buffered_rows = buffered_bytes = 0
+        self._cut(positions)
+
+    def _cut(self, positions: Mapping[str, Mapping[int, int]]) -> None:
+        self._cuts += 1
+        self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}))
+
+    def _decode(self) -> None:
+        connection = duckdb.connect(config={"threads": self._settings.threads, "preserve_insertion_order": True})
+        connection.execute("SET TimeZone = 'UTC'")
+        decoders = {source.topic: Decoder(event, connection) for event, source in self._sources.items()}
+        raw: dict[str, list[pa.Table]] = {topic: [] for topic in decoders}
+        rows: dict[str, list[pa.Table]] = {topic: [] for topic in decoders}
+
+        def decode(topic: str) -> None:
+            if raw[topic]:
+                rows[topic].append(decoders[topic].decode(pa.concat_tables(raw[topic]), self._now()))
+                raw[topic] = []
+
+        while (item := self._chunks.get()) is not None:
+            if isinstance(item, Chunk):
+                raw[item.topic].append(item.rows)
+                if sum(table.num_rows for table in raw[item.topic]) >= CHUNK_ROWS:
+                    decode(item.topic)
+                continue
+            for topic in raw:
+                decode(topic)
+            self._flushes.put(_Flush({topic: done for topic, done in rows.items() if done}, item.positions, self._ingested_at_us))
+            rows = {topic: [] for topic in rows}
+
+    def _now(self) -> datetime:
+        """The time, but never before the one given last, by this run or an earlier one."""
+        self._ingested_at_us = max(self._ingested_at_us, time.time_ns() // 1000)
+        return EPOCH + timedelta(microseconds=self._ingested_at_us)
+
+    def _write(self, reader: Reader) -> None:
+        while (flush := self._flushes.get()) is not None:
+            for topic, tables in flush.rows.items():
+                self._writers[topic].append(tables, flush.positions[topic], flush.ingested_at_us)
+                report = self.reports[topic]
+                report.landed += sum(table.num_rows for table in tables)
+                report.rejected += sum(table.num_rows - table["reject_reason"].null_count for table in tables)
+                report.commits += 1
+                self._on_commit(topic, report)
+            if flush.rows:
+                reader.commit_offsets({topic: flush.positions[topic] for topic in flush.rows})
+            self._cuts -= 1
+
+
+def _short_of(ends: Mapping[tuple[str, int], int], positions: Mapping[str, Offsets]) -> bool:
+    return any(positions[topic].get(partition, 0) < end for (topic, partition), end in ends.items())
+
+
+@contextmanager
+def _quiet_garbage_collector() -> Iterator[None]:
+    """The client makes an object per message and none of them is ever part of a cycle: looking for cycles among them only costs."""
+    generations = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*generations)
+        gc.unfreeze()

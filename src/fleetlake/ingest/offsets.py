@@ -1,0 +1,154 @@
+"""The delivery protocol's decisions, without I/O: what a table says of its topic, where to go on, what a failed commit means.
+
+Each commit of a bronze table carries a Marker, in the snapshot's summary and in the table's properties. Rows and marker land
+together or not at all, so the marker's `next` offsets are the one truth about what has been ingested.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+
+from fleetlake.foundation.errors import DataLoss
+
+PROPERTY = "fleetlake.ingest"
+Offsets = Mapping[int, int]  # partition to offset
+Watermarks = Mapping[int, tuple[int, int]]  # partition to (lowest offset kept, offset after the last)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records of a partition, [first, after), that the broker no longer had when they were asked for."""
+
+    partition: int
+    first: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What a bronze table says of its topic.
+
+    epoch: grows by one with each writer that takes the table over. commit_id: unique to a commit. start, next: the commit holds the
+    records [start, next) of each partition. ingested_at_us: microseconds UTC, never falls. gaps: losses somebody accepted.
+    """
+
+    job: str
+    epoch: int
+    commit_id: str
+    cluster_id: str
+    topic_id: str
+    start: Offsets
+    next: Offsets
+    ingested_at_us: int = 0
+    gaps: tuple[Gap, ...] = ()
+
+    def properties(self) -> dict[str, str]:
+        return {PROPERTY: json.dumps(asdict(self), separators=(",", ":"))}
+
+    @classmethod
+    def of(cls, properties: Mapping[str, str]) -> Marker | None:
+        """The marker in a table's properties or a snapshot's summary, None if there is none."""
+        if PROPERTY not in properties:
+            return None
+        fields = json.loads(properties[PROPERTY])
+        for name in ("start", "next"):
+            fields[name] = {int(partition): offset for partition, offset in fields[name].items()}
+        fields["gaps"] = tuple(Gap(**gap) for gap in fields["gaps"])
+        return cls(**fields)
+
+    def taken_over(self, job: str, commit_id: str) -> Marker:
+        """The marker of the empty commit by which a new writer fences the old one."""
+        return replace(self, job=job, epoch=self.epoch + 1, commit_id=commit_id, start=self.next)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A topic as the broker shows it now."""
+
+    topic: str
+    cluster_id: str
+    topic_id: str
+    watermarks: Watermarks
+
+
+def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, accept_gaps: bool = False) -> Marker:
+    """The marker to take a table over with; its `next` is where to read on, for every partition there is.
+
+    DataLoss if the topic is not the one the table was filled from, or records the table lacks are gone; with `accept_gaps` the
+    latter are written down in the marker instead.
+    """
+    lows = {partition: low for partition, (low, _) in source.watermarks.items()}
+    if stored is None:
+        return Marker(job, 1, commit_id, source.cluster_id, source.topic_id, lows, lows)
+    _check_identity(stored, source)
+    following, gaps = dict(stored.next), list(stored.gaps)
+    for partition, (low, high) in sorted(source.watermarks.items()):
+        position = stored.next.get(partition, low)
+        where = f"topic {source.topic}, partition {partition}"
+        if position > high:
+            raise DataLoss(
+                f"the table holds offsets up to {position - 1}, the topic ends at {high - 1}",
+                where=where,
+                hint="the broker lost records (restored from a backup?); ingest into a new lake",
+            )
+        if position < low:
+            if not accept_gaps:
+                raise DataLoss(
+                    f"offsets {position} to {low - 1} were deleted by retention before they were ingested",
+                    where=where,
+                    hint="fleetlake ingest --accept-gaps writes the loss down and goes on",
+                )
+            gaps.append(Gap(partition, position, low))
+            position = low
+        following[partition] = position
+    return replace(stored.taken_over(job, commit_id), start=following, next=following, gaps=tuple(gaps))
+
+
+def _check_identity(stored: Marker, source: Source) -> None:
+    if stored.cluster_id != source.cluster_id:
+        raise DataLoss(
+            f"the table was filled from Kafka cluster {stored.cluster_id}, this is {source.cluster_id}",
+            where=f"topic {source.topic}",
+            hint="check kafka.bootstrap_servers, or ingest into a new lake",
+        )
+    if stored.topic_id != source.topic_id:
+        raise DataLoss(
+            f"the topic was deleted and made again: it is {source.topic_id}, the table was filled from {stored.topic_id}",
+            where=f"topic {source.topic}",
+            hint="its offsets mean other records now; ingest into a new lake",
+        )
+
+
+class Outcome(StrEnum):
+    """What became of a commit that was not confirmed."""
+
+    LANDED = "landed"
+    RETRY = "retry"  # not there, and nobody else wrote what it would have written
+    FENCED = "fenced"  # another writer owns the table
+
+
+def settle(ours: Marker, stored: Marker | None) -> Outcome:
+    """Reads a table's current marker after `ours` was refused."""
+    if stored is None:
+        return Outcome.FENCED  # the table was dropped or its properties were removed: not ours to repair
+    if stored.commit_id == ours.commit_id:
+        return Outcome.LANDED
+    if stored.epoch == ours.epoch and stored.next == ours.start:
+        return Outcome.RETRY
+    return Outcome.FENCED
+
+
+def advance(next_offsets: Offsets, read: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+    """Offsets after reading, per partition, records from the first to the last given.
+
+    Raises ValueError if that would go back: the same record read twice.
+    """
+    following = dict(next_offsets)
+    for partition, (first, last) in read.items():
+        if first < following.get(partition, 0) or last < first:
+            raise ValueError(f"partition {partition}: read {first} to {last}, expected {following.get(partition, 0)} or later")
+        following[partition] = last + 1
+    return following

@@ -1,0 +1,131 @@
+"""From Kafka to Arrow: the one place where there is an object per message, the client's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from fleetlake.foundation.errors import DataLoss, Retryable
+from fleetlake.ingest.decode import RAW_SCHEMA
+from fleetlake.ingest.offsets import Offsets
+
+BATCH_MESSAGES = 20_000
+MAX_QUEUED_KB = 131_072
+# The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. Checksums are the
+# broker's and TCP's business on the way to us.
+TUNING: Mapping[str, str | int | bool] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "check.crcs": False,
+    "queued.min.messages": 1_000_000,
+    "queued.max.messages.kbytes": MAX_QUEUED_KB,
+    "fetch.message.max.bytes": 8 * 1024 * 1024,
+    "fetch.wait.max.ms": 100,
+    "fetch.queue.backoff.ms": 5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one topic, in the order of their partitions' offsets.
+
+    rows: a table of decode.RAW_SCHEMA. read: partition to (first, last) offset in it.
+    """
+
+    topic: str
+    rows: pa.Table
+    read: Mapping[int, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one poll brought. ends: (topic, partition) to the offset at which the client saw the end of the partition."""
+
+    chunks: Sequence[Chunk]
+    ends: Mapping[tuple[str, int], int]
+    messages: int
+
+
+class Reader:
+    """Reads topics from given offsets on. Belongs to one thread, but for `commit_offsets`."""
+
+    def __init__(self, client_config: Mapping[str, str | int | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
+        self._consumer = Consumer(dict(client_config) | dict(TUNING) | {"group.id": group})
+        self._consumer.assign(_partitions(start))
+
+    def poll(self, timeout_s: float) -> Batch:
+        """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them.
+
+        DataLoss if the broker no longer has an offset asked for; Retryable for other errors it reports.
+        """
+        messages = self._consumer.consume(BATCH_MESSAGES, timeout_s)
+        ends: dict[tuple[str, int], int] = {}
+        if any(map(Message.error, messages)):
+            ends = {_place(m)[:2]: _place(m)[2] for m in messages if _is_end(m)}
+            messages = [m for m in messages if m.error() is None]
+        return Batch([_chunk(topic, part) for topic, part in _by_topic(messages)], ends, len(messages))
+
+    def commit_offsets(self, offsets: Mapping[str, Offsets]) -> None:
+        """Tells the consumer group, for lag monitors; nothing is ever resumed from it, so a failure does not matter."""
+        self._consumer.commit(offsets=_partitions(offsets), asynchronous=True)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def _partitions(offsets: Mapping[str, Offsets]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition, offset) for topic, of in offsets.items() for partition, offset in of.items()]
+
+
+def _place(message: Message) -> tuple[str, int, int]:
+    """Topic, partition and offset, which a consumed message always has, though its type does not say so."""
+    return message.topic() or "", message.partition() or 0, message.offset() or 0
+
+
+def _is_end(message: Message) -> bool:
+    """Whether it is the end of a partition rather than a record. Raises for every other error."""
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:
+        return True
+    where = "topic {}, partition {}, offset {}".format(*_place(message))
+    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        raise DataLoss(f"the broker has not got the offset to read on from: {error.str()}", where=where)
+    raise Retryable(f"the broker reported: {error.str()}", where=where) from KafkaException(error)
+
+
+def _by_topic(messages: list[Message]) -> list[tuple[str, list[Message]]]:
+    topics = [topic or "" for topic in map(Message.topic, messages)]
+    names = sorted(set(topics))
+    if len(names) == 1:
+        return [(names[0], messages)]
+    return [(name, [m for m, topic in zip(messages, topics, strict=True) if topic == name]) for name in names]
+
+
+def _chunk(topic: str, messages: list[Message]) -> Chunk:
+    partitions = np.fromiter(map(Message.partition, messages), np.int32, len(messages))
+    offsets = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
+    times = np.fromiter((kind_and_ms[1] for kind_and_ms in map(Message.timestamp, messages)), np.int64, len(messages))
+    rows = pa.table(
+        [
+            pa.array(partitions),
+            pa.array(offsets),
+            pa.array(times * 1000, pa.timestamp("us", tz="UTC"), mask=times < 0),
+            pa.array(list(map(Message.value, messages)), pa.binary()),
+        ],
+        schema=RAW_SCHEMA,
+    )
+    return Chunk(topic, rows, {int(p): _span(offsets[partitions == p]) for p in np.unique(partitions)})
+
+
+def _span(offsets: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[int, int]:
+    if len(offsets) > 1 and not (np.diff(offsets) > 0).all():
+        raise Retryable("the Kafka client returned records out of order", hint="run the ingest again")
+    return int(offsets[0]), int(offsets[-1])

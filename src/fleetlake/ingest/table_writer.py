@@ -1,0 +1,108 @@
+"""One bronze table's writer: takes the table over, writes files, and settles every commit before it goes on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import pyarrow as pa
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.foundation.errors import Fenced, Retryable
+from fleetlake.ingest.offsets import Marker, Offsets, Outcome, Source, resume, settle
+from fleetlake.lake.catalog import Lake
+from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
+from fleetlake.lake.write import write_files
+
+ATTEMPTS = 10
+
+
+class TableWriter:
+    """Writes the records of one topic into its bronze table, each once.
+
+    Of two writers at the same table the later one wins: taking over is an empty commit with a higher epoch, after which every commit
+    of the earlier writer, also one still on its way, is refused by the catalog and recognised by `settle`.
+    wait: called with the number of the attempt before a commit is tried again.
+    """
+
+    def __init__(self, lake: Lake, name: str, *, job: str, wait: Callable[[int], None]) -> None:
+        self._lake, self._name, self._job, self._wait = lake, name, job, wait
+        self._table: IcebergTable = lake.table(name)
+        self.marker = Marker(job, 0, "", "", "", {}, {})
+
+    def take_over(self, source: Source, *, accept_gaps: bool = False) -> Offsets:
+        """Fences earlier writers; returns where to read each partition from. DataLoss if the topic does not go on from there."""
+        for attempt in range(ATTEMPTS):
+            self._table = self._lake.table(self._name)
+            stored = Marker.of(self._table.properties)
+            marker = resume(stored, source, job=self._job, commit_id=_new_id(), accept_gaps=accept_gaps)
+            try:
+                self._table = commit(self._table, properties=marker.properties())
+            except (Conflict, UnknownOutcome):
+                # Whether it landed or not, the next round takes over from what is there then.
+                self._wait(attempt)
+                continue
+            self.marker = marker
+            return marker.next
+        raise Retryable(f"the table could not be taken over in {ATTEMPTS} attempts", where=self._name)
+
+    def append(self, rows: Iterable[pa.Table], following: Offsets, ingested_at_us: int) -> Marker:
+        """Commits bronze rows that hold the records from the last marker's `next` up to `following`.
+
+        Returns when they are in the table, once. Fenced if another writer took the table over: then they are not, by us.
+        """
+        marker = replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following, ingested_at_us=ingested_at_us)
+        folder = f"{self._job}/{marker.epoch}/{marker.commit_id}"
+        files = write_files(self._table, pa.concat_tables(list(rows)), folder=folder)
+        self.marker = self._commit(marker, files)
+        return self.marker
+
+    def _commit(self, marker: Marker, files: list[DataFile]) -> Marker:
+        for attempt in range(ATTEMPTS):
+            try:
+                self._table = commit(self._table, added=files, properties=marker.properties())
+                return marker
+            except (Conflict, UnknownOutcome) as failure:
+                self._wait(attempt)
+                unknown = isinstance(failure, UnknownOutcome)
+            self._table = self._lake.table(self._name)
+            outcome = settle(marker, Marker.of(self._table.properties))
+            if outcome is Outcome.LANDED:
+                return marker
+            if outcome is Outcome.FENCED:
+                raise self._fenced()
+            if unknown:
+                # It may still be on its way: a new epoch makes sure that it can't land behind the retry.
+                marker = self._bump(marker)
+                if marker.start == marker.next:
+                    return marker
+        raise Retryable(f"a commit was refused {ATTEMPTS} times", where=self._name, hint="is the catalog reachable and not locked?")
+
+    def _bump(self, marker: Marker) -> Marker:
+        """Settles an unknown outcome for good: returns the marker to commit under, or one with nothing left to commit."""
+        for attempt in range(ATTEMPTS):
+            stored = Marker.of(self._table.properties)
+            outcome = settle(marker, stored)
+            if outcome is Outcome.LANDED:
+                return replace(marker, start=marker.next)
+            if outcome is Outcome.FENCED or stored is None:
+                raise self._fenced()
+            taken = stored.taken_over(self._job, _new_id())
+            try:
+                self._table = commit(self._table, properties=taken.properties())
+            except (Conflict, UnknownOutcome):
+                self._wait(attempt)
+                self._table = self._lake.table(self._name)
+                if (now := Marker.of(self._table.properties)) is None or now.commit_id != taken.commit_id:
+                    continue
+            return replace(marker, epoch=taken.epoch)
+        raise Retryable("the catalog's state could not be settled", where=self._name)
+
+    def _fenced(self) -> Fenced:
+        return Fenced("another ingest took this table over; this one stops and has written nothing more", where=self._name)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
