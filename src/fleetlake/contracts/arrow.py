@@ -23,10 +23,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Columns in their order, with nullability and the Iceberg field id Parquet readers look for."""
     return pa.schema(
-        [
-            pa.field(c.name, ARROW_TYPES[c.type], nullable=not c.required, metadata={"PARQUET:field_id": str(c.id)})
-            for c in columns
-        ]
+        [pa.field(c.name, ARROW_TYPES[c.type], nullable=not c.required, metadata={"PARQUET:field_id": str(c.id)}) for c in columns]
     )
 
 

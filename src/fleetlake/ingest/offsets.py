@@ -130,10 +130,8 @@ class Outcome(StrEnum):
     FENCED = "fenced"  # another writer owns the table
 
 
-def settle(ours: Marker, stored: Marker | None) -> Outcome:
-    """Reads a table's current marker after `ours` was refused."""
-    if stored is None:
-        return Outcome.FENCED  # the table was dropped or its properties were removed: not ours to repair
+def settle(ours: Marker, stored: Marker) -> Outcome:
+    """What the table's current marker says of a commit under `ours` that was not confirmed."""
     if stored.commit_id == ours.commit_id:
         return Outcome.LANDED
     if stored.epoch == ours.epoch and stored.next == ours.start:

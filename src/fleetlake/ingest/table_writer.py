@@ -22,8 +22,8 @@ ATTEMPTS = 10
 class TableWriter:
     """Writes the records of one topic into its bronze table, each once.
 
-    Of two writers at the same table the later one wins: taking over is an empty commit with a higher epoch, after which every commit
-    of the earlier writer, also one still on its way, is refused by the catalog and recognised by `settle`.
+    Of two writers at the same table the later one wins: taking over is an empty commit with a higher epoch, after which
+    every commit of the earlier writer, also one still on its way, is refused by the catalog and recognised by `settle`.
     wait: called with the number of the attempt before a commit is tried again.
     """
 
@@ -41,11 +41,10 @@ class TableWriter:
             try:
                 self._table = commit(self._table, properties=marker.properties())
             except (Conflict, UnknownOutcome):
-                # Whether it landed or not, the next round takes over from what is there then.
-                self._wait(attempt)
-                continue
-            self.marker = marker
-            return marker.next
+                self._wait(attempt)  # whether it landed or not, the next round takes over from what is there then
+            else:
+                self.marker = marker
+                return marker.next
         raise Retryable(f"the table could not be taken over in {ATTEMPTS} attempts", where=self._name)
 
     def append(self, rows: Iterable[pa.Table], following: Offsets, ingested_at_us: int) -> Marker:
@@ -60,45 +59,39 @@ class TableWriter:
         return self.marker
 
     def _commit(self, marker: Marker, files: list[DataFile]) -> Marker:
+        """Commits `files` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled."""
+        seal_id, unsettled = _new_id(), False
         for attempt in range(ATTEMPTS):
             try:
+                if attempt:
+                    self._wait(attempt)
+                    self._table = self._lake.table(self._name)
+                    stored = self._stored()
+                    if stored.commit_id == seal_id:
+                        marker, unsettled = replace(marker, epoch=stored.epoch), False
+                    outcome = settle(marker, stored)
+                    if outcome is Outcome.LANDED:
+                        return marker
+                    if outcome is Outcome.FENCED:
+                        raise self._fenced()
+                    if unsettled:
+                        # The unconfirmed commit may still be on its way. A new epoch moves the branch, so it can't land any more.
+                        seal = stored.taken_over(self._job, seal_id)
+                        self._table = commit(self._table, properties=seal.properties())
+                        marker, unsettled = replace(marker, epoch=seal.epoch), False
                 self._table = commit(self._table, added=files, properties=marker.properties())
                 return marker
-            except (Conflict, UnknownOutcome) as failure:
-                self._wait(attempt)
-                unknown = isinstance(failure, UnknownOutcome)
-            self._table = self._lake.table(self._name)
-            outcome = settle(marker, Marker.of(self._table.properties))
-            if outcome is Outcome.LANDED:
-                return marker
-            if outcome is Outcome.FENCED:
-                raise self._fenced()
-            if unknown:
-                # It may still be on its way: a new epoch makes sure that it can't land behind the retry.
-                marker = self._bump(marker)
-                if marker.start == marker.next:
-                    return marker
+            except UnknownOutcome:
+                unsettled = True
+            except Retryable:
+                pass  # a conflict, or a catalog that did not answer: the next round looks again
         raise Retryable(f"a commit was refused {ATTEMPTS} times", where=self._name, hint="is the catalog reachable and not locked?")
 
-    def _bump(self, marker: Marker) -> Marker:
-        """Settles an unknown outcome for good: returns the marker to commit under, or one with nothing left to commit."""
-        for attempt in range(ATTEMPTS):
-            stored = Marker.of(self._table.properties)
-            outcome = settle(marker, stored)
-            if outcome is Outcome.LANDED:
-                return replace(marker, start=marker.next)
-            if outcome is Outcome.FENCED or stored is None:
-                raise self._fenced()
-            taken = stored.taken_over(self._job, _new_id())
-            try:
-                self._table = commit(self._table, properties=taken.properties())
-            except (Conflict, UnknownOutcome):
-                self._wait(attempt)
-                self._table = self._lake.table(self._name)
-                if (now := Marker.of(self._table.properties)) is None or now.commit_id != taken.commit_id:
-                    continue
-            return replace(marker, epoch=taken.epoch)
-        raise Retryable("the catalog's state could not be settled", where=self._name)
+    def _stored(self) -> Marker:
+        stored = Marker.of(self._table.properties)
+        if stored is None:
+            raise self._fenced()  # dropped and made anew, or its properties removed: not ours to repair
+        return stored
 
     def _fenced(self) -> Fenced:
         return Fenced("another ingest took this table over; this one stops and has written nothing more", where=self._name)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import Table
-from fleetlake.foundation.errors import Missing
+from fleetlake.foundation.errors import Missing, Retryable
 
 # Commits are retried by commits.py and the ingest, which check again what they build on; PyIceberg's own retry does not.
 TABLE_PROPERTIES = {
@@ -70,6 +70,8 @@ class Lake:
                 allowed=", ".join(self.names()) or "nothing yet: the lake is empty",
                 hint="fleetlake ingest --once",
             ) from error
+        except (SQLAlchemyError, OSError) as error:
+            raise Retryable(f"the catalog did not answer: {error}".split("\n")[0], where=f"table {name}") from error
 
     def has(self, name: str) -> bool:
         return self.catalog.table_exists(name)
