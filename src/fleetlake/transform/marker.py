@@ -1,0 +1,60 @@
+"""How far a table has read its sources: stored in the commit that holds the rows made from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from pyiceberg.table import Table as IcebergTable
+
+PROPERTY = "fleetlake.transform.read"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What has been read of one table.
+
+    snapshot_id, sequence: the snapshot it was read at and its Iceberg sequence number (0: no snapshot yet).
+    offsets: the next Kafka offset to read of each partition; bronze only.
+    """
+
+    snapshot_id: int = 0
+    sequence: int = 0
+    offsets: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """definition: digest of the model the rows were computed with; under another one they have to be computed anew."""
+
+    definition: str
+    sources: Mapping[str, Source]
+
+    def properties(self) -> dict[str, str]:
+        return {PROPERTY: json.dumps(asdict(self), sort_keys=True)}
+
+
+def read_marker(table: IcebergTable) -> Marker | None:
+    """The marker of the table's last run; None before the first."""
+    text = table.properties.get(PROPERTY)
+    if text is None:
+        return None
+    stored = json.loads(text)
+    sources = {
+        name: Source(
+            snapshot_id=source["snapshot_id"],
+            sequence=source["sequence"],
+            offsets={int(partition): offset for partition, offset in source["offsets"].items()},
+        )
+        for name, source in stored["sources"].items()
+    }
+    return Marker(definition=stored["definition"], sources=sources)
+
+
+def source_now(table: IcebergTable, offsets: Mapping[int, int] | None = None) -> Source:
+    """All of a table as it was loaded."""
+    snapshot = table.current_snapshot()
+    if snapshot is None:
+        return Source(offsets=offsets or {})
+    return Source(snapshot.snapshot_id, snapshot.sequence_number or 0, offsets or {})

@@ -1,0 +1,93 @@
+-- gold.stops: a vehicle at rest in one place for a while.
+--
+-- Reads    fixes. Settings stop_speed_ms, stop_min_s, stop_radius_m.
+-- A stop is a run of fixes slower than stop_speed_ms, none farther than stop_radius_m from the first of them, that lasts at least
+-- stop_min_s. The fix that is farther begins a new run (so a vehicle that creeps is not at rest). Silence does not break a run: what
+-- was here before and is here after was here. A fix without a speed is not at rest.
+-- Open     the device's fixes end in it.
+-- The position is the mean of the fixes' offsets from the first one, so that it holds across the antimeridian, in whole 1e-9 degrees,
+-- so that it does not depend on the order of addition.
+WITH RECURSIVE ordered AS (
+    SELECT
+        device_id, event_time, latitude, longitude, latest_time,
+        row_number() OVER (PARTITION BY device_id ORDER BY event_time, event_id) AS position,
+        count(*) OVER (PARTITION BY device_id) AS last_position,
+        coalesce(speed_kmh < $stop_speed_ms * 3.6, false) AS slow
+    FROM fixes
+),
+runs AS (
+    SELECT
+        *,
+        sum(CASE WHEN slow THEN 0 ELSE 1 END) OVER (
+            PARTITION BY device_id ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS run
+    FROM ordered
+),
+slow_fixes AS (
+    SELECT *, row_number() OVER (PARTITION BY device_id, run ORDER BY position) AS nth
+    FROM runs
+    WHERE slow
+),
+anchors AS (
+    SELECT device_id, run, position, latitude, longitude
+    FROM slow_fixes
+    WHERE nth = 1
+    UNION ALL
+    SELECT device_id, run, position, latitude, longitude
+    FROM (
+        SELECT
+            away.device_id, away.run, away.position, away.latitude, away.longitude,
+            row_number() OVER (PARTITION BY away.device_id, away.run ORDER BY away.position) AS nth
+        FROM anchors
+        JOIN slow_fixes AS away
+            ON away.device_id = anchors.device_id AND away.run = anchors.run AND away.position > anchors.position
+        WHERE great_circle_km(anchors.latitude, anchors.longitude, away.latitude, away.longitude) * 1000 > $stop_radius_m
+    ) AS farther
+    WHERE nth = 1
+),
+placed AS (
+    SELECT
+        slow_fixes.*,
+        max(anchors.position) OVER (
+            PARTITION BY slow_fixes.device_id ORDER BY slow_fixes.position ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS anchor_position
+    FROM slow_fixes
+    LEFT JOIN anchors ON anchors.device_id = slow_fixes.device_id AND anchors.position = slow_fixes.position
+),
+offsets AS (
+    SELECT
+        *,
+        first_value(latitude) OVER place AS first_latitude,
+        first_value(longitude) OVER place AS first_longitude
+    FROM placed
+    WINDOW place AS (PARTITION BY device_id, anchor_position ORDER BY position)
+),
+wrapped AS (
+    SELECT
+        *,
+        latitude - first_latitude AS north_deg,
+        longitude - first_longitude
+            - CASE WHEN longitude - first_longitude > 180 THEN 360 WHEN longitude - first_longitude < -180 THEN -360 ELSE 0 END
+            AS east_deg
+    FROM offsets
+),
+stops AS (
+    SELECT
+        device_id,
+        min(event_time) AS start_time,
+        max(event_time) AS end_time,
+        max(position) = max(last_position) AND max(event_time) = max(latest_time) AS is_open,
+        count(*) AS fixes,
+        max(first_latitude) + CAST(sum(CAST(round(north_deg * 1e9) AS BIGINT)) AS DOUBLE) / count(*) / 1e9 AS latitude,
+        max(first_longitude) + CAST(sum(CAST(round(east_deg * 1e9) AS BIGINT)) AS DOUBLE) / count(*) / 1e9 AS longitude
+    FROM wrapped
+    GROUP BY device_id, anchor_position
+)
+SELECT
+    md5(concat('stop/', device_id, '/', CAST(micros(start_time) AS VARCHAR))) AS stop_id,
+    device_id, start_time, end_time, is_open,
+    seconds_between(start_time, end_time) AS duration_s,
+    fixes, latitude,
+    longitude - CASE WHEN longitude > 180 THEN 360 WHEN longitude < -180 THEN -360 ELSE 0 END AS longitude
+FROM stops
+WHERE seconds_between(start_time, end_time) >= $stop_min_s

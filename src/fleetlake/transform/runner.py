@@ -1,0 +1,59 @@
+"""A run of the native engine: silver, table by table, then gold. Killed anywhere, the next run does what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from fleetlake.contracts.events import EVENTS
+from fleetlake.contracts.gold import GOLD
+from fleetlake.contracts.tables import all_tables, silver_of
+from fleetlake.foundation.errors import Retryable
+from fleetlake.lake.catalog import Lake
+from fleetlake.transform.gold import GoldCounts, refresh_gold
+from fleetlake.transform.settings import TransformSettings
+from fleetlake.transform.silver import SilverCounts, refresh_silver
+
+Counts = TypeVar("Counts")
+
+
+@dataclass(frozen=True, slots=True)
+class TransformReport:
+    """What a run did, per table."""
+
+    silver: tuple[SilverCounts, ...]
+    gold: tuple[GoldCounts, ...]
+
+
+def run_transform(
+    lake: Lake, settings: TransformSettings, *, full: bool = False, on_progress: Callable[[str], None] | None = None
+) -> TransformReport:
+    """Brings silver and gold up to bronze.
+
+    Every table is committed once, with a marker of what it was made from, or not at all if nothing is new. So a run that was killed
+    between two tables has lost nothing, and two runs at once can't both count a row: the later commit conflicts and is computed
+    anew, up to `settings.attempts` times. full: compute all tables from bronze; the result is the same.
+    on_progress gets the name of each table as it begins. Raises Conflict if other writers never let a commit through.
+    """
+    tell = on_progress or (lambda _: None)
+    lake.ensure(all_tables())
+    silver, gold = [], []
+    for event in EVENTS:
+        tell(silver_of(event).name)
+        silver.append(_attempt(partial(refresh_silver, lake, event, settings, full=full), settings.attempts))
+    for table in GOLD:
+        tell(table.name)
+        gold.append(_attempt(partial(refresh_gold, lake, table, settings, full=full), settings.attempts))
+    return TransformReport(tuple(silver), tuple(gold))
+
+
+def _attempt(refresh: Callable[[], Counts], attempts: int) -> Counts:
+    """A commit that conflicted, or was not confirmed, is computed anew from what the catalog has then."""
+    for _ in range(attempts - 1):
+        try:
+            return refresh()
+        except Retryable:
+            continue
+    return refresh()
