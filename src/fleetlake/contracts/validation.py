@@ -135,7 +135,7 @@ def _number(field: Field, seen: object) -> float:
     try:
         return float(seen)
     except OverflowError:
-        return math.copysign(math.inf, seen)
+        return math.inf if seen > 0 else -math.inf
 
 
 def _in_range(field: Field, column: Column, number: float) -> float:

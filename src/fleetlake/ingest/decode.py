@@ -133,7 +133,11 @@ def _rules(field: Field) -> list[str]:
     elif field.type is Type.LOCATION:
         rules.append(f"len({wire}) = {len(field.columns)}")
     if not field.required:
-        return [f"({wire} IS NULL OR coalesce({' AND '.join(rules)}, false))"]
+        # What is no list at all decodes to null, like one that is absent.
+        absent = (
+            f"""{wire} IS NULL AND NOT contains(text, '"{field.name}"')""" if field.type is Type.LOCATION else f"{wire} IS NULL"
+        )
+        return [f"({absent} OR coalesce({' AND '.join(rules)}, false))"]
     return [*rules, f"{wire} <> ''"] if field.type is Type.STRING else rules
 
 

@@ -1,0 +1,127 @@
+"""The columnar decoder agrees with the reference rules, whatever a record holds."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetlake.contracts.columns import Field, Type
+from fleetlake.contracts.events import EVENTS, VEHICLE, Event
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.contracts.validation import parse
+from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    con = duckdb.connect(config={"threads": 1})
+    con.execute("SET TimeZone = 'UTC'")
+    yield con
+    con.close()
+
+
+def raw(payloads: Sequence[bytes | None]) -> pa.Table:
+    n = len(payloads)
+    return pa.table([[0] * n, list(range(n)), [NOW] * n, list(payloads)], schema=RAW_SCHEMA)
+
+
+def check(connection: duckdb.DuckDBPyConnection, event: Event, payloads: Sequence[bytes | None]) -> list[dict[str, Any]]:
+    """Decodes and compares every row with the reference; returns the rows in the order of their offsets."""
+    decoded = Decoder(event, connection).decode(raw(payloads), NOW)
+    assert decoded.schema.names == [column.name for column in bronze_of(event).columns]
+    rows: list[dict[str, Any]] = decoded.sort_by("kafka_offset").to_pylist()
+    assert [row["kafka_offset"] for row in rows] == list(range(len(payloads)))
+    for payload, row in zip(payloads, rows, strict=True):
+        expected = parse(event, payload)
+        assert row["reject_reason"] == expected.reject_reason, payload
+        assert row["payload"] == (payload if expected.reject_reason else None)
+        for column in event.columns:
+            assert row[column.name] == expected.values.get(column.name), (payload, column.name)
+        assert row["ingested_at"] == NOW
+    return rows
+
+
+def plausible(field: Field) -> st.SearchStrategy[object]:
+    column = field.columns[0]
+    if column.choices:
+        return st.sampled_from(column.choices)
+    if field.type is Type.LOCATION:
+        return st.tuples(st.floats(-90, 90), st.floats(-180, 180)).map(list)
+    if field.type is Type.TIMESTAMP:
+        times = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1))
+        return times.map(lambda t: t.isoformat(timespec="milliseconds") + "Z")
+    if field.type is Type.INTEGER:
+        return st.integers(int(column.minimum or 0), int(column.maximum or 0))
+    if field.type is Type.DOUBLE:
+        return st.floats(column.minimum, column.maximum)
+    return st.booleans() if field.type is Type.BOOLEAN else st.text(min_size=1)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+    | st.sampled_from(["12", "1.5", "true", "null", "[1]", '{"a":1}', "2026-01-01", "NaN", "", " 7 "]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> tuple[Event, bytes]:
+    """An event that is mostly good, with some fields replaced by anything, left out, or added."""
+    event = draw(st.sampled_from(EVENTS))
+    document = {field.name: draw(plausible(field)) for field in event.fields}
+    for name in draw(st.lists(st.sampled_from([field.name for field in event.fields]), max_size=2)):
+        document[name] = draw(ANYTHING)
+    for name in draw(st.lists(st.sampled_from([field.name for field in event.fields]), max_size=2)):
+        document.pop(name, None)
+    if draw(st.booleans()):
+        document["extra"] = draw(ANYTHING)
+    return event, json.dumps(document, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1]))).encode(
+        errors="surrogatepass"
+    )
+
+
+@given(documents())
+@settings(max_examples=400, deadline=None)
+def test_decoder_and_reference_agree(connection: duckdb.DuckDBPyConnection, made: tuple[Event, bytes]) -> None:
+    event, payload = made
+    check(connection, event, [payload])
+
+
+@given(st.lists(st.none() | st.binary(max_size=40) | st.text(max_size=40).map(str.encode), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_no_bytes_break_a_batch(connection: duckdb.DuckDBPyConnection, payloads: list[bytes | None]) -> None:
+    check(connection, VEHICLE, payloads)
+
+
+def test_a_batch_of_every_kind(connection: duckdb.DuckDBPyConnection) -> None:
+    good = {"id": "a", "deviceId": "d", "timestamp": "2026-01-01T00:00:00.000Z", "location": [51.5, -0.1], "speed": 12.5}
+    variants: list[bytes | None] = [
+        json.dumps(good).encode(),
+        json.dumps(good, indent=2).encode(),
+        json.dumps(good | {"unknown": [1, {"speed": "x"}]}).encode(),
+        json.dumps(good | {"speed": "12.5"}).encode(),
+        json.dumps(good | {"make": 5}).encode(),
+        json.dumps(good | {"make": "5"}).encode(),
+        json.dumps(good | {"year": 2024.0}).encode(),
+        json.dumps(good)[:-1].encode() + b",}",
+        json.dumps(good).encode() + b"x",
+        b'{"snapshot":"' + b"A" * 1_000_000 + b'",' + json.dumps(good).encode()[1:],
+        b"{}", b"[]", b"null", b"", b"\xff", None,
+    ]  # fmt: skip
+    rows = check(connection, VEHICLE, variants)
+    assert [row["reject_reason"] is None for row in rows] == [True] * 3 + [False] * 2 + [True] * 2 + [False] * 2 + [True] + [
+        False
+    ] * 6
+
+
+def test_an_empty_batch(connection: duckdb.DuckDBPyConnection) -> None:
+    assert Decoder(VEHICLE, connection).decode(raw([]), NOW).num_rows == 0
