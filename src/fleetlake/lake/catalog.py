@@ -81,6 +81,9 @@ class Lake:
         namespaces = self.catalog.list_namespaces()
         return sorted(".".join(identifier) for namespace in namespaces for identifier in self.catalog.list_tables(namespace))
 
+    def close(self) -> None:
+        self.catalog.close()
+
 
 def open_lake(settings: LakeSettings) -> Lake:
     """Opens the catalog, making the folder of a local SQLite file. Missing if the catalog can't be reached."""

@@ -1,0 +1,84 @@
+"""The delivery protocol's decisions."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleetlake.foundation.errors import DataLoss
+from fleetlake.ingest.offsets import Gap, Marker, Outcome, Source, advance, resume, settle
+
+SOURCE = Source("vehicle_data", "cluster", "topic-1", {0: (0, 100), 1: (0, 50)})
+STORED = Marker("job", 3, "c3", "cluster", "topic-1", {0: 0, 1: 0}, {0: 60, 1: 50}, 1_700_000_000_000_000)
+
+
+def test_a_new_table_is_read_from_the_lowest_offsets() -> None:
+    source = replace(SOURCE, watermarks={0: (7, 100), 1: (0, 0)})
+    marker = resume(None, source, job="job", commit_id="c1")
+    assert (marker.epoch, marker.start, marker.next, marker.gaps) == (1, {0: 7, 1: 0}, {0: 7, 1: 0}, ())
+
+
+def test_a_table_is_resumed_where_its_last_commit_ended() -> None:
+    marker = resume(STORED, SOURCE, job="other", commit_id="c4")
+    assert (marker.epoch, marker.job, marker.next, marker.ingested_at_us) == (4, "other", {0: 60, 1: 50}, STORED.ingested_at_us)
+
+
+def test_a_new_partition_is_read_from_its_beginning() -> None:
+    source = replace(SOURCE, watermarks={**SOURCE.watermarks, 2: (0, 9)})
+    assert resume(STORED, source, job="job", commit_id="c4").next == {0: 60, 1: 50, 2: 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cluster_id": "elsewhere"}, "filled from Kafka cluster cluster, this is elsewhere"),
+        ({"topic_id": "topic-2"}, "deleted and made again"),
+        ({"watermarks": {0: (61, 100), 1: (0, 50)}}, "offsets 60 to 60 were deleted by retention"),
+        ({"watermarks": {0: (0, 59), 1: (0, 50)}}, "the topic ends at 58"),
+    ],
+)
+def test_a_topic_that_does_not_go_on_from_the_table_is_refused(change: dict[str, object], words: str) -> None:
+    with pytest.raises(DataLoss, match=words):
+        resume(STORED, replace(SOURCE, **change), job="job", commit_id="c4")  # type: ignore[arg-type]  # a table of cases
+
+
+def test_an_accepted_gap_is_written_down() -> None:
+    source = replace(SOURCE, watermarks={0: (70, 100), 1: (0, 50)})
+    marker = resume(STORED, source, job="job", commit_id="c4", accept_gaps=True)
+    assert marker.next == {0: 70, 1: 50}
+    assert marker.gaps == (Gap(0, 60, 70),)
+
+
+@pytest.mark.parametrize(
+    ("stored", "outcome"),
+    [
+        (replace(STORED, commit_id="ours", next={0: 80, 1: 50}), Outcome.LANDED),
+        (STORED, Outcome.RETRY),
+        (replace(STORED, epoch=4, commit_id="c4"), Outcome.FENCED),
+        (replace(STORED, commit_id="c4", next={0: 61, 1: 50}), Outcome.FENCED),
+    ],
+)
+def test_what_became_of_an_unconfirmed_commit(stored: Marker, outcome: Outcome) -> None:
+    ours = replace(STORED, commit_id="ours", start=STORED.next, next={0: 80, 1: 50})
+    assert settle(ours, stored) is outcome
+
+
+OFFSETS = st.dictionaries(st.integers(0, 99), st.integers(0, 2**62), max_size=5)
+GAPS = st.lists(st.builds(Gap, st.integers(0, 9), st.integers(0, 9), st.integers(10, 19)), max_size=2).map(tuple)
+
+
+@given(st.builds(Marker, st.text(), st.integers(1), st.text(), st.text(), st.text(), OFFSETS, OFFSETS, st.integers(0), GAPS))
+def test_a_marker_survives_a_tables_properties(marker: Marker) -> None:
+    assert Marker.of(marker.properties()) == marker
+
+
+def test_a_table_without_a_marker_has_none() -> None:
+    assert Marker.of({"comment": "x"}) is None
+
+
+def test_advance_skips_gaps_and_never_goes_back() -> None:
+    assert advance({0: 5, 1: 0}, {0: (5, 9)}) == {0: 10, 1: 0}
+    assert advance({0: 5}, {0: (7, 9), 3: (0, 0)}) == {0: 10, 3: 1}
+    with pytest.raises(ValueError, match="partition 0: read 4 to 9, expected 5"):
+        advance({0: 5}, {0: (4, 9)})

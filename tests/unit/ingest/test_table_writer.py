@@ -1,0 +1,173 @@
+"""The writer of one table, on a real catalog whose commits fail on purpose: nothing is lost, nothing is doubled."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+
+from fleetlake.contracts.arrow import table_schema
+from fleetlake.contracts.events import VEHICLE
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.foundation.errors import Fenced, Retryable
+from fleetlake.ingest.offsets import Marker, Source
+from fleetlake.ingest.table_writer import TableWriter
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.commits import commit
+
+TABLE = bronze_of(VEHICLE)
+SOURCE = Source("vehicle_data", "cluster", "topic", {0: (0, 1000)})
+
+
+class Faults:
+    """Makes a catalog's commits fail: before they reach it, or after they landed, or so that they land only later."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.plan: list[str] = []
+        self.late: list[Callable[[], object]] = []
+        self._commit = lake.catalog.commit_table
+        lake.catalog.commit_table = self._commit_table  # type: ignore[method-assign]  # the seam between us and every catalog
+
+    def _commit_table(self, *args: Any) -> object:
+        fault = self.plan.pop(0) if self.plan else "none"
+        if fault == "conflict":
+            raise CommitFailedException("refused")
+        if fault == "lost":
+            raise CommitStateUnknownException("no reply, and it never arrived")
+        if fault == "late":
+            self.late.append(lambda: self._commit(*args))
+            raise CommitStateUnknownException("no reply yet")
+        answer = self._commit(*args)
+        if fault == "landed":
+            raise CommitStateUnknownException("landed, but the reply was lost")
+        return answer
+
+    def deliver_late(self) -> int:
+        """Lets the late commits arrive; returns how many the catalog took."""
+        landed = 0
+        for arrive in self.late:
+            try:
+                arrive()
+                landed += 1
+            except CommitFailedException:
+                pass
+        self.late.clear()
+        return landed
+
+
+def rows(first: int, after: int) -> pa.Table:
+    columns = {name: [None] * (after - first) for name in table_schema(TABLE).names}
+    return pa.table(
+        columns | {"kafka_partition": [0] * (after - first), "kafka_offset": range(first, after)}, schema=table_schema(TABLE)
+    )
+
+
+def writer(lake: Lake, wait: Callable[[int], None] = lambda attempt: None) -> TableWriter:
+    return TableWriter(lake, TABLE.name, job="test", wait=wait)
+
+
+def offsets(lake: Lake) -> list[int]:
+    scanned: list[int] = lake.table(TABLE.name).scan(selected_fields=("kafka_offset",)).to_arrow()["kafka_offset"].to_pylist()
+    return sorted(scanned)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    made = make_lake(tmp_path)
+    yield made
+    made.close()
+
+
+def make_lake(folder: Path) -> Lake:
+    lake = open_lake(LakeSettings("test", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/w"}))
+    lake.ensure([TABLE])
+    return lake
+
+
+def test_rows_and_offsets_land_together(lake: Lake) -> None:
+    w = writer(lake)
+    assert w.take_over(SOURCE) == {0: 0}
+    w.append([rows(0, 3), rows(3, 5)], {0: 5}, ingested_at_us=7)
+    table = lake.table(TABLE.name)
+    snapshot = table.current_snapshot()
+    assert offsets(lake) == [0, 1, 2, 3, 4]
+    assert snapshot is not None
+    assert snapshot.summary is not None
+    assert Marker.of(table.properties) == Marker.of(snapshot.summary.additional_properties) == w.marker
+    assert (w.marker.start, w.marker.next, w.marker.ingested_at_us) == ({0: 0}, {0: 5}, 7)
+
+
+def test_a_second_writer_goes_on_and_fences_the_first(lake: Lake) -> None:
+    first, second = writer(lake), writer(lake)
+    first.take_over(SOURCE)
+    first.append([rows(0, 5)], {0: 5}, 0)
+    assert second.take_over(SOURCE) == {0: 5}
+    with pytest.raises(Fenced):
+        first.append([rows(5, 9)], {0: 9}, 0)
+    second.append([rows(5, 7)], {0: 7}, 0)
+    assert offsets(lake) == list(range(7))
+
+
+def test_a_conflict_with_maintenance_is_retried(lake: Lake) -> None:
+    w = writer(lake)
+    w.take_over(SOURCE)
+    commit(lake.table(TABLE.name), properties={"maintenance": "ran"})
+    w.append([rows(0, 5)], {0: 5}, 0)
+    assert offsets(lake) == list(range(5))
+
+
+def test_a_late_commit_can_not_land_behind_its_retry(lake: Lake) -> None:
+    faults, w = Faults(lake), writer(lake)
+    w.take_over(SOURCE)
+    faults.plan = ["late"]
+    w.append([rows(0, 5)], {0: 5}, 0)
+    assert w.marker.epoch == 2
+    assert faults.deliver_late() == 0
+    assert offsets(lake) == list(range(5))
+
+
+def test_a_catalog_that_always_refuses_ends_in_an_error_after_waiting(lake: Lake) -> None:
+    waits: list[int] = []
+    faults, w = Faults(lake), writer(lake, waits.append)
+    w.take_over(SOURCE)
+    faults.plan = ["conflict"] * 100
+    with pytest.raises(Retryable, match="refused 10 times"):
+        w.append([rows(0, 5)], {0: 5}, 0)
+    assert waits == list(range(1, 10))
+    assert offsets(lake) == []
+
+
+FAULTS = st.lists(st.sampled_from(["none", "conflict", "lost", "landed", "late"]), max_size=6)
+
+
+@given(FAULTS, FAULTS, st.integers(0, 3))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_faults_lose_and_double_nothing(
+    tmp_path_factory: pytest.TempPathFactory, first: list[str], second: list[str], deliver_after: int
+) -> None:
+    lake = make_lake(tmp_path_factory.mktemp("lake"))
+    try:
+        faults, w = Faults(lake), writer(lake)
+        faults.plan = list(first)
+        position = w.take_over(SOURCE)[0]
+        for step, size in enumerate((3, 4, 2)):
+            faults.plan = list(second) if step == 1 else faults.plan
+            w.append([rows(position, position + size)], {0: position + size}, 0)
+            position += size
+            if step == deliver_after:
+                faults.deliver_late()
+        faults.plan.clear()
+        try:
+            w.append([rows(position, position + 1)], {0: position + 1}, 0)
+        except Fenced:  # a take-over of this very writer may have arrived late: another writer to it
+            assert writer(lake).take_over(SOURCE)[0] == position
+        else:
+            position += 1
+        faults.deliver_late()
+        assert offsets(lake) == list(range(position))
+    finally:
+        lake.close()
