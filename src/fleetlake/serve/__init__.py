@@ -1,0 +1,1 @@
+"""Reading the lake: SQL, snapshots, reports, rejects."""

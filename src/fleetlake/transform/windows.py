@@ -132,6 +132,7 @@ def _load_fixes(
     for table, kind in ((silver.gps, "gps"), (silver.vehicle, "vehicle")):
         expose(con, table, f"stored.{kind}", row_filter=within)
         con.execute(f"""
+            CREATE SCHEMA IF NOT EXISTS silver;
             CREATE OR REPLACE VIEW silver.{kind} AS
             SELECT stored.* FROM stored.{kind} AS stored JOIN reached USING (device_id) WHERE event_time BETWEEN low AND high
         """)

@@ -1,0 +1,191 @@
+"""Rows for people and for programs: a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TextIO
+
+import pyarrow as pa
+
+TABLE_ROWS = 50
+WIDEST = 80
+
+
+class Form(StrEnum):
+    """How rows are written. TABLE is for reading and may shorten; JSON and CSV hold everything."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def form_of(*, as_json: bool, as_csv: bool = False) -> Form:
+    return Form.JSON if as_json else Form.CSV if as_csv else Form.TABLE
+
+
+def write_rows(rows: pa.Table, form: Form, *, limit: int | None = None, out: TextIO | None = None, title: str = "") -> None:
+    """Writes rows to `out` (stdout).
+
+    JSON: an array of objects; times ISO 8601 in UTC; bytes as text, or base64 if they are not UTF-8; no number for infinities and
+    NaN, but null. CSV: a header, null as nothing. Table: through rich in a terminal, aligned text elsewhere.
+    limit: rows at most (0: all); by default 50 in a table, and all in JSON and CSV.
+    """
+    stream = out or sys.stdout
+    most = limit if limit is not None else TABLE_ROWS if form is Form.TABLE else 0
+    shown = rows.slice(0, most) if most else rows
+    if form is Form.JSON:
+        write_json_array(_records(shown), stream)
+    elif form is Form.CSV:
+        _write_csv(shown, stream)
+    else:
+        _write_table(shown, stream, title)
+        if shown.num_rows < rows.num_rows:
+            stream.write(f"({shown.num_rows} of {rows.num_rows} rows; --limit 0 shows all)\n")
+
+
+def write_json(value: object, out: TextIO | None = None) -> None:
+    """One JSON document, values as in write_rows."""
+    json.dump(plain(value), out or sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    (out or sys.stdout).write("\n")
+
+
+def write_json_array(records: Iterable[object], stream: TextIO) -> None:
+    """A JSON array, a line a record."""
+    separator = "[\n"
+    for record in records:
+        stream.write(separator + json.dumps(plain(record), ensure_ascii=False, allow_nan=False))
+        separator = ",\n"
+    stream.write("\n]\n" if separator != "[\n" else "[]\n")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it."""
+    match value:
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case date() | time():
+            return value.isoformat()
+        case bytes():
+            return text_or_base64(value)
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case None | bool() | int() | str():
+            return value
+        case _:
+            return str(value)
+
+
+def text_or_base64(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode()
+
+
+def printable(text: str, widest: int = WIDEST) -> str:
+    """Text that can't move a terminal's cursor or break a line: control characters escaped, what is longer than `widest` cut."""
+    safe = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[: widest + 1])
+    return safe if len(safe) <= widest else safe[: widest - 1] + "…"
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return (
+                f"{value:.6g}"
+                if abs(value) < 1e-3 or abs(value) >= 1e9
+                else f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", "")
+            )
+        case datetime():
+            spec = "milliseconds" if value.microsecond else "seconds"
+            return value.isoformat(sep=" ", timespec=spec).replace("+00:00", "Z")
+        case bytes():
+            return printable(value.decode("utf-8", errors="backslashreplace"))
+        case dict() | list():
+            return printable(json.dumps(plain(value), ensure_ascii=False))
+        case _:
+            return printable(str(value))
+
+
+def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    names = _unique(rows.column_names)
+    for batch in rows.to_batches(max_chunksize=10_000):
+        columns = [column.to_pylist() for column in batch.columns]
+        for values in zip(*columns, strict=True):
+            yield dict(zip(names, values, strict=True))
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """`SELECT a, a` has two columns of one name; an object can't."""
+    made: list[str] = []
+    for name in names:
+        candidate, count = name, 1
+        while candidate in made:
+            candidate = f"{name}_{count}"
+            count += 1
+        made.append(candidate)
+    return made
+
+
+def _write_csv(rows: pa.Table, stream: TextIO) -> None:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    for record in _records(rows):
+        values = (plain(value) for value in record.values())
+        writer.writerow(json.dumps(value) if isinstance(value, (dict, list)) else value for value in values)
+
+
+def _write_table(rows: pa.Table, stream: TextIO, title: str) -> None:
+    names = [printable(name) for name in rows.column_names]
+    numeric = [_is_number(field.type) for field in rows.schema]
+    body = [[cell(value) for value in record.values()] for record in _records(rows)]
+    if stream.isatty():
+        _write_rich(names, numeric, body, stream, title)
+    else:
+        _write_aligned(names, numeric, body, stream)
+
+
+def _write_rich(names: list[str], numeric: list[bool], body: list[list[str]], stream: TextIO, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left")
+    for name, right in zip(names, numeric, strict=True):
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for row in body:
+        table.add_row(*map(Text, row))  # Text: what a payload holds is never markup
+    Console(file=stream).print(table)
+
+
+def _write_aligned(names: list[str], numeric: list[bool], body: list[list[str]], stream: TextIO) -> None:
+    lines = [names, *body]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+    for line in lines:
+        cells = (
+            text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric, strict=True)
+        )
+        stream.write("  ".join(cells).rstrip() + "\n")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

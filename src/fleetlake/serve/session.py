@@ -1,0 +1,65 @@
+"""A DuckDB in which the lake's tables can be read and nothing else can be done."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.foundation.errors import BadInput, FleetlakeError, Permanent
+from fleetlake.lake.catalog import local_path
+from fleetlake.lake.scan import quote
+
+
+@contextmanager
+def reading_session(
+    expose: Callable[[duckdb.DuckDBPyConnection], Iterable[IcebergTable]], *, memory_limit: str = "1GB"
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory database in UTC, closed against everything but the views that `expose` makes; it returns the tables they read.
+
+    Views read the tables' Parquet files when they are asked, so DuckDB has to reach these files: external access goes off except
+    for the folders of the tables. With that, COPY, ATTACH, INSTALL, read_csv and their like reach no other file and no network;
+    variables of this process are not tables; and no SET can undo it.
+    """
+    with tempfile.TemporaryDirectory(prefix="fleetlake-query-") as folder:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "temp_directory": folder,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        with duckdb.connect(config=config) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            locations = [local_path(table.location()) for table in expose(con)]
+            folders = ", ".join(quote(location.rstrip("/") + "/") for location in locations if location)
+            con.execute(f"SET allowed_directories = [{folders}]")
+            con.execute("SET enable_external_access = false")
+            con.execute("SET python_enable_replacements = false")
+            con.execute("SET lock_configuration = true")
+            yield con
+
+
+def fetch(
+    con: duckdb.DuckDBPyConnection, sql: str, *, allowed: str = "", parameters: Mapping[str, object] | None = None
+) -> pa.Table:
+    """All rows of a SELECT. What DuckDB refuses is raised as BadInput, with `allowed` as what would have been accepted."""
+    try:
+        return con.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+    except duckdb.Error as error:
+        raise explain(error, allowed) from error
+
+
+def explain(error: duckdb.Error, allowed: str) -> FleetlakeError:
+    """A DuckDB error in one line of our own kind."""
+    said = " ".join(str(error).split("\n\nLINE")[0].split())
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return Permanent(
+            "the query needs more memory than it may have", where=said, hint="read fewer columns or a shorter time, or aggregate"
+        )
+    if isinstance(error, (duckdb.IOException, duckdb.InternalException)):
+        return Permanent(f"the lake could not be read: {said}", hint="run it again; a file may have been replaced meanwhile")
+    return BadInput(f"the query was not accepted: {said}", allowed=allowed)
