@@ -23,12 +23,11 @@ class Type(StrEnum):
 class Column:
     """One column of a table.
 
-    id: the Iceberg field id. It never changes and is never used again for another column of the same table.
     minimum, maximum: inclusive bounds in `unit`. choices: the only values allowed. required: never null.
     vss: the COVESA Vehicle Signal Specification path of the same signal, where one exists.
+    id: the Iceberg field id, given by the table the column is in; 0 outside of one.
     """
 
-    id: int
     name: str
     type: Type
     description: str
@@ -38,6 +37,7 @@ class Column:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     vss: str = ""
+    id: int = 0
 
     def nullable(self) -> Column:
         return replace(self, required=False)

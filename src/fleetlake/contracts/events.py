@@ -36,7 +36,6 @@ class Event:
 
 def _field(
     name: str,
-    id: int,
     column: str,
     type: Type,
     description: str,
@@ -48,17 +47,14 @@ def _field(
     vss: str = "",
 ) -> Field:
     low, high = within or (None, None)
-    made = Column(id, column, type, description, unit, required, low, high, choices, vss)
+    made = Column(column, type, description, unit, required, low, high, choices, vss)
     return Field(name, type, (made,), required, description)
 
 
-def _location(id: int, *, required: bool) -> Field:
+def _location(*, required: bool) -> Field:
     description = "WGS 84 position as [latitude, longitude]"
-    latitude = Column(
-        id, "latitude", Type.DOUBLE, "WGS 84 latitude", "deg", required, -90, 90, vss="Vehicle.CurrentLocation.Latitude"
-    )
+    latitude = Column("latitude", Type.DOUBLE, "WGS 84 latitude", "deg", required, -90, 90, vss="Vehicle.CurrentLocation.Latitude")
     longitude = Column(
-        id + 1,
         "longitude",
         Type.DOUBLE,
         "WGS 84 longitude",
@@ -73,80 +69,80 @@ def _location(id: int, *, required: bool) -> Field:
 
 S, D, N, B, T = Type.STRING, Type.DOUBLE, Type.INTEGER, Type.BOOLEAN, Type.TIMESTAMP
 
-# Ids 1 to 19 belong to the record (tables.py), 20 to 29 to what all events share, 30 and up to one event.
-_ID = _field("id", 20, "event_id", S, "Unique id of the event; a copy with the same id is a duplicate", required=True)
-_DEVICE = _field("deviceId", 21, "device_id", S, "The vehicle's device, also the message key", required=True)
-_TIME = _field("timestamp", 22, "event_time", T, "When the device measured it: ISO 8601, UTC, milliseconds, Z", required=True)
-_PLACE, _MAYBE_PLACE = _location(23, required=True), _location(23, required=False)
-_SPEED = _field("speed", 30, "speed_kmh", D, "Speed over ground", unit="km/h", within=(0, 300), vss="Vehicle.Speed")
-_DIRECTION = _field("direction", 31, "direction", S, "Heading as one of eight compass points", choices=COMPASS)
+# A new field goes at the end of its event: tables number their columns in this order.
+_ID = _field("id", "event_id", S, "Unique id of the event; a copy with the same id is a duplicate", required=True)
+_DEVICE = _field("deviceId", "device_id", S, "The vehicle's device, also the message key", required=True)
+_TIME = _field("timestamp", "event_time", T, "When the device measured it: ISO 8601, UTC, milliseconds, Z", required=True)
+_PLACE, _MAYBE_PLACE = _location(required=True), _location(required=False)
+_SPEED = _field("speed", "speed_kmh", D, "Speed over ground", unit="km/h", within=(0, 300), vss="Vehicle.Speed")
+_DIRECTION = _field("direction", "direction", S, "Heading as one of eight compass points", choices=COMPASS)
 _HEADING = _field(
-    "heading", 32, "heading_deg", D, "Heading, 0 = north, 90 = east", unit="deg", within=(0, 360),
+    "heading", "heading_deg", D, "Heading, 0 = north, 90 = east", unit="deg", within=(0, 360),
     vss="Vehicle.CurrentLocation.Heading",
 )  # fmt: skip
 
 
-def _peak(name: str, id: int, column: str, what: str, vss: str = "") -> Field:
+def _peak(name: str, column: str, what: str, vss: str = "") -> Field:
     return _field(
-        name, id, column, D, f"Peak {what} since the last report, as the accelerometer unit saw it",
+        name, column, D, f"Peak {what} since the last report, as the accelerometer unit saw it",
         unit="m/s2", within=(0, 50), vss=vss,
     )  # fmt: skip
 
 
 VEHICLE = Event("vehicle", "vehicle_data", "State of the vehicle at a tick", (
     _ID, _DEVICE, _TIME, _PLACE, _SPEED, _DIRECTION,
-    _field("make", 33, "make", S, "Manufacturer", vss="Vehicle.VehicleIdentification.Brand"),
-    _field("model", 34, "model", S, "Model", vss="Vehicle.VehicleIdentification.Model"),
-    _field("year", 35, "model_year", N, "Model year", within=(1950, 2100), vss="Vehicle.VehicleIdentification.Year"),
-    _field("fuelType", 36, "fuel_type", S, "Fuel, for example Petrol, Diesel, Hybrid or Electric"),
+    _field("make", "make", S, "Manufacturer", vss="Vehicle.VehicleIdentification.Brand"),
+    _field("model", "model", S, "Model", vss="Vehicle.VehicleIdentification.Model"),
+    _field("year", "model_year", N, "Model year", within=(1950, 2100), vss="Vehicle.VehicleIdentification.Year"),
+    _field("fuelType", "fuel_type", S, "Fuel, for example Petrol, Diesel, Hybrid or Electric"),
     _HEADING,
-    _field("odometer", 37, "odometer_km", D, "Distance the vehicle has travelled in its life", unit="km",
+    _field("odometer", "odometer_km", D, "Distance the vehicle has travelled in its life", unit="km",
            within=(0, 10_000_000), vss="Vehicle.TraveledDistance"),
-    _field("fuelLevel", 38, "fuel_level_percent", D, "Fuel or charge left", unit="%", within=(0, 100),
+    _field("fuelLevel", "fuel_level_percent", D, "Fuel or charge left", unit="%", within=(0, 100),
            vss="Vehicle.Powertrain.FuelSystem.RelativeLevel"),
-    _field("ignition", 39, "ignition", B, "Whether the ignition is on"),
-    _peak("maxAcceleration", 40, "max_acceleration_ms2", "forward acceleration", "Vehicle.Acceleration.Longitudinal"),
-    _peak("maxBraking", 41, "max_braking_ms2", "braking"),
-    _peak("maxCornering", 42, "max_cornering_ms2", "sideways acceleration", "Vehicle.Acceleration.Lateral"),
+    _field("ignition", "ignition", B, "Whether the ignition is on"),
+    _peak("maxAcceleration", "max_acceleration_ms2", "forward acceleration", "Vehicle.Acceleration.Longitudinal"),
+    _peak("maxBraking", "max_braking_ms2", "braking"),
+    _peak("maxCornering", "max_cornering_ms2", "sideways acceleration", "Vehicle.Acceleration.Lateral"),
 ))  # fmt: skip
 
 GPS = Event("gps", "gps_data", "A position fix", (
     _ID, _DEVICE, _TIME, _SPEED, _DIRECTION,
-    _field("vehicleType", 33, "vehicle_type", S, "Kind of vehicle, for example private or bus"),
+    _field("vehicleType", "vehicle_type", S, "Kind of vehicle, for example private or bus"),
     _MAYBE_PLACE, _HEADING,
-    _field("altitude", 34, "altitude_m", D, "Altitude above mean sea level", unit="m", within=(-500, 10_000),
+    _field("altitude", "altitude_m", D, "Altitude above mean sea level", unit="m", within=(-500, 10_000),
            vss="Vehicle.CurrentLocation.Altitude"),
-    _field("accuracy", 35, "accuracy_m", D, "Radius the true position is in, 68 % of the time", unit="m", within=(0, 100_000),
+    _field("accuracy", "accuracy_m", D, "Radius the true position is in, 68 % of the time", unit="m", within=(0, 100_000),
            vss="Vehicle.CurrentLocation.HorizontalAccuracy"),
-    _field("satellites", 36, "satellites", N, "Satellites used for the fix", within=(0, 100)),
-    _field("derived", 37, "derived", S, "Comma-separated names of fields computed from positions, not measured"),
+    _field("satellites", "satellites", N, "Satellites used for the fix", within=(0, 100)),
+    _field("derived", "derived", S, "Comma-separated names of fields computed from positions, not measured"),
 ))  # fmt: skip
 
 TRAFFIC = Event("traffic_camera", "traffic_data", "What a roadside camera saw", (
-    _ID, _DEVICE, _field("cameraId", 30, "camera_id", S, "The camera", required=True), _PLACE, _TIME,
-    _field("snapshot", 31, "snapshot_base64", S, "A small picture, base64"),
-    _field("vehicleCount", 32, "vehicle_count", N, "Vehicles in view", within=(0, 10_000)),
-    _field("averageSpeed", 33, "average_speed_kmh", D, "Mean speed of the vehicles in view", unit="km/h", within=(0, 300)),
+    _ID, _DEVICE, _field("cameraId", "camera_id", S, "The camera", required=True), _PLACE, _TIME,
+    _field("snapshot", "snapshot_base64", S, "A small picture, base64"),
+    _field("vehicleCount", "vehicle_count", N, "Vehicles in view", within=(0, 10_000)),
+    _field("averageSpeed", "average_speed_kmh", D, "Mean speed of the vehicles in view", unit="km/h", within=(0, 300)),
 ))  # fmt: skip
 
 WEATHER = Event("weather", "weather_data", "Weather where the vehicle is", (
     _ID, _DEVICE, _PLACE, _TIME,
-    _field("temperature", 30, "temperature_c", D, "Air temperature", unit="degC", within=(-90, 60),
+    _field("temperature", "temperature_c", D, "Air temperature", unit="degC", within=(-90, 60),
            vss="Vehicle.Exterior.AirTemperature"),
-    _field("weatherCondition", 31, "weather_condition", S, "Weather in a word", choices=WEATHER_CONDITIONS),
-    _field("precipitation", 32, "precipitation_mmh", D, "Rain or melted snow", unit="mm/h", within=(0, 500)),
-    _field("windSpeed", 33, "wind_speed_kmh", D, "Mean wind", unit="km/h", within=(0, 500)),
-    _field("humidity", 34, "humidity_percent", D, "Relative humidity", unit="%", within=(0, 100),
+    _field("weatherCondition", "weather_condition", S, "Weather in a word", choices=WEATHER_CONDITIONS),
+    _field("precipitation", "precipitation_mmh", D, "Rain or melted snow", unit="mm/h", within=(0, 500)),
+    _field("windSpeed", "wind_speed_kmh", D, "Mean wind", unit="km/h", within=(0, 500)),
+    _field("humidity", "humidity_percent", D, "Relative humidity", unit="%", within=(0, 100),
            vss="Vehicle.Exterior.Humidity"),
-    _field("airQualityIndex", 35, "air_quality_index", D, "Air quality index (US EPA scale)", within=(0, 500)),
+    _field("airQualityIndex", "air_quality_index", D, "Air quality index (US EPA scale)", within=(0, 500)),
 ))  # fmt: skip
 
 EMERGENCY = Event("emergency", "emergency_data", "The nearest incident, type None where there is none", (
-    _ID, _DEVICE, _field("incidentId", 30, "incident_id", S, "The incident; one id for as long as it lasts"),
-    _field("type", 31, "incident_type", S, "What happened", required=True, choices=INCIDENT_TYPES),
+    _ID, _DEVICE, _field("incidentId", "incident_id", S, "The incident; one id for as long as it lasts"),
+    _field("type", "incident_type", S, "What happened", required=True, choices=INCIDENT_TYPES),
     _TIME, _PLACE,
-    _field("status", 32, "status", S, "Whether it is still going on", required=True, choices=INCIDENT_STATUSES),
-    _field("description", 33, "description", S, "Free text"),
+    _field("status", "status", S, "Whether it is still going on", required=True, choices=INCIDENT_STATUSES),
+    _field("description", "description", S, "Free text"),
 ))  # fmt: skip
 
 EVENTS: tuple[Event, ...] = (VEHICLE, GPS, TRAFFIC, WEATHER, EMERGENCY)

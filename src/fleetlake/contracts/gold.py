@@ -11,33 +11,33 @@ S, D, L, B, T = Type.STRING, Type.DOUBLE, Type.LONG, Type.BOOLEAN, Type.TIMESTAM
 def _episode(noun: str) -> tuple[Column, ...]:
     """The columns every gold table of episodes (something a device did from one time to another) begins with."""
     return (
-        Column(1, f"{noun}_id", S, "Follows from device and start time: the same data gives the same id", required=True),
-        Column(2, "device_id", S, "The vehicle's device", required=True),
-        Column(3, "start_time", T, "First fix of it", required=True),
-        Column(4, "end_time", T, "Last fix of it so far", required=True),
-        Column(5, "is_open", B, "Not known to have ended: the device's data stops within it", required=True),
-        Column(6, "duration_s", D, "end_time - start_time", "s", required=True),
-        Column(7, "fixes", L, "GPS fixes it was computed from", required=True),
+        Column(f"{noun}_id", S, "Follows from device and start time: the same data gives the same id", required=True),
+        Column("device_id", S, "The vehicle's device", required=True),
+        Column("start_time", T, "First fix of it", required=True),
+        Column("end_time", T, "Last fix of it so far", required=True),
+        Column("is_open", B, "Not known to have ended: the device's data stops within it", required=True),
+        Column("duration_s", D, "end_time - start_time", "s", required=True),
+        Column("fixes", L, "GPS fixes it was computed from", required=True),
     )
 
 
 TRIPS = Table("gold", "trips", "A vehicle's way from setting out to having been still for a while", (
     *_episode("trip"),
-    Column(10, "start_latitude", D, "Where it began", "deg", required=True, minimum=-90, maximum=90),
-    Column(11, "start_longitude", D, "Where it began", "deg", required=True, minimum=-180, maximum=180),
-    Column(12, "end_latitude", D, "Where it ended, or is now", "deg", required=True, minimum=-90, maximum=90),
-    Column(13, "end_longitude", D, "Where it ended, or is now", "deg", required=True, minimum=-180, maximum=180),
-    Column(14, "distance_km", D, "Sum of the great-circle distances between its fixes", "km", required=True),
-    Column(15, "moving_s", D, "Time between fixes in motion", "s", required=True),
-    Column(16, "idle_s", D, "Time between fixes at rest", "s", required=True),
-    Column(17, "average_speed_kmh", D, "distance_km over duration_s; null for a single fix", "km/h"),
-    Column(18, "top_speed_kmh", D, "Highest speed reported", "km/h"),
+    Column("start_latitude", D, "Where it began", "deg", required=True, minimum=-90, maximum=90),
+    Column("start_longitude", D, "Where it began", "deg", required=True, minimum=-180, maximum=180),
+    Column("end_latitude", D, "Where it ended, or is now", "deg", required=True, minimum=-90, maximum=90),
+    Column("end_longitude", D, "Where it ended, or is now", "deg", required=True, minimum=-180, maximum=180),
+    Column("distance_km", D, "Sum of the great-circle distances between its fixes", "km", required=True),
+    Column("moving_s", D, "Time between fixes in motion", "s", required=True),
+    Column("idle_s", D, "Time between fixes at rest", "s", required=True),
+    Column("average_speed_kmh", D, "distance_km over duration_s; null for a single fix", "km/h"),
+    Column("top_speed_kmh", D, "Highest speed reported", "km/h"),
 ), partition_by="start_time", sort=("device_id", "start_time"))  # fmt: skip
 
 STOPS = Table("gold", "stops", "A vehicle at rest in one place for a while", (
     *_episode("stop"),
-    Column(10, "latitude", D, "Mean of its fixes", "deg", required=True, minimum=-90, maximum=90),
-    Column(11, "longitude", D, "Mean of its fixes", "deg", required=True, minimum=-180, maximum=180),
+    Column("latitude", D, "Mean of its fixes", "deg", required=True, minimum=-90, maximum=90),
+    Column("longitude", D, "Mean of its fixes", "deg", required=True, minimum=-180, maximum=180),
 ), partition_by="start_time", sort=("device_id", "start_time"))  # fmt: skip
 
 GOLD: tuple[Table, ...] = (TRIPS, STOPS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.events import EVENTS, Event
@@ -12,7 +12,8 @@ from fleetlake.contracts.events import EVENTS, Event
 class Table:
     """One Iceberg table, format v2, partitioned by the day of `partition_by`.
 
-    sort: the columns files are sorted by. event: what a bronze or silver table holds.
+    columns: numbered from 1 in their order, as every Iceberg catalog numbers them when it makes a table; a new column
+    therefore goes at the end. sort: the columns files are sorted by. event: what a bronze or silver table holds.
     """
 
     layer: str
@@ -23,6 +24,9 @@ class Table:
     sort: tuple[str, ...] = ()
     event: Event | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(replace(column, id=i) for i, column in enumerate(self.columns, 1)))
+
     @property
     def name(self) -> str:
         return f"{self.layer}.{self.kind}"
@@ -31,22 +35,19 @@ class Table:
         return next(column for column in self.columns if column.name == name)
 
 
-KAFKA_PARTITION = Column(1, "kafka_partition", Type.INTEGER, "Partition of the topic", required=True)
-KAFKA_OFFSET = Column(2, "kafka_offset", Type.LONG, "Offset in the partition", required=True)
-KAFKA_TIMESTAMP = Column(3, "kafka_timestamp", Type.TIMESTAMP, "Time the producer or broker gave the record")
-INGESTED_AT = Column(4, "ingested_at", Type.TIMESTAMP, "When the ingest decoded the record; never falls from commit to commit")
-REJECT_REASON = Column(5, "reject_reason", Type.STRING, "rule: field: what was seen. Null for a good record")
-PAYLOAD = Column(6, "payload", Type.BINARY, "The record's bytes, kept only where it was rejected")
+KAFKA_PARTITION = Column("kafka_partition", Type.INTEGER, "Partition of the topic", required=True)
+KAFKA_OFFSET = Column("kafka_offset", Type.LONG, "Offset in the partition", required=True)
+KAFKA_TIMESTAMP = Column("kafka_timestamp", Type.TIMESTAMP, "Time the producer or broker gave the record")
+INGESTED_AT = Column("ingested_at", Type.TIMESTAMP, "When the ingest decoded the record; never falls from commit to commit")
+REJECT_REASON = Column("reject_reason", Type.STRING, "rule: field: what was seen. Null for a good record")
+PAYLOAD = Column("payload", Type.BINARY, "The record's bytes, kept only where it was rejected")
 IS_LATE = Column(
-    7,
     "is_late",
     Type.BOOLEAN,
     "Arrived when its device had already reported a later time, by more than the lateness",
     required=True,
 )
-LATE_BY = Column(
-    8, "late_by_s", Type.DOUBLE, "How far behind the device's latest time it arrived, 0 if in order", "s", required=True
-)
+LATE_BY = Column("late_by_s", Type.DOUBLE, "How far behind the device's latest time it arrived, 0 if in order", "s", required=True)
 
 BRONZE = tuple(
     Table(

@@ -13,7 +13,7 @@ class FlushPolicy:
     behind_age_s: the same while it is behind, when larger files matter more than freshness nobody gets.
     """
 
-    rows: int = 500_000
+    rows: int = 250_000
     bytes: int = 256 * 1024 * 1024
     age_s: float = 0.4
     behind_age_s: float = 5.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import duckdb
@@ -16,10 +15,10 @@ from fleetlake.lake.scan import expose
 
 @dataclass(frozen=True, slots=True)
 class TopicCheck:
-    """One topic's books. All are numbers of records but `partitions` and `problems`.
+    """One topic's books, in records.
 
-    kafka: records between the watermarks. landed: rows of bronze. rejected: those with a reason. duplicates: good rows whose event_id
-    an earlier one has. silver: rows of silver; None before the first transform. problems: what does not add up, empty if all does.
+    kafka: between the watermarks. landed: rows of bronze. rejected: those with a reason. duplicates: good rows whose event_id an
+    earlier one has. silver, late: rows of silver; None before the first transform. problems: what does not add up.
     """
 
     topic: str
@@ -40,8 +39,8 @@ def check_topic(lake: Lake, event: Event, source: Source, silver_read: Offsets |
     """
     kafka = sum(high - low for low, high in source.watermarks.values())
     if not lake.has(bronze_of(event).name):
-        problems = (f"{kafka} records are in Kafka, none in the lake",) if kafka else ()
-        return TopicCheck(source.topic, kafka, 0, 0, 0, None, None, problems)
+        absent = (f"{kafka} records are in Kafka, none in the lake",) if kafka else ()
+        return TopicCheck(source.topic, kafka, 0, 0, 0, None, None, absent)
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     bronze = lake.table(bronze_of(event).name)

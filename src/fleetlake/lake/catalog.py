@@ -89,10 +89,9 @@ def open_lake(settings: LakeSettings) -> Lake:
     """Opens the catalog, making the folder of a local SQLite file. Missing if the catalog can't be reached."""
     properties = dict(settings.properties)
     uri = properties.get("uri", "")
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        properties.setdefault("init_catalog_tables", "true")
     try:
+        if uri.startswith("sqlite:///"):
+            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return Lake(load_catalog(settings.name, **properties))
     except (SQLAlchemyError, ValueError, OSError) as error:
         raise Missing(

@@ -1,0 +1,96 @@
+"""Puts the native ingest together, and shows how it goes. Shared by `fleetlake ingest` and `fleetlake demo`."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
+from fleetlake.contracts.events import EVENTS, Event
+from fleetlake.ingest.flush import FlushPolicy
+from fleetlake.ingest.native import IngestSettings, NativeIngest, TopicReport
+from fleetlake.ingest.offsets import Source
+
+if TYPE_CHECKING:
+    from fleetlake.app.settings import Settings
+    from fleetlake.broker.settings import KafkaSettings
+
+OnCommit = Callable[[str, TopicReport], None]
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 5.0
+
+
+def sources_now(kafka: KafkaSettings) -> dict[Event, Source]:
+    """The five topics as the broker shows them now. Missing if it does not answer or a topic is not there."""
+    topics = [event.topic for event in EVENTS]
+    cluster, ids, marks = cluster_id(kafka), topic_ids(kafka, topics), watermarks(kafka, topics)
+    return {event: Source(event.topic, cluster, ids[event.topic], marks[event.topic]) for event in EVENTS}
+
+
+def open_ingest(
+    settings: Settings,
+    *,
+    accept_gaps: bool = False,
+    flush_rows: int | None = None,
+    flush_age_s: float | None = None,
+    on_commit: OnCommit = lambda topic, report: None,
+) -> NativeIngest:
+    """A native ingest of the five topics as configured; arguments that are not None override the configuration."""
+    from fleetlake.app.wiring import kafka_settings, open_lake_from
+
+    kafka = kafka_settings(settings)
+    configured = settings.ingest
+    policy = FlushPolicy(rows=configured.flush_rows, bytes=configured.flush_bytes, age_s=configured.flush_age_s)
+    if flush_rows is not None:
+        policy = replace(policy, rows=flush_rows)
+    if flush_age_s is not None:
+        policy = replace(policy, age_s=flush_age_s)
+    return NativeIngest(
+        open_lake_from(settings),
+        sources_now(kafka),
+        kafka.client_config(),
+        IngestSettings(flush=policy, accept_gaps=accept_gaps),
+        wait=back_off,
+        on_commit=on_commit,
+    )
+
+
+def back_off(attempt: int) -> None:
+    """Waits before attempt `attempt` of a commit: twice as long each time, jittered, so that two writers do not stay in step."""
+    time.sleep(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311  # no secret depends on it
+
+
+@contextmanager
+def progress_on_terminal(what: str) -> Iterator[OnCommit]:
+    """Shows landed records per topic on stderr while the context lasts; nothing if stderr is not a terminal."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console, started, seen = Console(stderr=True), time.monotonic(), dict[str, TopicReport]()
+    if not console.is_terminal:
+        yield lambda topic, report: None
+        return
+    with Live(console=console, transient=True, refresh_per_second=4) as live:
+
+        def show(topic: str, report: TopicReport) -> None:
+            seen[topic] = report
+            landed = sum(report.landed for report in seen.values())
+            rate = landed / max(time.monotonic() - started, 1e-3)
+            topics = "  ".join(f"{name} {report.landed:,}" for name, report in sorted(seen.items()))
+            live.update(Text(f"{what}: {landed:,} records committed, {rate:,.0f}/s   {topics}"))
+
+        yield show
+
+
+def print_counts(reports: Mapping[str, TopicReport], *, as_json: bool) -> None:
+    """What an ingest committed, by topic, on stdout."""
+    if as_json:
+        print(json.dumps({topic: asdict(report) for topic, report in reports.items()}))
+        return
+    for topic, report in reports.items():
+        print(f"{topic:<16} {report.landed:>10,} landed  {report.rejected:>8,} of them rejected  {report.commits:>6,} commits")

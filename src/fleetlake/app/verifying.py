@@ -1,0 +1,52 @@
+"""Compares all topics with the lake, and prints the books. Shared by `fleetlake verify` and `fleetlake demo`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from fleetlake.app.ingesting import sources_now
+from fleetlake.contracts.events import Event
+from fleetlake.contracts.tables import bronze_of, silver_of
+from fleetlake.ingest.offsets import Offsets
+from fleetlake.ingest.verify import TopicCheck, check_topic
+from fleetlake.transform.marker import read_marker
+
+if TYPE_CHECKING:
+    from fleetlake.app.settings import Settings
+    from fleetlake.lake.catalog import Lake
+
+
+def check_lake(settings: Settings) -> list[TopicCheck]:
+    """The books of the five topics, in the contracts' order."""
+    from fleetlake.app.wiring import kafka_settings, open_lake_from
+
+    lake = open_lake_from(settings)
+    sources = sources_now(kafka_settings(settings))
+    return [check_topic(lake, event, source, _silver_read(lake, event)) for event, source in sources.items()]
+
+
+def _silver_read(lake: Lake, event: Event) -> Offsets | None:
+    """How far silver has read the event's bronze table; None before the first transform."""
+    name = silver_of(event).name
+    marker = read_marker(lake.table(name)) if lake.has(name) else None
+    return marker.sources[bronze_of(event).name].offsets if marker else None
+
+
+def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks]))
+        return
+    print(f"{'topic':<16}{'Kafka':>11}{'bronze':>11}{'rejected':>10}{'duplicates':>12}{'silver':>11}{'late':>9}")
+    for check in checks:
+        silver = "-" if check.silver is None else f"{check.silver:,}"
+        late = "-" if check.late is None else f"{check.late:,}"
+        counts = f"{check.kafka:>11,}{check.landed:>11,}{check.rejected:>10,}{check.duplicates:>12,}{silver:>11}{late:>9}"
+        print(f"{check.topic:<16}{counts}  {'ok' if not check.problems else 'NOT EQUAL'}")
+    for check in checks:
+        for problem in check.problems:
+            print(f"{check.topic}: {problem}")
+    if not any(check.problems for check in checks):
+        print("Every record of Kafka is in bronze once, at its offset; silver has every good event id once.")

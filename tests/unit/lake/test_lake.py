@@ -1,0 +1,180 @@
+"""Files, commits and scans on a real local catalog."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyiceberg.expressions import GreaterThanOrEqual
+
+from fleetlake.contracts.arrow import table_schema
+from fleetlake.contracts.events import GPS
+from fleetlake.contracts.tables import all_tables, bronze_of
+from fleetlake.foundation.errors import Missing
+from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
+from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.scan import added_files, expose, expose_added
+from fleetlake.lake.write import write_files
+
+TABLE = bronze_of(GPS)
+DAY = datetime(2026, 1, 1, 23, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    home = tmp_path / "it's a lake"  # quotes and spaces belong to paths
+    made = open_lake(LakeSettings("test", {"type": "sql", "uri": f"sqlite:///{home}/c.db", "warehouse": f"file://{home}/w"}))
+    made.ensure([TABLE])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    yield connection
+    connection.close()
+
+
+def rows(first: int, after: int, start: datetime = DAY) -> pa.Table:
+    n = after - first
+    times = [start + timedelta(minutes=20 * i) for i in range(n)]
+    columns = {name: [None] * n for name in table_schema(TABLE).names}
+    return pa.table(
+        columns | {"kafka_partition": [0] * n, "kafka_offset": range(first, after), "event_time": times}, table_schema(TABLE)
+    )
+
+
+def append(lake: Lake, first: int, after: int, folder: str) -> None:
+    table = lake.table(TABLE.name)
+    commit(table, added=write_files(table, rows(first, after), folder=folder), properties={"to": str(after)})
+
+
+def offsets(con: duckdb.DuckDBPyConnection, view: str) -> list[int]:
+    return [offset for (offset,) in con.sql(f"SELECT kafka_offset FROM {view} ORDER BY 1").fetchall()]
+
+
+def test_tables_follow_from_the_contracts(lake: Lake) -> None:
+    lake.ensure(all_tables())
+    lake.ensure(all_tables())
+    assert lake.names() == sorted(table.name for table in all_tables())
+    for contract in all_tables():
+        made = lake.table(contract.name)
+        assert {field.name: field.required for field in made.schema().fields} == {c.name: c.required for c in contract.columns}
+        assert [field.name for field in made.spec().fields] == [f"{contract.partition_by}_day"]
+        assert made.metadata.format_version == 2
+
+
+def test_field_ids_of_a_table_are_unique() -> None:
+    for contract in all_tables():
+        ids = [column.id for column in contract.columns]
+        assert len(ids) == len(set(ids)), contract.name
+
+
+def test_a_missing_table_is_named_with_those_there_are(lake: Lake) -> None:
+    with pytest.raises(Missing, match=r"no table gold\.tirps.*bronze\.gps"):
+        lake.table("gold.tirps")
+
+
+def test_an_unreachable_catalog_is_one_line() -> None:
+    with pytest.raises(Missing, match="can't be opened") as caught:
+        open_lake(LakeSettings("broken", {"type": "sql", "uri": "sqlite:////proc/nowhere/c.db", "warehouse": "file:///tmp/w"}))
+    assert "\n" not in str(caught.value)
+
+
+def test_files_are_split_by_day_and_sorted(lake: Lake) -> None:
+    table = lake.table(TABLE.name)
+    made = rows(0, 6)
+    made = made.set_column(made.schema.get_field_index("event_time"), "event_time", [[*made["event_time"].to_pylist()[:5], None]])
+    files = write_files(table, made, folder="x/1", sort=("kafka_offset",))
+    assert [file.record_count for file in files] == [3, 2, 1]
+    assert [file.file_path.rsplit("/", 1)[1] for file in files] == ["2026-01-01.parquet", "2026-01-02.parquet", "none.parquet"]
+    commit(table, added=files, properties={})
+    assert table.scan().count() == 6
+    assert [len(list(table.scan("event_time >= '2026-01-02T00:00:00+00:00'").plan_files()))] == [1]
+
+
+def test_files_carry_the_contracts_field_ids(lake: Lake) -> None:
+    table = lake.table(TABLE.name)
+    (file,) = write_files(table, rows(0, 2), folder="x/1")
+    schema = pq.read_schema(local_path(file.file_path))
+    assert {f.name: int(f.metadata[b"PARQUET:field_id"]) for f in schema} == {c.name: c.id for c in TABLE.columns}
+
+
+def test_a_commit_on_an_older_table_is_refused_and_changes_nothing(lake: Lake) -> None:
+    stale = lake.table(TABLE.name)
+    append(lake, 0, 3, "a")
+    with pytest.raises(Conflict):
+        commit(stale, added=write_files(stale, rows(0, 3), folder="b"), properties={"to": "wrong"})
+    table = lake.table(TABLE.name)
+    assert table.scan().count() == 3
+    assert table.properties["to"] == "3"
+
+
+def test_properties_are_in_the_snapshot_and_the_table(lake: Lake) -> None:
+    table = commit(lake.table(TABLE.name), properties={"fleetlake.x": "1"})
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    assert snapshot.summary is not None
+    assert snapshot.summary["fleetlake.x"] == table.properties["fleetlake.x"] == "1"
+
+
+def test_files_can_be_replaced(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    append(lake, 0, 2, "a")
+    append(lake, 2, 4, "b")
+    table = lake.table(TABLE.name)
+    first = next(file for file in added_files(table, 0) if "/a/" in file.file_path)
+    commit(table, added=write_files(table, rows(10, 11), folder="c"), removed=[first], properties={})
+    expose(con, lake.table(TABLE.name), "bronze.gps")
+    assert offsets(con, "bronze.gps") == [2, 3, 10]
+
+
+def test_views_of_snapshots(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    expose(con, lake.table(TABLE.name), "bronze.gps")
+    assert con.sql("SELECT * FROM bronze.gps").columns == [column.name for column in TABLE.columns]
+    assert offsets(con, "bronze.gps") == []
+    append(lake, 0, 2, "a")
+    first = lake.table(TABLE.name).current_snapshot()
+    append(lake, 2, 4, "b")
+    expose(con, lake.table(TABLE.name), "bronze.gps")
+    assert offsets(con, "bronze.gps") == [0, 1, 2, 3]
+    assert first is not None
+    expose(con, lake.table(TABLE.name), "bronze.gps", snapshot_id=first.snapshot_id)
+    assert offsets(con, "bronze.gps") == [0, 1]
+    assert con.sql("SELECT typeof(event_time) FROM bronze.gps LIMIT 1").fetchall() == [("TIMESTAMP WITH TIME ZONE",)]
+
+
+def test_only_what_was_added_since(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    assert expose_added(con, lake.table(TABLE.name), "new", after_sequence=0) == 0
+    append(lake, 0, 2, "a")
+    read = expose_added(con, lake.table(TABLE.name), "new", after_sequence=0)
+    assert offsets(con, "new") == [0, 1]
+    append(lake, 2, 4, "b")
+    append(lake, 4, 6, "c")
+    read = expose_added(con, lake.table(TABLE.name), "new", after_sequence=read)
+    assert offsets(con, "new") == [2, 3, 4, 5]
+    assert expose_added(con, lake.table(TABLE.name), "new", after_sequence=read) == read
+    assert offsets(con, "new") == []
+    expose_added(con, lake.table(TABLE.name), "new", after_sequence=0, row_filter=GreaterThanOrEqual("kafka_offset", 4))
+    assert offsets(con, "new") == [4, 5]
+
+
+def test_a_column_is_found_by_its_id_after_a_rename(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    append(lake, 0, 2, "a")
+    table = lake.table(TABLE.name)
+    with table.update_schema() as update:
+        update.rename_column("kafka_offset", "log_offset")
+    expose(con, lake.table(TABLE.name), "bronze.gps")
+    assert con.sql("SELECT log_offset FROM bronze.gps ORDER BY 1").fetchall() == [(0,), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [("file:///a/b%20c", "/a/b c"), ("/a/b", "/a/b"), ("s3://bucket/a", None), ("file:/a/b", "/a/b")],
+)
+def test_local_path(location: str, path: str | None) -> None:
+    assert local_path(location) == path
