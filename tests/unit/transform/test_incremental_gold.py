@@ -1,0 +1,240 @@
+"""Whatever order and portions silver's rows come in, gold is what one build of all of them gives."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transform_rows import Rows, fix
+
+from fleetlake.contracts.arrow import table_schema
+from fleetlake.contracts.events import GPS, VEHICLE, Event
+from fleetlake.contracts.gold import GOLD
+from fleetlake.contracts.tables import silver_of
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.write import write_files
+from fleetlake.transform import gold as gold_module
+from fleetlake.transform import windows
+from fleetlake.transform.gold import GoldCounts, refresh_gold
+from fleetlake.transform.settings import Thresholds, TransformSettings
+
+SETTINGS = TransformSettings(threads=1)
+SILVER = (silver_of(GPS), silver_of(VEHICLE))
+
+
+def new_lake(folder: str | Path) -> Lake:
+    made = open_lake(
+        LakeSettings("test", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"})
+    )
+    made.ensure((*SILVER, *GOLD))
+    return made
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    made = new_lake(tmp_path)
+    yield made
+    made.catalog.close()
+
+
+def add(lake: Lake, event: Event, rows: Rows) -> None:
+    """Commits rows to a silver table."""
+    contract = silver_of(event)
+    common = {"kafka_partition": 0, "kafka_offset": 0, "is_late": False, "late_by_s": 0.0}
+    complete = [common | {"ingested_at": row["event_time"]} | row for row in rows]
+    table = lake.table(contract.name)
+    arrow = pa.Table.from_pylist(complete, schema=table_schema(contract))
+    commit(table, added=write_files(table, arrow, folder=uuid.uuid4().hex), properties={})
+
+
+def refresh(lake: Lake, *, full: bool = False) -> list[GoldCounts]:
+    return [refresh_gold(lake, table, SETTINGS, full=full) for table in GOLD]
+
+
+def contents(lake: Lake) -> dict[str, Rows]:
+    return {
+        table.name: sorted(
+            lake.table(table.name).scan().to_arrow().to_pylist(), key=lambda row: (row["device_id"], row["start_time"])
+        )
+        for table in GOLD
+    }
+
+
+STEPS = st.sampled_from([0, 3, 3, 60, 150, 299, 301, 700, 4000, 40_000])
+METRES = st.sampled_from([0, 0, 0, 30, 60])
+FIXES = st.tuples(STEPS, st.sampled_from([0.0, 0.0, 5.0, 60.0, None]), st.sampled_from([True, False, None]), METRES)
+
+
+@st.composite
+def devices_rows(draw: st.DrawFn) -> tuple[Rows, Rows]:
+    """GPS rows of two devices over up to a few days, and vehicle rows for those fixes that know their ignition."""
+    gps: Rows = []
+    vehicle: Rows = []
+    for device_id in ("v1", "v2"):
+        elapsed, metres = 0, 0
+        for number, (step, speed, ignition, moved) in enumerate(draw(st.lists(FIXES, max_size=25))):
+            elapsed, metres = elapsed + step, metres + moved
+            made = fix(
+                elapsed, speed, ignition, device_id=device_id, event_id=f"{device_id}/{number:03}", latitude=52 + metres / 111_000
+            )
+            gps.append(made)
+            if ignition is not None:
+                vehicle.append(made)
+    return gps, vehicle
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    devices_rows(),
+    st.integers(1, 4),
+    st.sampled_from([timedelta(minutes=25), timedelta(days=1)]),
+    st.randoms(use_true_random=False),
+)
+def test_any_order_and_portions_give_the_same_gold(made: tuple[Rows, Rows], runs: int, reach: timedelta, random: Any) -> None:
+    portions: list[tuple[Rows, Rows]] = [([], []) for _ in range(runs)]
+    in_order = random.random() < 0.3
+    for kind, rows in enumerate(made):
+        for number, row in enumerate(rows):
+            portions[number * runs // len(rows) if in_order else random.randrange(runs)][kind].append(row)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "FIRST_REACH", reach)  # so short that the search for seams has to widen
+        lake = new_lake(folder)
+        for gps, vehicle in portions:
+            for event, rows in ((GPS, gps), (VEHICLE, vehicle)):
+                if rows:
+                    add(lake, event, rows)
+            refresh(lake)
+        incremental = contents(lake)
+        for table in GOLD:
+            lake.catalog.drop_table(table.name)
+        lake.ensure(GOLD)
+        refresh(lake)
+        assert incremental == contents(lake)
+        lake.catalog.close()
+
+
+def drive(start_s: int, end_s: int, **more: Any) -> Rows:
+    return [fix(at, 60.0, **more) for at in range(start_s, end_s, 10)]
+
+
+def test_nothing_new_makes_no_commit(lake: Lake) -> None:
+    assert refresh(lake)[0].computed == 0
+    add(lake, GPS, drive(0, 100))
+    refresh(lake)
+    before = [lake.table(table.name).current_snapshot() for table in GOLD]
+    refresh(lake)
+    assert [lake.table(table.name).current_snapshot() for table in GOLD] == before
+
+
+def test_late_rows_make_a_stop(lake: Lake) -> None:
+    add(lake, GPS, [fix(at, 0.0) for at in range(0, 171, 10)] + [fix(400, 50.0)])
+    refresh(lake)
+    assert contents(lake)["gold.stops"] == []
+    add(lake, GPS, [fix(190, 0.0)])
+    refresh(lake)
+    (stop,) = contents(lake)["gold.stops"]
+    assert (stop["duration_s"], stop["is_open"]) == (190.0, False)
+
+
+def test_a_late_row_joins_two_trips(lake: Lake) -> None:
+    add(lake, GPS, drive(0, 100) + drive(600, 700))
+    refresh(lake)
+    assert len(contents(lake)["gold.trips"]) == 2
+    add(lake, GPS, [fix(350, 60.0)])
+    counts = refresh(lake)[0]
+    (trip,) = contents(lake)["gold.trips"]
+    assert trip["duration_s"] == 690.0
+    assert (counts.added, counts.removed) == (1, 2)
+
+
+def test_a_later_fix_closes_a_trip_of_long_ago(lake: Lake) -> None:
+    add(lake, GPS, drive(0, 100))
+    refresh(lake)
+    assert [trip["is_open"] for trip in contents(lake)["gold.trips"]] == [True]
+    add(lake, GPS, [fix(30 * 86_400, 0.0)])
+    refresh(lake)
+    assert [trip["is_open"] for trip in contents(lake)["gold.trips"]] == [False]
+
+
+def test_an_ignition_that_comes_late_moves_the_start(lake: Lake) -> None:
+    add(lake, GPS, [fix(0, 0.0), *drive(10, 100)])
+    refresh(lake)
+    add(lake, VEHICLE, [fix(0, 0.0, True)])
+    refresh(lake)
+    assert [trip["duration_s"] for trip in contents(lake)["gold.trips"]] == [90.0]
+
+
+def test_only_files_with_changed_rows_are_written_anew(lake: Lake) -> None:
+    add(lake, GPS, drive(0, 100) + drive(3 * 86_400, 3 * 86_400 + 100))
+    refresh(lake)
+    before = {task.file.file_path for task in lake.table("gold.trips").scan().plan_files()}
+    add(lake, GPS, [fix(3 * 86_400 + 120, 60.0)])
+    refresh(lake)
+    after = {task.file.file_path for task in lake.table("gold.trips").scan().plan_files()}
+    assert len(before) == len(after) == 2
+    assert len(before & after) == 1
+
+
+def test_other_devices_are_not_computed(lake: Lake) -> None:
+    add(lake, GPS, [row for number in range(5) for row in drive(0, 100, device_id=f"v{number}")])
+    assert refresh(lake)[0].devices == 5
+    add(lake, GPS, [fix(110, 60.0, device_id="v3")])
+    assert (refresh(lake)[0].devices, refresh(lake)[0].devices) == (1, 0)
+
+
+def test_other_thresholds_compute_all_anew(lake: Lake) -> None:
+    add(lake, GPS, drive(0, 100) + drive(600, 700))
+    refresh(lake)
+    wider = TransformSettings(Thresholds(trip_end_s=600.0), threads=1)
+    counts = refresh_gold(lake, GOLD[0], wider, full=False)
+    assert (counts.rebuilt, counts.added, counts.removed) == (True, 1, 2)
+    assert refresh_gold(lake, GOLD[0], wider, full=False) == GoldCounts("gold.trips")
+
+
+def test_a_full_build_repairs_what_was_lost(lake: Lake) -> None:
+    add(lake, GPS, drive(0, 100) + drive(600, 700))
+    refresh(lake)
+    expected = contents(lake)
+    trips = lake.table("gold.trips")
+    commit(trips, removed=[task.file for task in trips.scan().plan_files()], properties={})
+    assert contents(lake)["gold.trips"] == []
+    refresh(lake, full=True)
+    assert contents(lake) == expected
+
+
+def test_a_conflict_leaves_neither_rows_nor_files(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(lake, GPS, drive(0, 100))
+    written = gold_module.write_files
+
+    def overtaken(*arguments: Any, **more: Any) -> Any:
+        commit(lake.table("gold.trips"), properties={"other": "writer"})
+        return written(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gold_module, "write_files", overtaken)
+        with pytest.raises(Conflict):
+            refresh_gold(lake, GOLD[0], SETTINGS, full=False)
+    assert list((tmp_path / "gold").rglob("*.parquet")) == []
+    refresh(lake)
+    assert len(contents(lake)["gold.trips"]) == 1
+
+
+Episodes = Callable[[str, Rows], Rows]
+
+
+@pytest.mark.parametrize("kind", ["trips", "stops"])
+def test_the_table_is_the_model_of_all_fixes(lake: Lake, episodes: Episodes, kind: str) -> None:
+    fixes = [*drive(0, 100), *(fix(at, 0.0) for at in range(100, 500, 10)), *drive(500, 600)]
+    for row in reversed(fixes):
+        add(lake, GPS, [row])
+    refresh(lake)
+    assert contents(lake)[f"gold.{kind}"] == episodes(kind, fixes)
