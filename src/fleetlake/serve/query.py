@@ -35,7 +35,7 @@ def run_query(lake: Lake, sql: str, as_of: str | None = None, *, memory_limit: s
     names = lake.names()
     allowed = f"{ONE_SELECT} over {', '.join([*names, QUARANTINE])}"
     used = tables_in(sql, names, allowed)
-    moment = parse_moment(as_of, lake) if as_of else None
+    moment = parse_moment(as_of, lake) if as_of is not None else None
     with reading_session(lambda con: expose_tables(con, lake, used, moment), memory_limit=memory_limit) as con:
         return fetch(con, sql, allowed=allowed)
 

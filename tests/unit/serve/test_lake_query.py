@@ -1,0 +1,170 @@
+"""SQL over the lake: what it can read, what it can't do, and how it says so."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetlake.foundation.errors import BadInput
+from fleetlake.lake.catalog import Lake
+from fleetlake.lake.scan import expose
+from fleetlake.serve import query
+from fleetlake.serve.as_of import Moment
+from fleetlake.serve.query import run_query
+
+
+def next_millisecond() -> None:
+    """Snapshots carry milliseconds: what is committed after this has a later one."""
+    now = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 <= now:
+        pass
+
+
+def values(lake: Lake, sql: str, as_of: str | None = None) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in run_query(lake, sql, as_of).to_pylist()]
+
+
+def test_tables_go_by_their_names(lake: Lake, history: Any) -> None:
+    history.gps(1, 2, 3)
+    history.trip(0)
+    assert values(lake, "SELECT count(*), max(speed_kmh) FROM bronze.gps") == [(3, 30.0)]
+    joined = 'SELECT g.kafka_offset FROM Bronze.GPS g, "gold"."trips" t WHERE EXISTS (FROM bronze.gps) ORDER BY 1'
+    assert values(lake, joined) == [(1,), (2,), (3,)]
+    assert values(lake, "WITH a AS (SELECT 1 AS x) SELECT x FROM a") == [(1,)]
+
+
+def test_an_empty_table_has_its_columns(lake: Lake) -> None:
+    assert values(lake, "SELECT * FROM silver.gps") == []
+    described = {row[0]: row[1] for row in values(lake, "DESCRIBE silver.gps")}
+    assert described["event_time"] == "TIMESTAMP WITH TIME ZONE"
+    assert described["is_late"] == "BOOLEAN"
+
+
+def test_times_are_utc(lake: Lake, history: Any) -> None:
+    history.gps(0)
+    assert values(lake, "SELECT CAST(event_time AS VARCHAR) FROM bronze.gps") == [("2026-01-01 08:00:00+00",)]
+
+
+def test_show_tables_lists_all(lake: Lake) -> None:
+    assert ("quarantine",) in values(lake, "SELECT name FROM (SHOW ALL TABLES)")
+
+
+def test_only_tables_that_are_named_are_looked_at(lake: Lake, history: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    history.gps(1)
+    looked_at: list[str] = []
+
+    def noting(con: Any, table: Any, view: str, **more: Any) -> None:
+        looked_at.append(view)
+        expose(con, table, view, **more)
+
+    monkeypatch.setattr(query, "expose", noting)
+    run_query(lake, "SELECT 1 FROM bronze.gps")
+    assert looked_at == ["bronze.gps"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT 1) TO '{folder}/made.csv'",
+        "CREATE TABLE x AS SELECT 1",
+        "ATTACH '{folder}/catalog.db'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "DROP VIEW bronze.gps",
+        "DELETE FROM bronze.gps",
+        "SET lock_configuration = false",
+        "PRAGMA database_list",
+        "EXPORT DATABASE '{folder}/made'",
+        "SELECT 1; SELECT 2",
+        "SELECT 1; DROP VIEW bronze.gps",
+        "",
+        "   -- nothing",
+        "SELECT * FROM read_csv('{folder}/secret.csv')",
+        "SELECT * FROM read_text('{folder}/secret.csv')",
+        "SELECT * FROM read_blob('{folder}/catalog.db')",
+        "SELECT * FROM glob('{folder}/*')",
+        "SELECT * FROM '{folder}/secret.csv'",
+        "SELECT * FROM query('SELECT * FROM read_text(''{folder}/secret.csv'')')",
+        "SELECT * FROM sniff_csv('{folder}/secret.csv')",
+        "SELECT * FROM values_of_python",
+        "SELECT getenv('HOME')",
+    ],
+)
+def test_a_query_only_reads_the_tables(lake: Lake, history: Any, tmp_path: Path, sql: str) -> None:
+    history.gps(1)
+    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
+    before = sorted(tmp_path.rglob("*"))
+    values_of_python = run_query(lake, "SELECT 1")
+    with pytest.raises(BadInput) as caught:
+        run_query(lake, sql.format(folder=tmp_path))
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert values_of_python.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELEC 1", 'syntax error at or near "SELEC"'),
+        ("SELECT * FROM silver.cars", "there is no table silver.cars"),
+        ("SELECT * FROM gps", "gps"),
+        ("SELECT nosuch FROM bronze.gps", 'Referenced column "nosuch" not found'),
+        ("SELECT CAST('x' AS INTEGER)", "Could not convert string 'x' to INT32"),
+    ],
+)
+def test_errors_say_what_is_allowed(lake: Lake, sql: str, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        run_query(lake, sql)
+    assert said in str(caught.value)
+    assert "silver.gps" in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_as_of_a_snapshot(lake: Lake, history: Any) -> None:
+    first = history.gps(1)
+    second = history.gps(2, 3)
+    history.gps(4)
+    count = "SELECT count(*) FROM bronze.gps"
+    assert [values(lake, count, snapshot)[0][0] for snapshot in (first, second)] == [1, 3]
+    assert values(lake, count) == [(4,)]
+
+
+def test_as_of_a_snapshot_reads_other_tables_at_its_time(lake: Lake, history: Any) -> None:
+    history.trip(0)
+    next_millisecond()
+    first = history.gps(1)
+    next_millisecond()
+    history.trip(1)
+    assert values(lake, "SELECT count(*) FROM gold.trips", first) == [(1,)]
+    assert values(lake, "SELECT count(*) FROM gold.trips, bronze.gps", first) == [(1,)]
+
+
+def test_as_of_a_time(lake: Lake, history: Any) -> None:
+    history.gps(1)
+    snapshot = lake.table("bronze.gps").current_snapshot()
+    assert snapshot is not None
+    next_millisecond()
+    history.gps(2)
+    at = Moment(snapshot.timestamp_ms)
+    for text in (str(at), str(at).removesuffix("Z"), str(at).replace("Z", "+00:00")):
+        assert values(lake, "SELECT count(*) FROM bronze.gps", text) == [(1,)]
+    assert values(lake, "SELECT count(*) FROM bronze.gps", "2100-01-01") == [(2,)]
+    assert values(lake, "SELECT count(*) FROM bronze.gps, silver.gps", str(at)) == [(0,)], "silver was empty then"
+
+
+def test_as_of_before_there_was_anything(lake: Lake, history: Any) -> None:
+    history.gps(1)
+    with pytest.raises(
+        BadInput, match=r"nothing was committed to bronze\.gps by 2020-01-01T00:00:00\.000Z.*allowed: 20.*Z or later"
+    ):
+        run_query(lake, "SELECT * FROM bronze.gps", "2020-01-01")
+
+
+@pytest.mark.parametrize("as_of", ["yesterday", "1234567890123456789", "", "2026-13-01"])
+def test_as_of_something_else(lake: Lake, history: Any, as_of: str) -> None:
+    history.gps(1)
+    with pytest.raises(BadInput, match="--as-of"):
+        run_query(lake, "SELECT * FROM bronze.gps", as_of)

@@ -1,0 +1,100 @@
+"""Rows as tables, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from fleetlake.serve.output import Form, cell, plain, printable, write_rows
+
+AT = datetime(2026, 1, 1, 8, 30, 0, 250_000, tzinfo=UTC)
+ROWS = pa.table(
+    {"name": ["a", "b, c"], "at": pa.array([AT, None], pa.timestamp("us", tz="UTC")), "km": [1.5, None], "blob": [b"\xff", b"x"]}
+)
+
+
+def written(rows: pa.Table, form: Form, **more: Any) -> str:
+    out = io.StringIO()
+    write_rows(rows, form, out=out, **more)
+    return out.getvalue()
+
+
+def test_json() -> None:
+    assert json.loads(written(ROWS, Form.JSON)) == [
+        {"name": "a", "at": "2026-01-01T08:30:00.250000Z", "km": 1.5, "blob": "/w=="},
+        {"name": "b, c", "at": None, "km": None, "blob": "x"},
+    ]
+    assert json.loads(written(ROWS.slice(0, 0), Form.JSON)) == []
+
+
+def test_json_keeps_columns_of_one_name() -> None:
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
+    assert json.loads(written(twice, Form.JSON)) == [{"x": 1, "x_1": 2}]
+
+
+def test_csv() -> None:
+    assert list(csv.reader(io.StringIO(written(ROWS, Form.CSV)))) == [
+        ["name", "at", "km", "blob"],
+        ["a", "2026-01-01T08:30:00.250000Z", "1.5", "/w=="],
+        ["b, c", "", "", "x"],
+    ]
+
+
+def test_a_table_off_the_terminal_is_aligned() -> None:
+    rows = pa.table({"device": ["v1", "longer"], "km": [1.5, 200.25]})
+    assert written(rows, Form.TABLE) == "device      km\nv1         1.5\nlonger  200.25\n"
+
+
+def test_a_table_in_a_terminal() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    write_rows(pa.table({"payload": ["[red]x[/red]"]}), Form.TABLE, out=out, title="Records")
+    assert "[red]x[/red]" in out.getvalue(), "a payload is never markup"
+    assert "Records" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "limit", "shown"),
+    [(Form.TABLE, None, 50), (Form.TABLE, 0, 60), (Form.TABLE, 2, 2), (Form.CSV, None, 60), (Form.CSV, 2, 2)],
+)
+def test_limit(form: Form, limit: int | None, shown: int) -> None:
+    text = written(pa.table({"x": range(60)}), form, limit=limit)
+    note = "--limit 0 shows all"
+    assert (note in text) == (form is Form.TABLE and shown < 60)
+    assert len([line for line in text.splitlines() if note not in line]) == shown + 1
+
+
+def test_text_can_not_move_the_cursor() -> None:
+    assert printable("a\x1b[2Jb\nc\u202e") == "a\\x1b[2Jb\\nc\\u202e"
+    assert printable("x" * 100) == "x" * 79 + "…"
+    assert cell(b"\xff{\r\n") == "\\xff{\\r\\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), None), (float("inf"), None), (Decimal("2.50"), 2.5), (Decimal("7"), 7), (date(2026, 1, 1), "2026-01-01"),
+        ({"a": [AT]}, {"a": ["2026-01-01T08:30:00.250000Z"]}), (True, True), ("é", "é"),
+    ],
+)  # fmt: skip
+def test_values_as_json_knows_them(value: Any, expected: Any) -> None:
+    assert plain(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, ""), (True, "yes"), (200.25, "200.25"), (0.0, "0"), (1e-9, "1e-09"), (3, "3"), (100.0, "100"), (1234567.0, "1234567"),
+     (AT, "2026-01-01 08:30:00.250Z"), ({"a": 1}, '{"a": 1}')],
+)  # fmt: skip
+def test_values_as_a_table_shows_them(value: Any, expected: str) -> None:
+    assert cell(value) == expected
