@@ -1,0 +1,113 @@
+"""Topics: making them, and what the broker says of them. Every driver error becomes one of ours."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicDescription
+
+from fleetlake.broker.settings import KafkaSettings
+from fleetlake.foundation.errors import Missing, Retryable
+
+TIMEOUT_S = 10.0
+RETRY_S = 0.05
+SILENT = logging.getLogger("fleetlake.kafka")  # the client's own lines; what matters reaches the user as an error
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+
+
+def cluster_id(settings: KafkaSettings, *, timeout_s: float = TIMEOUT_S) -> str:
+    """The cluster's id. Missing if no broker answers within `timeout_s`."""
+    with _admin(settings) as admin:
+        return str(admin.list_topics(timeout=timeout_s).cluster_id)
+
+
+def ensure_topics(settings: KafkaSettings, topics: Iterable[str], *, config: Mapping[str, str] | None = None) -> None:
+    """Makes the topics that are absent, with `settings.partitions` partitions; those there stay as they are."""
+    with _admin(settings) as admin:
+        known = admin.list_topics(timeout=TIMEOUT_S).topics
+        wanted = [NewTopic(topic, settings.partitions, config=dict(config or {})) for topic in topics if topic not in known]
+        for topic, future in (admin.create_topics(wanted) if wanted else {}).items():
+            try:
+                future.result(TIMEOUT_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise Retryable(f"topic {topic} could not be made: {error.args[0].str()}") from error
+
+
+def topic_ids(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, str]:
+    """Each topic's id; one that is deleted and made again has another. Missing if a topic is not there."""
+    names = list(topics)
+    with _admin(settings) as admin:
+        futures = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT_S)
+        return {name: str(_found(name, settings, future).topic_id) for name, future in futures.items()}
+
+
+def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, dict[int, tuple[int, int]]]:
+    """Topic to partition to (lowest offset kept, offset after the last). Missing if a topic is not there."""
+    names = list(topics)
+    with _admin(settings) as admin:
+        known = admin.list_topics(timeout=TIMEOUT_S).topics
+        if absent := [name for name in names if name not in known]:
+            raise _no_topic(absent[0], settings)
+        partitions = [TopicPartition(name, partition) for name in names for partition in sorted(known[name].partitions)]
+        lows, highs = (_offsets(admin, partitions, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest()))
+    found: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in names}
+    for part, low, high in zip(partitions, lows, highs, strict=True):
+        found[part.topic][part.partition] = (low, high)
+    return found
+
+
+def _offsets(admin: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec) -> list[int]:
+    """An offset of each partition. A partition that was just made has no leader for a moment, so it is asked for again."""
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while True:
+        futures = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=TIMEOUT_S)
+        try:
+            return [int(futures[part].result(TIMEOUT_S).offset) for part in partitions]
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > give_up_at:
+                raise
+            time.sleep(RETRY_S)
+
+
+@contextmanager
+def _admin(settings: KafkaSettings) -> Iterator[AdminClient]:
+    with _answered(settings):
+        yield AdminClient(settings.client_config(), logger=SILENT)
+
+
+@contextmanager
+def _answered(settings: KafkaSettings) -> Iterator[None]:
+    """Turns the client's exceptions into ours."""
+    try:
+        yield
+    except KafkaException as error:
+        raise unreachable(settings, error) from error
+
+
+def unreachable(settings: KafkaSettings, error: KafkaException) -> Missing:
+    """The error for a broker that does not answer, or refuses the configuration."""
+    return Missing(
+        f"Kafka does not answer: {error.args[0].str()}",
+        where=settings.bootstrap_servers,
+        hint="fleetlake up (embedded broker), or fleetlake config show for where it is looked for",
+    )
+
+
+def _found(name: str, settings: KafkaSettings, future: Future[TopicDescription]) -> TopicDescription:
+    try:
+        return future.result(TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise _no_topic(name, settings) from error
+        raise
+
+
+def _no_topic(name: str, settings: KafkaSettings) -> Missing:
+    return Missing(f"there is no topic {name}", where=settings.bootstrap_servers, hint="fleetlake up makes the topics")
