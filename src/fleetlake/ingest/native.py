@@ -76,7 +76,7 @@ class NativeIngest:
         self,
         lake: Lake,
         sources: Mapping[Event, Source],
-        client_config: Mapping[str, str | int | bool],
+        client_config: Mapping[str, str | int | float | bool],
         settings: IngestSettings,
         *,
         wait: Callable[[int], None],

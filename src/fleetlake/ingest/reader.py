@@ -57,7 +57,7 @@ class Batch:
 class Reader:
     """Reads topics from given offsets on. Belongs to one thread, but for `commit_offsets`."""
 
-    def __init__(self, client_config: Mapping[str, str | int | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
+    def __init__(self, client_config: Mapping[str, str | int | float | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
         self._consumer = Consumer(dict(client_config) | dict(TUNING) | {"group.id": group})
         self._consumer.assign(_partitions(start))
 

@@ -35,6 +35,7 @@ def trips(
     from fleetlake.app.wiring import load_settings, open_lake_from
     from fleetlake.serve.as_of import parse_time
     from fleetlake.serve.output import Form, form_of, write_rows
+    from fleetlake.serve.report import for_people
     from fleetlake.serve.report import trips as read_trips
 
     since, before = (parse_time(text, option) if text else None for text, option in ((start, "--from"), (until, "--to")))
@@ -43,7 +44,7 @@ def trips(
     if form is not Form.TABLE:
         write_rows(rows, form, limit=limit)
         return
-    write_rows(rows.drop_columns(["trip_id", "moving_s", "fixes"]), form, limit=limit, title="Trips")
+    write_rows(for_people(rows), form, limit=limit, title="Trips")
     typer.echo(
         f"{totals.trips} trips ({totals.open_trips} open) of {totals.devices} devices: {totals.distance_km:,.1f} km in "
         f"{totals.duration_s / 3600:,.1f} h, {totals.idle_s / 3600:,.1f} h of them idle"

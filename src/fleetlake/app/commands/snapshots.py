@@ -37,8 +37,18 @@ def snapshots(
     elif not shown:
         typer.echo(f"{table} has no snapshot yet")
     else:
-        # A struct column would show the union of all commits' keys.
-        rows = [{**row, "properties": " ".join(f"{key}={value}" for key, value in row["properties"].items())} for row in shown]
+        rows = [
+            {
+                "snapshot": row["snapshot_id"],
+                "committed (UTC)": f"{row['committed_at']:%Y-%m-%d %H:%M:%S.%f}"[:-3],
+                "operation": row["operation"],
+                "added": row["added_rows"],
+                "rows": row["total_rows"],
+                "files": row["added_files"],
+                "made by": ", ".join(sorted({key.split(".")[1] for key in row["properties"]})),
+            }
+            for row in shown
+        ]
         write_rows(pa.Table.from_pylist(rows), Form.TABLE, limit=0, title=table)
         if len(shown) < len(found):
             typer.echo(f"(the newest {len(shown)} of {len(found)}; --limit 0 shows all)")

@@ -43,4 +43,5 @@ def transform(
         write_json(asdict(report))
         return
     for counts in (report.silver, report.gold):
-        write_rows(pa.Table.from_pylist([asdict(count) for count in counts]), Form.TABLE)
+        rows = pa.Table.from_pylist([asdict(count) for count in counts])
+        write_rows(rows.drop_columns([name for name in ("topic", "rebuilt") if name in rows.column_names]), Form.TABLE)

@@ -1,0 +1,29 @@
+"""fleetlake doctor: what is missing on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """Checks Python, Java, ports, disk, the broker's jars, Kafka and the lake; says how to get what is missing. Exit code 1 then.
+
+    Example: fleetlake doctor
+    """
+    import json
+    from dataclasses import asdict
+
+    from fleetlake.app.diagnosis import examine
+    from fleetlake.app.wiring import load_settings
+
+    findings = examine(load_settings())
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            advice = f"  ->  {finding.advice}" if finding.advice else ""
+            print(f"{finding.state:<8} {finding.what:<14} {finding.seen}{advice}")
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,124 @@
+"""The command line. A command's module is imported when it is called, so `--help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fleetlake import __version__
+from fleetlake.foundation.errors import FleetlakeError
+
+CRASH_EXIT_CODE = 70  # EX_SOFTWARE
+COMMANDS = {
+    "demo": "London to Birmingham: broker, 20 vehicles, ingest, trips, a map, in one go",
+    "up": "start the embedded Kafka and make the topics",
+    "down": "stop the embedded Kafka; its data stays",
+    "status": "what runs, and what is in the topics",
+    "simulate": "drive vehicles from London to Birmingham and send their events",
+    "replay": "send recorded drives (CSV, GPX) as events",
+    "ingest": "land every record of Kafka in Iceberg, exactly once",
+    "transform": "bring silver and gold up to what was ingested",
+    "verify": "compare Kafka with the lake, offset by offset",
+    "query": "SQL over all tables, now or as of a snapshot",
+    "snapshots": "the snapshots of a table",
+    "report": "trips, as a table",
+    "quarantine": "the records that broke the contract, and why",
+    "contracts": "events and tables as JSON Schema, AsyncAPI or Markdown",
+    "config": "every setting and where it came from",
+    "doctor": "what is missing on this machine, and how to get it",
+}
+
+
+class LazyGroup(TyperGroup):
+    """Knows its commands by name; each is in `commands/<name>.py`, as the function `<name>` or the group `app`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"fleetlake.app.commands.{cmd_name}")
+        group = getattr(module, "app", None)
+        if group is None:
+            group = typer.Typer(add_completion=False)
+            group.command(cmd_name)(getattr(module, cmd_name))
+        return typer.main.get_command(group)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _root(
+    home: Annotated[Path | None, typer.Option(help="Folder of the local profile's state, .fleetlake by default.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A [profile.NAME] of the configuration file.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The configuration file, fleetlake.toml by default.")] = None,
+    assign: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting, see config show.")] = None,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """A telematics lakehouse: vehicle events from Kafka, exactly once, into Apache Iceberg, and on to trips.
+
+    Example: fleetlake demo
+    """
+    from fleetlake.app.settings import Overrides
+    from fleetlake.app.wiring import OVERRIDES
+
+    if version:
+        print(f"fleetlake {__version__}")
+        raise typer.Exit
+    OVERRIDES.set(Overrides(home, profile, config, tuple(assign or ())))
+
+
+def cli() -> Any:
+    """The root command, a click group."""
+    app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, no_args_is_help=True, invoke_without_command=True)
+    app.callback()(_root)
+    return typer.main.get_command(app)
+
+
+def main() -> None:
+    """Entry point. Ends with a FleetlakeError's exit code and one line; never with a bare traceback."""
+    try:
+        sys.exit(cli().main(prog_name="fleetlake", standalone_mode=False))
+    except FleetlakeError as error:
+        sys.exit(_say(str(error), error.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(_say("interrupted", 130))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output left: nothing to report
+        sys.exit(0)
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option: typer knows how to say it
+            error.show()
+            sys.exit(error.exit_code)
+        if type(error).__name__ == "Abort":
+            sys.exit(_say("interrupted", 130))
+        sys.exit(_say(f"unexpected {type(error).__name__}: {error}; the details are in {_crash_log()}", CRASH_EXIT_CODE))
+
+
+def _say(message: str, exit_code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return exit_code
+
+
+def _crash_log() -> Path:
+    from fleetlake.app.wiring import OVERRIDES
+
+    folder = (OVERRIDES.get().home or Path(".fleetlake")) / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    log.write_text(traceback.format_exc())
+    return log
+
+
+if __name__ == "__main__":
+    main()

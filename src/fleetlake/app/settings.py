@@ -1,0 +1,214 @@
+"""The configuration: one tree, flag over environment over file over default, and for each value where it came from."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from fleetlake.foundation.errors import BadInput
+
+DEFAULT_FILE = "fleetlake.toml"
+ENV_PREFIX, ENV_DELIMITER = "FLEETLAKE__", "__"
+ENV_PROFILE = "FLEETLAKE_PROFILE"
+SECRET_WORDS = ("password", "secret", "token", "key", "credential")
+Tree = dict[str, Any]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSection(_Section):
+    """Kafka. Without bootstrap_servers it is the embedded broker on `port` (and the one above it)."""
+
+    bootstrap_servers: str | None = Field(None, description="host:port, comma-separated; none: the embedded broker")
+    port: int = Field(19092, ge=1, le=65534, description="of the embedded broker; it takes the one above it too")
+    partitions: int = Field(4, ge=1, le=1000, description="of a topic that has to be made")
+    properties: dict[str, str] = Field({}, description="passed to librdkafka; env:NAME and file:PATH stand for secrets")
+
+
+class LakeSection(_Section):
+    """The Iceberg catalog. Without properties it is a SQLite file and Parquet files under `home`."""
+
+    name: str = Field("local", description="the catalog's name")
+    properties: dict[str, str] = Field({}, description="passed to PyIceberg: type, uri, warehouse, s3.*, glue.*, ...")
+
+
+class IngestSection(_Section):
+    """When a commit ends: at whichever comes first."""
+
+    flush_rows: int = Field(250_000, ge=1, description="records")
+    flush_bytes: int = Field(256 * 1024 * 1024, ge=1, description="bytes of undecoded records")
+    flush_age_s: float = Field(0.4, gt=0, description="s since the first record, once caught up")
+
+
+class TransformSection(_Section):
+    """What the models measure by; sources in transform/settings.py."""
+
+    lateness_s: float = Field(120.0, ge=0, description="s behind the device's latest time from which a row is late")
+    trip_start_speed_ms: float = Field(2.2352, gt=0, description="m/s from which a vehicle moves (5 mph, Samsara)")
+    trip_end_s: float = Field(300.0, gt=0, description="s of standstill or silence that end a trip (Samsara)")
+    stop_speed_ms: float = Field(1.0, gt=0, description="m/s below which a vehicle is at rest")
+    stop_min_s: float = Field(180.0, gt=0, description="s, the shortest stop (Traccar)")
+    stop_radius_m: float = Field(50.0, gt=0, description="m that fixes of a stop may be from its first")
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, case_sensitive=False
+    )
+
+    home: Path = Field(Path(".fleetlake"), description="folder of the local profile's state")
+    kafka: KafkaSection = KafkaSection()  # type: ignore[call-arg]  # the mypy plugin of pydantic is not used; all have defaults
+    lake: LakeSection = LakeSection()  # type: ignore[call-arg]
+    ingest: IngestSection = IngestSection()  # type: ignore[call-arg]
+    transform: TransformSection = TransformSection()  # type: ignore[call-arg]
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)  # `load` merges the sources itself, to know which one a value came from
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says before the command. assignments: `section.name=value` of each --set."""
+
+    home: Path | None = None
+    profile: str | None = None
+    file: Path | None = None
+    assignments: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """settings: the values. sources: dotted name to where the value came from; what is not in it is a default."""
+
+    settings: Settings
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def load(overrides: Overrides) -> Loaded:
+    """Reads file, environment and flags. BadInput names the value, where it came from and what is allowed."""
+    file = overrides.file or Path(DEFAULT_FILE)
+    layers: list[tuple[str, Tree]] = []
+    if overrides.file or file.exists():
+        layers += _file_layers(file, overrides.profile or os.environ.get(ENV_PROFILE))
+    elif overrides.profile or os.environ.get(ENV_PROFILE):
+        raise BadInput(f"there is no {DEFAULT_FILE} to read a profile from", hint="fleetlake --config FILE --profile NAME ...")
+    layers.append(("environment", _environment()))
+    layers.append(("flag", _flags(overrides)))
+    merged: Tree = {}
+    sources: dict[str, str] = {}
+    for source, tree in layers:
+        for name, value in _leaves(tree):
+            _put(merged, name, value)
+            sources[".".join(name)] = _variable(name) if source == "environment" else source
+    try:
+        return Loaded(Settings(**merged), sources)
+    except ValidationError as error:
+        raise _bad_value(error, sources) from error
+
+
+def describe(loaded: Loaded) -> Iterator[tuple[str, str, str, str]]:
+    """(name, value, source, description) of every setting; secrets are not shown, references to them are."""
+    for name, model_field in Settings.model_fields.items():
+        value = getattr(loaded.settings, name)
+        if not isinstance(value, BaseModel):
+            yield name, str(value), loaded.sources.get(name, "default"), model_field.description or ""
+            continue
+        for key, inner in type(value).model_fields.items():
+            dotted, shown = f"{name}.{key}", getattr(value, key)
+            if isinstance(shown, dict) and shown:
+                for entry, text in shown.items():
+                    full = f"{dotted}.{entry}"
+                    yield full, _masked(entry, text), loaded.sources.get(full, "default"), inner.description or ""
+            else:
+                yield (
+                    dotted,
+                    "" if shown in (None, {}) else str(shown),
+                    loaded.sources.get(dotted, "default"),
+                    inner.description or "",
+                )
+
+
+def _file_layers(file: Path, profile: str | None) -> list[tuple[str, Tree]]:
+    try:
+        tree = tomllib.loads(file.read_text())
+    except OSError as error:
+        raise BadInput(f"the configuration can't be read: {error.strerror}", where=str(file)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"the configuration is not TOML: {error}", where=str(file)) from error
+    profiles = tree.pop("profile", {})
+    layers = [(str(file), tree)]
+    if profile is not None:
+        if profile not in profiles:
+            raise BadInput(f"there is no profile {profile}", where=str(file), allowed=", ".join(profiles) or "it has none")
+        layers.append((f"{file} [profile.{profile}]", profiles[profile]))
+    return layers
+
+
+def _environment() -> Tree:
+    return dict(EnvSettingsSource(Settings)())
+
+
+def _variable(name: tuple[str, ...]) -> str:
+    return ENV_PREFIX + ENV_DELIMITER.join(name).upper()
+
+
+def _flags(overrides: Overrides) -> Tree:
+    tree: Tree = {}
+    for assignment in overrides.assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise BadInput(f"--set {assignment} has no =", allowed="--set section.name=value")
+        section, _, rest = name.partition(".")
+        key, _, entry = rest.partition(".")  # what follows belongs to one name: kafka.properties.security.protocol
+        _put(tree, tuple(part for part in (section, key, entry) if part), value)
+    if overrides.home is not None:
+        tree["home"] = overrides.home
+    return tree
+
+
+def _leaves(tree: Tree, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _put(tree: Tree, name: tuple[str, ...], value: Any) -> None:
+    for key in name[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise BadInput(f"{'.'.join(name)} is below a value, not a section")
+    tree[name[-1]] = value
+
+
+def _bad_value(error: ValidationError, sources: Mapping[str, str]) -> BadInput:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    name = ".".join(path)
+    allowed = ""
+    if first["type"] == "extra_forbidden":
+        section = Settings.model_fields.get(path[0])
+        known = getattr(section.annotation, "model_fields", Settings.model_fields) if section else Settings.model_fields
+        allowed = ", ".join(known)
+        return BadInput(f"there is no setting {name}", where=sources.get(name, "the configuration"), allowed=allowed)
+    return BadInput(f"{name}: {first['msg']}, not {first['input']!r}", where=sources.get(name, "the configuration"))
+
+
+def _masked(name: str, value: str) -> str:
+    secret = any(word in name.lower() for word in SECRET_WORDS)
+    return "********" if secret and not value.startswith(("env:", "file:")) else value

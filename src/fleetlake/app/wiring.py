@@ -1,0 +1,71 @@
+"""The composition root: configuration in, working parts out. Nothing else puts parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from fleetlake.app.settings import Loaded, Overrides, Settings, load
+
+if TYPE_CHECKING:
+    from fleetlake.broker.embedded import EmbeddedBroker
+    from fleetlake.broker.producer import EventProducer
+    from fleetlake.broker.settings import KafkaSettings
+    from fleetlake.lake.catalog import Lake
+
+OVERRIDES: ContextVar[Overrides] = ContextVar("overrides", default=Overrides())  # noqa: B039  # frozen
+
+
+def load_all() -> Loaded:
+    """The configuration of this invocation, with where each value came from."""
+    return load(OVERRIDES.get())
+
+
+def load_settings() -> Settings:
+    return load_all().settings
+
+
+def kafka_settings(settings: Settings) -> KafkaSettings:
+    from fleetlake.broker.settings import KafkaSettings
+
+    servers = settings.kafka.bootstrap_servers or f"127.0.0.1:{settings.kafka.port}"
+    return KafkaSettings(servers, settings.kafka.properties, settings.kafka.partitions)
+
+
+def embedded_broker(settings: Settings) -> EmbeddedBroker | None:
+    """The embedded broker, None if the configuration names another Kafka."""
+    from fleetlake.broker.embedded import EmbeddedBroker
+
+    if settings.kafka.bootstrap_servers is not None:
+        return None
+    return EmbeddedBroker(settings.home.resolve(), settings.kafka.port)
+
+
+def lake_properties(settings: Settings) -> dict[str, str]:
+    """What PyIceberg is given; the local catalog under `home` unless the configuration says what type it is."""
+    if "type" in settings.lake.properties:
+        return dict(settings.lake.properties)
+    home = settings.home.resolve()
+    local = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/warehouse"}
+    return local | settings.lake.properties
+
+
+def open_lake_from(settings: Settings) -> Lake:
+    from fleetlake.lake.catalog import LakeSettings, open_lake
+
+    return open_lake(LakeSettings(settings.lake.name, lake_properties(settings)))
+
+
+@contextmanager
+def open_producer(settings: Settings) -> Iterator[EventProducer]:
+    """A producer to the five topics, made if absent. Leaving the context waits until every record is acknowledged."""
+    from fleetlake.broker.producer import EventProducer
+    from fleetlake.broker.topics import ensure_topics
+    from fleetlake.contracts.events import EVENTS
+
+    kafka = kafka_settings(settings)
+    ensure_topics(kafka, [event.topic for event in EVENTS])
+    with EventProducer(kafka) as producer:
+        yield producer
