@@ -17,6 +17,8 @@ import pyarrow as pa
 
 TABLE_ROWS = 50
 WIDEST = 80
+WORD = 20
+FOLDABLE = 1.5  # times the terminal's width a table may have, to be folded into it
 
 
 class Form(StrEnum):
@@ -165,26 +167,44 @@ def _write_table(rows: pa.Table, stream: TextIO, title: str) -> None:
 
 
 def _write_rich(names: list[str], numeric: list[bool], body: list[list[str]], stream: TextIO, title: str) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left")
-    for name, right in zip(names, numeric, strict=True):
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    console = Console(file=stream)
+    if sum(width + 3 for width in _widths([names, *body])) > FOLDABLE * console.width:
+        _write_lines(names, body, stream)
+        return
+    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column, (name, right) in enumerate(zip(names, numeric, strict=True)):
+        whole = all(len(row[column]) <= WORD and " " not in row[column] for row in body)  # an id broken in two can't be copied
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for row in body:
         table.add_row(*map(Text, row))  # Text: what a payload holds is never markup
-    Console(file=stream).print(table)
+    console.print(table)
+
+
+def _write_lines(names: list[str], body: list[list[str]], stream: TextIO) -> None:
+    """A line a value, for rows that no terminal is wide enough for."""
+    widest = max(map(len, names))
+    for number, row in enumerate(body, 1):
+        stream.write(f"row {number}\n")
+        stream.writelines(f"  {name.ljust(widest)}  {value}\n" for name, value in zip(names, row, strict=True))
 
 
 def _write_aligned(names: list[str], numeric: list[bool], body: list[list[str]], stream: TextIO) -> None:
     lines = [names, *body]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+    widths = _widths(lines)
     for line in lines:
         cells = (
             text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric, strict=True)
         )
         stream.write("  ".join(cells).rstrip() + "\n")
+
+
+def _widths(lines: list[list[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
 
 
 def _is_number(kind: pa.DataType) -> bool:

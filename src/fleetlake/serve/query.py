@@ -115,7 +115,7 @@ def _parse(sql: str, allowed: str) -> dict[str, object]:
             raise explain(error, allowed) from error
     tree: dict[str, object] = json.loads(text)
     if tree.get("error"):
-        raise BadInput(f"the query only reads: {tree.get('error_message')}", allowed=allowed)
+        raise BadInput("a query can only read", where=sql.split(maxsplit=1)[0], allowed=allowed)
     return tree
 
 

@@ -55,3 +55,32 @@ def trips(
             parameters=parameters,
         ).to_pylist()
     return rows, TripTotals(**sums)
+
+
+def for_people(rows: pa.Table) -> pa.Table:
+    """The trips of a report in columns that fit a terminal: times of day in UTC, durations as h:mm:ss."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "device": row["device_id"],
+                "start (UTC)": f"{row['start_time']:%Y-%m-%d %H:%M:%S}",
+                "end": f"{row['end_time']:%H:%M:%S}",
+                "duration": _duration(row["duration_s"]),
+                "idle": _duration(row["idle_s"]),
+                "km": f"{row['distance_km']:.1f}",
+                "km/h": "" if row["average_speed_kmh"] is None else f"{row['average_speed_kmh']:.0f}",
+                "top": "" if row["top_speed_kmh"] is None else f"{row['top_speed_kmh']:.0f}",
+                "open": "open" if row["is_open"] else "",
+            }
+            for row in rows.to_pylist()
+        ],
+        schema=pa.schema([(name, pa.string()) for name in FOR_PEOPLE]),
+    )
+
+
+FOR_PEOPLE = ("device", "start (UTC)", "end", "duration", "idle", "km", "km/h", "top", "open")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

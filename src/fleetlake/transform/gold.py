@@ -57,7 +57,7 @@ def refresh_gold(lake: Lake, table: Table, settings: TransformSettings, *, full:
             found = _build(con, table, silver, gold, settings.thresholds)
         else:
             found = _rebuild_touched(con, table, silver, gold, settings.thresholds, before.sources)
-        if not found and before and not rebuild:
+        if not found and not rebuild:
             return GoldCounts(table.name)
         counts = _compare(con, table, rebuilt=rebuild)
         _replace(con, table, gold, marker)

@@ -96,3 +96,15 @@ def test_quarantine_as_a_document(lake: Lake, rejects: Any) -> None:
     assert document["rejected"] == 2
     binary, text = document["records"]
     assert (binary["payload_base64"], text["payload"]) == ("/wA=", '{"speed": 900}')
+
+
+def test_trips_for_people(lake: Lake, history: Any) -> None:
+    history.trip(0)
+    history.trip(1, is_open=True, average_speed_kmh=None, top_speed_kmh=None, duration_s=3725.4)
+    rows, _ = report.trips(lake)
+    shown = [tuple(row.values()) for row in report.for_people(rows).to_pylist()]
+    assert shown == [
+        ("v0", "2026-01-01 08:00:00", "08:30:00", "0:30:00", "0:01:40", "20.0", "40", "90", ""),
+        ("v1", "2026-01-01 09:00:00", "09:30:00", "1:02:05", "0:01:40", "21.0", "", "", "open"),
+    ]
+    assert report.for_people(rows.slice(0, 0)).num_rows == 0

@@ -52,15 +52,30 @@ def test_a_table_off_the_terminal_is_aligned() -> None:
     assert written(rows, Form.TABLE) == "device      km\nv1         1.5\nlonger  200.25\n"
 
 
-def test_a_table_in_a_terminal() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def test_a_table_in_a_terminal() -> None:
     out = Terminal()
     write_rows(pa.table({"payload": ["[red]x[/red]"]}), Form.TABLE, out=out, title="Records")
     assert "[red]x[/red]" in out.getvalue(), "a payload is never markup"
     assert "Records" in out.getvalue()
+
+
+def test_rows_too_wide_for_a_terminal_get_a_line_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    out = Terminal()
+    write_rows(pa.table({f"column_{number:02}": ["x" * 10] for number in range(10)}), Form.TABLE, out=out)
+    assert out.getvalue().splitlines()[:3] == ["row 1", "  column_00  xxxxxxxxxx", "  column_01  xxxxxxxxxx"]
+
+
+def test_ids_are_not_broken_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    write_rows(pa.table({"id": ["6233368731974675353"], "text": ["several words that have to be folded"]}), Form.TABLE, out=out)
+    assert "6233368731974675353" in out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def snapshots(
         rows = [
             {
                 "snapshot": row["snapshot_id"],
-                "committed (UTC)": f"{row['committed_at']:%Y-%m-%d %H:%M:%S.%f}"[:-3],
+                "committed (UTC)": f"{row['committed_at']:%Y-%m-%d %H:%M:%S}",
                 "operation": row["operation"],
                 "added": row["added_rows"],
                 "rows": row["total_rows"],
