@@ -89,6 +89,7 @@ class EmbeddedBroker:
         except BaseException:
             self.stop()
             raise
+        process.returncode = 0  # it is on its own from here: neither waited for nor warned about
         return True
 
     def stop(self) -> bool:

@@ -49,44 +49,38 @@ class Decoder:
     def decode(self, raw: pa.Table, ingested_at: datetime) -> pa.Table:
         """Turns records into bronze rows.
 
-        raw: columns of RAW_SCHEMA, n rows. Returns n rows of the bronze table's schema, good ones first, each with the record's
-        partition and offset. Never fails on account of what a record holds.
+        raw: columns of RAW_SCHEMA, n rows. Returns n rows of the bronze table's schema, each with its record's place,
+        in no particular order. Never fails on account of what a record holds.
         """
         self._connection.register("raw", raw)
         try:
             decoded = self._connection.sql(self._statement).to_arrow_table()
         finally:
             self._connection.unregister("raw")
-        good = self._good(decoded, ingested_at)
+        good = self._complete(decoded.filter(decoded["ok"]), ingested_at)
         if good.num_rows == raw.num_rows:
             return good
-        certain = pc.fill_null(decoded["ok"], False)
-        return pa.concat_tables([good, self._suspects(raw.filter(pc.invert(certain)), ingested_at)])
+        return pa.concat_tables([good, self._suspects(decoded.filter(pc.invert(decoded["ok"])), ingested_at)])
 
-    def _good(self, decoded: pa.Table, ingested_at: datetime) -> pa.Table:
-        rows = decoded.filter(decoded["ok"]) if pc.min(decoded["ok"]).as_py() is not True else decoded
-        return self._complete(rows, {"ingested_at": pa.scalar(ingested_at, ARROW_TYPES[Type.TIMESTAMP])})
-
-    def _suspects(self, raw: pa.Table, ingested_at: datetime) -> pa.Table:
-        parsed = [parse(self._event, payload) for payload in raw["payload"].to_pylist()]
+    def _suspects(self, records: pa.Table, ingested_at: datetime) -> pa.Table:
+        parsed = [parse(self._event, payload) for payload in records["payload"].to_pylist()]
         reasons = pa.array([p.reject_reason for p in parsed], pa.string())
         columns = {
             column.name: pa.array([p.values.get(column.name) for p in parsed], ARROW_TYPES[column.type])
             for column in self._event.columns
         }
-        kept = pc.if_else(reasons.is_valid(), raw["payload"], pa.scalar(None, pa.binary()))
-        record = {name: raw[name] for name in ("kafka_partition", "kafka_offset", "kafka_timestamp")}
-        made = pa.table(record | {"reject_reason": reasons, "payload": kept} | columns)
-        return self._complete(made, {"ingested_at": pa.scalar(ingested_at, ARROW_TYPES[Type.TIMESTAMP])})
+        kept = pc.if_else(reasons.is_valid(), records["payload"], pa.scalar(None, pa.binary()))
+        places = {name: records[name] for name in ("kafka_partition", "kafka_offset", "kafka_timestamp")}
+        return self._complete(pa.table(places | {"reject_reason": reasons, "payload": kept} | columns), ingested_at)
 
-    def _complete(self, rows: pa.Table, constants: dict[str, pa.Scalar]) -> pa.Table:
-        """`rows` in the order of the bronze schema, with constants and nulls where it has no column."""
+    def _complete(self, rows: pa.Table, ingested_at: datetime) -> pa.Table:
+        """`rows` in the order of the bronze schema; a column they lack is null."""
         arrays = []
         for field in self._schema:
-            if field.name in rows.column_names:
+            if field.name == "ingested_at":
+                arrays.append(pa.repeat(pa.scalar(ingested_at, field.type), rows.num_rows))
+            elif field.name in rows.column_names:
                 arrays.append(rows[field.name].cast(field.type))
-            elif field.name in constants:
-                arrays.append(pa.repeat(constants[field.name], rows.num_rows))
             else:
                 arrays.append(pa.nulls(rows.num_rows, field.type))
         return pa.table(arrays, schema=self._schema)
@@ -97,11 +91,12 @@ def _statement(event: Event) -> str:
     selected = ", ".join(f'{sql} AS "{name}"' for field in event.fields for name, sql in _columns(field))
     rules = " AND ".join(rule for field in event.fields for rule in _rules(field))
     return f"""
-        WITH texts AS (SELECT kafka_partition, kafka_offset, kafka_timestamp, try(decode(payload)) AS text FROM raw),
+        WITH texts AS (SELECT *, try(decode(payload)) AS text FROM raw),
         events AS (SELECT *, try(json_transform(text, {_quote(structure)})) AS e FROM texts),
-        typed AS (SELECT kafka_partition, kafka_offset, kafka_timestamp, text, e, {selected} FROM events)
-        SELECT * EXCLUDE (text, e), coalesce({rules}
-            AND NOT regexp_matches(text, {_quote(_TRAILING_COMMA)}) AND NOT contains(text, ',]'), false) AS ok FROM typed"""
+        typed AS (SELECT kafka_partition, kafka_offset, kafka_timestamp, payload, text, e, {selected} FROM events),
+        checked AS (SELECT * EXCLUDE (text, e), coalesce({rules}
+            AND NOT regexp_matches(text, {_quote(_TRAILING_COMMA)}) AND NOT contains(text, ',]'), false) AS ok FROM typed)
+        SELECT * REPLACE (CASE WHEN NOT ok THEN payload END AS payload) FROM checked"""
 
 
 def _columns(field: Field) -> list[tuple[str, str]]:

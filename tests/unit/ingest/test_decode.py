@@ -123,5 +123,22 @@ def test_a_batch_of_every_kind(connection: duckdb.DuckDBPyConnection) -> None:
     ] * 6
 
 
+def test_rows_keep_their_own_offsets_when_many_chunks_are_decoded_by_many_threads() -> None:
+    chunks, size = 60, 4000
+    good = b'{"id":"a%d","deviceId":"d","timestamp":"2026-01-01T00:00:00.000Z","location":[1,2]}'
+    payloads = [b"{poison %d" % i if i % 7 == 0 else good % i for i in range(chunks * size)]
+    parts = [raw(payloads[first : first + size]) for first in range(0, chunks * size, size)]
+    offsets = pa.chunked_array([pa.array(range(first, first + size)) for first in range(0, chunks * size, size)])
+    table = pa.concat_tables(parts).set_column(1, RAW_SCHEMA.field("kafka_offset"), offsets)
+    with duckdb.connect(config={"threads": 4}) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        for _ in range(5):
+            decoded = Decoder(VEHICLE, con).decode(table, NOW)
+            seen = {row["kafka_offset"]: row["payload"] or b"" for row in decoded.select(["kafka_offset", "payload"]).to_pylist()}
+            ids = dict(zip(decoded["kafka_offset"].to_pylist(), decoded["event_id"].to_pylist(), strict=True))
+            assert len(seen) == len(payloads)
+            assert all(seen[i] == b"{poison %d" % i if i % 7 == 0 else ids[i] == f"a{i}" for i in range(len(payloads)))
+
+
 def test_an_empty_batch(connection: duckdb.DuckDBPyConnection) -> None:
     assert Decoder(VEHICLE, connection).decode(raw([]), NOW).num_rows == 0

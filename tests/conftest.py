@@ -1,0 +1,44 @@
+"""What tests share: real servers on free ports, stopped by process id."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.broker.topics import ensure_topics
+from fleetlake.contracts.events import EVENTS
+
+
+def free_ports() -> int:
+    """A port that is free, and whose successor is free too: what a broker takes."""
+    for _ in range(100):
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no two free ports in a row")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """A running broker with the five topics, empty at the start of each test module. Its `home` may hold a lake too."""
+    made = EmbeddedBroker(tmp_path_factory.mktemp("broker"), free_ports())
+    made.start()
+    try:
+        ensure_topics(made.settings, [event.topic for event in EVENTS])
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"

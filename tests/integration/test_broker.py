@@ -1,0 +1,121 @@
+"""The embedded broker and its clients, for real."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from confluent_kafka.admin import AdminClient
+from tests.conftest import free_ports
+
+from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.broker.producer import EventProducer
+from fleetlake.broker.settings import KafkaSettings
+from fleetlake.broker.topics import cluster_id, ensure_topics, topic_ids, watermarks
+from fleetlake.contracts.events import GPS, VEHICLE
+from fleetlake.foundation.errors import Missing, Retryable
+
+
+def records(settings: KafkaSettings, topic: str) -> int:
+    return sum(high - low for low, high in watermarks(settings, [topic])[topic].values())
+
+
+def test_it_starts_once_keeps_its_data_and_stops(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path, free_ports())
+    try:
+        assert broker.start()
+        pid, cluster = broker.pid(), cluster_id(broker.settings)
+        assert not broker.start()
+        assert broker.pid() == pid
+        ensure_topics(broker.settings, ["vehicle_data"])
+        with EventProducer(broker.settings) as producer:
+            producer.send(VEHICLE, [b"veh-1", b"veh-2"], [b"{}", b"[]"])
+        assert broker.stop()
+        assert broker.pid() is None
+        assert not broker.stop()
+        assert broker.start()
+        assert cluster_id(broker.settings) == cluster
+        assert records(broker.settings, "vehicle_data") == 2
+    finally:
+        broker.stop()
+
+
+def test_it_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
+    port = free_ports()
+    program = f"""
+import os, signal
+from pathlib import Path
+from fleetlake.broker.embedded import EmbeddedBroker
+EmbeddedBroker(Path({str(tmp_path)!r}), {port}).start()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    broker = EmbeddedBroker(tmp_path, port)
+    try:
+        assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+        assert cluster_id(broker.settings)
+        assert not broker.start()
+    finally:
+        assert broker.stop()
+
+
+def test_a_port_in_use_is_refused_by_name_and_nothing_is_left(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Missing, match=f"port {port} is in use"):
+            EmbeddedBroker(tmp_path, port).start()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pid_that_now_belongs_to_another_program_is_left_alone(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path, free_ports())
+    broker.folder.mkdir()
+    (broker.folder / "pid").write_text(str(os.getpid()))
+    assert broker.pid() is None
+    assert not broker.stop()
+    assert psutil.pid_exists(os.getpid())
+
+
+def test_a_topic_made_again_has_another_id(broker: EmbeddedBroker) -> None:
+    before = topic_ids(broker.settings, ["gps_data"])
+    assert topic_ids(broker.settings, ["gps_data"]) == before
+    AdminClient(broker.settings.client_config()).delete_topics(["gps_data"])["gps_data"].result(30)
+    ensure_topics(broker.settings, ["gps_data"])
+    assert topic_ids(broker.settings, ["gps_data"]) != before
+
+
+def test_records_keep_their_devices_order(broker: EmbeddedBroker) -> None:
+    before = watermarks(broker.settings, ["vehicle_data"])["vehicle_data"]
+    with EventProducer(broker.settings) as producer:
+        producer.send(VEHICLE, [b"veh-7"] * 100, [b"%d" % i for i in range(100)])
+    after = watermarks(broker.settings, ["vehicle_data"])["vehicle_data"]
+    assert sorted(after[p][1] - before[p][1] for p in after) == [0, 0, 0, 100]
+
+
+def test_a_record_that_is_too_large_is_reported(broker: EmbeddedBroker) -> None:
+    with pytest.raises(Retryable, match=r"1 records were not delivered: .*too large"), EventProducer(broker.settings) as producer:
+        producer.send(GPS, [b"a", b"b"], [b"x" * 2_000_000, b"{}"])
+
+
+def test_records_that_no_broker_takes_are_reported() -> None:
+    nowhere = KafkaSettings(f"127.0.0.1:{free_ports()}")
+    producer = EventProducer(nowhere, delivery_timeout_s=1)
+    producer.send(GPS, [b"a"] * 3, [b"{}"] * 3)
+    with pytest.raises(Retryable, match="3 records were not delivered"):
+        producer.close()
+
+
+def test_a_broker_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(Missing, match=r"Kafka does not answer.*fleetlake up"):
+        cluster_id(KafkaSettings(f"127.0.0.1:{free_ports()}"), timeout_s=1)
+
+
+def test_a_missing_topic_is_named(broker: EmbeddedBroker) -> None:
+    for ask in (watermarks, topic_ids):
+        with pytest.raises(Missing, match="there is no topic nope"):
+            ask(broker.settings, ["nope"])

@@ -1,0 +1,158 @@
+"""The native ingest against a real broker: what is in Kafka is in bronze, once, whatever happens to the process."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.broker.producer import EventProducer
+from fleetlake.contracts.events import EVENTS
+
+GOOD = {
+    "id": "", "deviceId": "", "timestamp": "2026-01-01T08:00:00.000Z", "location": [51.5, -0.12], "cameraId": "c",
+    "type": "None", "status": "Resolved", "speed": 50,
+}  # fmt: skip
+
+
+class Cli:
+    """Runs fleetlake commands against one broker and one home folder."""
+
+    def __init__(self, broker: EmbeddedBroker, home: Path) -> None:
+        self._command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), "--set", f"kafka.port={broker.port}"]
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEETLAKE")}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self._command, *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment
+        )
+
+    def run(self, *arguments: str, expect: int = 0) -> str:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == expect, err + out
+        return err if expect else out
+
+
+@pytest.fixture
+def cli(broker: EmbeddedBroker, home: Path) -> Cli:
+    return Cli(broker, home)
+
+
+def events(first: int, count: int) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values; every 50th is a duplicate of the one before, every 70th is poison."""
+    for i in range(first, first + count):
+        device = f"veh-{i % 20:05d}"
+        number = i - 1 if i % 50 == 49 else i
+        value = json.dumps(GOOD | {"id": f"event-{number}", "deviceId": f"veh-{number % 20:05d}"}).encode()
+        yield device.encode(), b"{broken" if i % 70 == 69 else value
+
+
+def send(producer: EventProducer, first: int, count: int) -> None:
+    keys, values = zip(*events(first, count), strict=True)
+    for event in EVENTS:
+        producer.send(event, keys, values)
+
+
+def test_once_lands_all_and_again_lands_nothing(broker: EmbeddedBroker, cli: Cli) -> None:
+    with EventProducer(broker.settings) as producer:
+        send(producer, 0, 700)
+    landed = json.loads(cli.run("ingest", "--once", "--json"))
+    assert {topic: counts["landed"] for topic, counts in landed.items()} == {event.topic: 700 for event in EVENTS}
+    assert {counts["rejected"] for counts in landed.values()} == {10}
+    again = json.loads(cli.run("ingest", "--once", "--json"))
+    assert {counts["landed"] for counts in again.values()} == {0}
+    checks = json.loads(cli.run("verify", "--json"))
+    assert [check["problems"] for check in checks] == [[]] * 5
+    assert {check["rejected"] for check in checks} == {10}
+
+
+def test_verify_fails_while_records_are_missing(broker: EmbeddedBroker, cli: Cli) -> None:
+    cli.run("ingest", "--once")
+    with EventProducer(broker.settings) as producer:
+        send(producer, 10_000, 20)
+    process = cli.start("verify")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "NOT EQUAL" in out
+    assert "ends at offset" in out
+    assert err.startswith("error: the lake and Kafka do not hold the same")
+
+
+def test_sigterm_commits_what_was_read(broker: EmbeddedBroker, cli: Cli) -> None:
+    with EventProducer(broker.settings) as producer:
+        send(producer, 20_000, 100)
+    process = cli.start("--set", "ingest.flush_age_s=3600", "ingest", "--json")
+    holds = threading.Event()
+
+    def wait_until_assigned() -> None:
+        while not (Path(process.args[4]) / "warehouse").exists():  # type: ignore[index]  # our own list of arguments
+            holds.wait(0.05)
+
+    wait_until_assigned()
+    holds.wait(3)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert sum(counts["landed"] for counts in json.loads(out).values()) > 0
+    cli.run("ingest", "--once")
+    cli.run("verify")
+
+
+def test_kill_9_twenty_times_under_load(broker: EmbeddedBroker, cli: Cli) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    done = threading.Event()
+
+    def load() -> None:
+        first = 100_000
+        with EventProducer(broker.settings) as producer:
+            while not done.is_set():
+                send(producer, first, 200)
+                producer.flush()
+                first += 200
+                done.wait(0.02)
+
+    producing = threading.Thread(target=load)
+    producing.start()
+    try:
+        for _ in range(20):
+            process = cli.start("--set", "ingest.flush_age_s=0.05", "ingest")
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.communicate(timeout=moments.uniform(0.8, 2.0))
+            process.kill()
+            process.communicate()
+    finally:
+        done.set()
+        producing.join()
+    cli.run("ingest", "--once")
+    cli.run("verify")
+
+
+def test_a_second_ingest_fences_the_first(broker: EmbeddedBroker, cli: Cli) -> None:
+    first = cli.start("--set", "ingest.flush_age_s=0.05", "ingest")
+    with EventProducer(broker.settings) as producer:
+        send(producer, 300_000, 50)
+        while first.poll() is None:
+            cli.run("ingest", "--once")  # takes the tables over
+            send(producer, 300_100, 50)
+            producer.flush()
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert err.startswith("error: another ingest took this table over")
+    cli.run("ingest", "--once")
+    cli.run("verify")
+
+
+def test_no_broker_is_one_line_and_exit_2(home: Path, broker: EmbeddedBroker) -> None:
+    err = Cli(EmbeddedBroker(home, 1), home).run("ingest", "--once", expect=2)
+    assert err.startswith("error: Kafka does not answer")
+    assert err.count("\n") == 1
