@@ -1,0 +1,56 @@
+"""fleetlake simulate: vehicles on the road from London to Birmingham."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Target(StrEnum):
+    KAFKA = "kafka"
+    NDJSON = "ndjson"
+
+
+def simulate(
+    vehicles: Annotated[int, typer.Option(help="How many.")] = 5,
+    tick: Annotated[int, typer.Option(help="Seconds between two reports of a vehicle.")] = 3,
+    speedup: Annotated[str, typer.Option(metavar="X|max", help="Simulated seconds per second; 1 is real time.")] = "max",
+    seed: Annotated[int, typer.Option(help="Everything follows from it and the start time, event ids included.")] = 1,
+    start_time: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"], help="UTC; today at 06:00 unless given.")
+    ] = None,
+    to: Annotated[Target, typer.Option(help="Kafka, or JSON lines on stdout.")] = Target.KAFKA,
+    faults: Annotated[str, typer.Option(metavar="duplicates=..,late=..,poison=..", help="Shares of the events, 0 to 1 each.")] = "",
+    truth: Annotated[
+        Path | None, typer.Option(help="Folder for what really happened, as Parquet; below home unless given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON; with --to ndjson they go to stderr.")] = False,
+) -> None:
+    """Drives vehicles from London to Birmingham and sends five events per vehicle and tick. Ends when all have arrived.
+
+    Example: fleetlake simulate --vehicles 20 --speedup max --seed 7 --faults duplicates=0.01,late=0.02,poison=0.005
+    """
+    import sys
+    from datetime import UTC
+
+    from fleetlake.app.simulating import default_start, parse_speedup, print_simulation, simulation_progress, truth_folder
+    from fleetlake.app.wiring import load_settings, open_producer
+    from fleetlake.simulate.faults import FaultRates
+    from fleetlake.simulate.run import SimulationSettings, run_simulation
+    from fleetlake.simulate.sink import NdjsonSink
+
+    settings = load_settings()
+    start = start_time.replace(tzinfo=UTC) if start_time else default_start()
+    run = SimulationSettings(vehicles, start, tick, seed, parse_speedup(speedup))
+    rates, folder = FaultRates.parse(faults), truth or truth_folder(settings, run)
+    with simulation_progress(run) as on_tick:
+        if to is Target.NDJSON:
+            report = run_simulation(run, NdjsonSink(sys.stdout), faults=rates, truth_folder=folder, on_tick=on_tick)
+        else:
+            with open_producer(settings) as producer:
+                report = run_simulation(run, producer, faults=rates, truth_folder=folder, on_tick=on_tick)
+    print_simulation(report, folder, as_json=as_json, stream=sys.stderr if to is Target.NDJSON else sys.stdout)

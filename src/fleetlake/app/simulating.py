@@ -1,0 +1,81 @@
+"""What `fleetlake simulate` and `fleetlake demo` share: defaults, progress, and the counts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from fleetlake.foundation.errors import BadInput
+from fleetlake.simulate.run import SimulationReport, SimulationSettings, Tick
+
+if TYPE_CHECKING:
+    from fleetlake.app.settings import Settings
+
+START_HOUR = 6
+TYPICAL_TRIP_S = 9000
+
+
+def default_start() -> datetime:
+    """Today at 06:00 UTC: the same for every run of a day, so that a run can be repeated to the byte."""
+    return datetime.now(UTC).replace(hour=START_HOUR, minute=0, second=0, microsecond=0)
+
+
+def parse_speedup(text: str) -> float | None:
+    """A number, or None for `max`."""
+    if text == "max":
+        return None
+    try:
+        speedup = float(text)
+    except ValueError:
+        speedup = math.nan
+    if not math.isfinite(speedup):
+        raise BadInput(f"--speedup {text}", allowed="a number, or max")
+    return speedup
+
+
+def truth_folder(settings: Settings, run: SimulationSettings) -> Path:
+    return settings.home / "truth" / f"{run.start_time:%Y%m%dT%H%M%SZ}-seed{run.seed}"
+
+
+@contextmanager
+def simulation_progress(run: SimulationSettings) -> Iterator[Callable[[Tick], None]]:
+    """A bar on stderr while the context lasts; nothing if stderr is not a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda tick: None
+        return
+    with Progress(
+        *Progress.get_default_columns()[:2], TextColumn("{task.fields[note]}"), console=console, transient=True
+    ) as progress:
+        task = progress.add_task("simulate", total=TYPICAL_TRIP_S, note="")
+
+        def show(tick: Tick) -> None:
+            if tick.number % 20 == 0:
+                progress.update(task, completed=tick.time_s, note=f"{tick.arrived} of {run.vehicles} vehicles have arrived")
+
+        yield show
+
+
+def print_simulation(report: SimulationReport, truth: Path, *, as_json: bool, stream: TextIO) -> None:
+    """What was sent, by topic."""
+    if as_json:
+        print(json.dumps(asdict(report) | {"truth": str(truth)}, default=str), file=stream)
+        return
+    sent = sum(tally.sent for tally in report.tallies.values())
+    print(f"{report.arrived} of {report.vehicles} vehicles have arrived in Birmingham, {report.route_km:.1f} km each,", file=stream)
+    print(f"{report.first:%Y-%m-%d %H:%M} to {report.last:%H:%M} UTC in {report.ticks:,} ticks.", file=stream)
+    print(f"{'topic':<16}{'sent':>10}{'good':>10}{'duplicates':>12}{'late':>8}{'poison':>8}", file=stream)
+    for topic, tally in report.tallies.items():
+        print(
+            f"{topic:<16}{tally.sent:>10,}{tally.good:>10,}{tally.duplicates:>12,}{tally.late:>8,}{tally.poison:>8,}", file=stream
+        )
+    print(f"{sent:,} records in {report.elapsed_s:.1f} s, {sent / max(report.elapsed_s, 1e-9):,.0f}/s. Truth: {truth}", file=stream)

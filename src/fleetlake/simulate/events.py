@@ -1,0 +1,275 @@
+"""What n vehicles report at a tick: the five events as columns, and the mission's generate functions that encode them."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fleetlake.contracts.events import (
+    COMPASS,
+    EMERGENCY,
+    GPS,
+    INCIDENT_TYPES,
+    TRAFFIC,
+    VEHICLE,
+    WEATHER,
+    WEATHER_CONDITIONS,
+    Event,
+)
+from fleetlake.simulate.encode import encode
+from fleetlake.simulate.fleet import MAKES, VEHICLE_TYPES, Bools, Fleet, Ints
+from fleetlake.simulate.geodesy import Floats, compass_index
+from fleetlake.simulate.ids import uuid7
+from fleetlake.simulate.route import Route
+from fleetlake.simulate.world import NEAR_INCIDENT_M, Weather, World
+
+CAMERA_EVERY_M = 2_000.0
+KINDS = (VEHICLE, GPS, TRAFFIC, WEATHER, EMERGENCY)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """m vehicles at one tick. who: their indices in the fleet. time_ms: Unix milliseconds; all else per vehicle."""
+
+    who: Ints
+    time_ms: int
+    tick: int
+    along_m: Floats
+    speed_kmh: Floats
+    limit_kmh: Floats
+    latitude: Floats
+    longitude: Floats
+    heading_deg: Floats
+    ignition: Bools
+    peak_ms2: Floats
+    weather: Weather
+    density: Floats
+    slowing: Floats
+    incident: Ints
+    incident_m: Floats
+    incident_active: Bools
+
+
+def observe(fleet: Fleet, route: Route, world: World, time_s: float, start_ms: int, tick: int) -> Report:
+    """What the reporting vehicles report now. Resets their peaks, and notes who has now reported its arrival."""
+    who = np.flatnonzero(fleet.reporting(time_s))
+    along = fleet.along_m[who]
+    latitude, longitude = route.place(along)
+    nearest, distance = world.nearest_incident(along, time_s)
+    report = Report(
+        who=who,
+        time_ms=start_ms + round(time_s * 1000),
+        tick=tick,
+        along_m=along,
+        speed_kmh=np.round(fleet.speed_ms[who] * 3.6, 2),
+        limit_kmh=route.limit_at_ms(along) * 3.6,
+        latitude=np.round(latitude, 7),
+        longitude=np.round(longitude, 7),
+        heading_deg=np.round(route.heading_deg[route.stretch(along)], 1) % 360,
+        ignition=~fleet.arrived[who],
+        peak_ms2=np.round(fleet.peak_ms2[who], 2),
+        weather=world.weather(along, time_s),
+        density=world.density(along, time_s),
+        slowing=world.slowing(along, time_s),
+        incident=nearest,
+        incident_m=distance,
+        incident_active=time_s < world.incidents.end_s[nearest],
+    )
+    fleet.peak_ms2[who] = 0.0
+    fleet.reported_arrival |= fleet.arrived
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Encoded events of one kind. time_ms and who belong to each of them, for those who count or delay."""
+
+    event: Event
+    keys: Sequence[bytes]
+    values: Sequence[bytes]
+    time_ms: npt.NDArray[np.int64]
+    who: Ints
+
+
+class Reporter:
+    """Encodes reports. seed: all ids follow from it, the kind of event and the tick."""
+
+    def __init__(self, fleet: Fleet, route: Route, world: World, seed: int) -> None:
+        self._fleet, self._route, self._world, self._seed = fleet, route, world, seed
+        self._keys = [name.encode() for name in fleet.device_id.tolist()]
+
+    def batch(self, event: Event, reports: Sequence[Report]) -> Batch:
+        """All events of a kind of one or more ticks, in their order."""
+        who = np.concatenate([report.who for report in reports])
+        time_ms = np.concatenate([np.full(len(report.who), report.time_ms) for report in reports])
+        columns: dict[str, pa.Array] = {
+            "id": pa.array(self._ids(event, reports)).cast(pa.string()),
+            "deviceId": _coded(self._fleet.device_id, who),
+            "timestamp": pa.array(time_ms, pa.timestamp("ms")),
+            "location": _location(_all(reports, "latitude"), _all(reports, "longitude")),
+        }
+        columns |= _SPECIFIC[event.kind](self, reports, who)
+        return Batch(event, [self._keys[i] for i in who.tolist()], encode(event, columns), time_ms, who)
+
+    def _ids(self, event: Event, reports: Sequence[Report]) -> npt.NDArray[np.bytes_]:
+        number = KINDS.index(event)
+        return np.concatenate(
+            [
+                uuid7(np.full(len(report.who), report.time_ms), np.random.default_rng([self._seed, 2, number, report.tick]))
+                for report in reports
+            ]
+        )
+
+    def _vehicle(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+        fleet, along_km = self._fleet, _all(reports, "along_m") / 1000
+        makes, models, fuels = (np.array(names) for names in zip(*MAKES, strict=True))
+        peaks = np.concatenate([report.peak_ms2 for report in reports])
+        fuel = np.maximum(fleet.fuel_start_percent[who] - fleet.fuel_percent_per_km[who] * along_km, 2.0)
+        return _movement(reports) | {
+            "make": _coded(makes, fleet.model[who]),
+            "model": _coded(models, fleet.model[who]),
+            "year": pa.array(fleet.model_year[who]),
+            "fuelType": _coded(fuels, fleet.model[who]),
+            "odometer": pa.array(np.round(fleet.odometer_start_km[who] + along_km, 3)),
+            "fuelLevel": pa.array(np.round(fuel, 2)),
+            "ignition": pa.array(_all(reports, "ignition")),
+            "maxAcceleration": pa.array(peaks[:, 0]),
+            "maxBraking": pa.array(peaks[:, 1]),
+            "maxCornering": pa.array(peaks[:, 2]),
+        }
+
+    def _gps(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+        along = _all(reports, "along_m")
+        wobble = np.sin(along / 700 + who)
+        return _movement(reports) | {
+            "vehicleType": _coded(np.array(VEHICLE_TYPES), self._fleet.vehicle_type[who]),
+            "altitude": pa.array(np.round(75 + 45 * np.sin(along / 31_000) + 20 * np.sin(along / 7_000), 1)),
+            "accuracy": pa.array(np.round(3.5 + 1.5 * wobble, 1)),
+            "satellites": pa.array(np.round(11 - 2 * wobble).astype(np.int64)),
+        }
+
+    def _traffic(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+        along = _all(reports, "along_m")
+        camera = (along // CAMERA_EVERY_M).astype(np.int64)
+        roads = np.array([self._route.road[i] for i in self._route.stretch(np.arange(0, along.max() + 1, CAMERA_EVERY_M)).tolist()])
+        names = np.array([f"CAM-{road}-{i:03d}" for i, road in enumerate(roads)])
+        count = np.round(_all(reports, "density") * 40).astype(np.int64)
+        average = np.round(_all(reports, "limit_kmh") * 0.95 * _all(reports, "slowing"), 1)
+        return {
+            "cameraId": _coded(names, camera),
+            "snapshot": _coded(np.array([snapshot_png(i) for i in range(41)]), count),
+            "vehicleCount": pa.array(count),
+            "averageSpeed": pa.array(average),
+        }
+
+    def _weather(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+        def of(name: str, digits: int) -> pa.Array:
+            return pa.array(np.round(np.concatenate([getattr(report.weather, name) for report in reports]), digits))
+
+        condition = np.concatenate([report.weather.condition for report in reports])
+        return {
+            "temperature": of("temperature_c", 1),
+            "weatherCondition": _coded(np.array(WEATHER_CONDITIONS), condition),
+            "precipitation": of("precipitation_mmh", 2),
+            "windSpeed": of("wind_kmh", 1),
+            "humidity": of("humidity_percent", 1),
+            "airQualityIndex": of("air_quality_index", 1),
+        }
+
+    def _emergency(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+        near, active = _all(reports, "incident_m") <= NEAR_INCIDENT_M, _all(reports, "incident_active")
+        index, incidents = _all(reports, "incident"), self._world.incidents
+        kind = np.where(near, incidents.kind[index], INCIDENT_TYPES.index("None"))
+        place = np.where(near, incidents.along_m[index], _all(reports, "along_m"))
+        texts = np.array([f"{name} reported near the road" for name in INCIDENT_TYPES[:-1]] + ["nothing to report"])
+        return {
+            "incidentId": pa.array(incidents.id[index], mask=~near).cast(pa.string()),
+            "type": _coded(np.array(INCIDENT_TYPES), kind),
+            "status": _coded(np.array(["Resolved", "Active"]), (near & active).astype(np.int64)),
+            "description": _coded(texts, kind),
+            "location": _location(*(np.round(degrees, 7) for degrees in self._route.place(place))),
+        }
+
+
+_SPECIFIC = {
+    "vehicle": Reporter._vehicle, "gps": Reporter._gps, "traffic_camera": Reporter._traffic, "weather": Reporter._weather,
+    "emergency": Reporter._emergency,
+}  # fmt: skip
+
+
+def _movement(reports: Sequence[Report]) -> dict[str, pa.Array]:
+    heading = _all(reports, "heading_deg")
+    return {
+        "speed": pa.array(_all(reports, "speed_kmh")),
+        "direction": _coded(np.array(COMPASS), compass_index(heading)),
+        "heading": pa.array(heading),
+    }
+
+
+def _all(reports: Sequence[Report], name: str) -> npt.NDArray[Any]:
+    return np.concatenate([getattr(report, name) for report in reports])
+
+
+def _coded(values: npt.NDArray[np.str_], indices: npt.NDArray[np.integer]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), pa.array(values.tolist()))
+
+
+def _location(latitude: Floats, longitude: Floats) -> pa.Array:
+    return pa.StructArray.from_arrays([pa.array(latitude), pa.array(longitude)], ["latitude", "longitude"])
+
+
+def snapshot_png(vehicles: int, width: int = 24, height: int = 8) -> str:
+    """A small grey picture of a road with `vehicles` light marks on it: a valid PNG, base64."""
+    pixels = np.full((height, width), 70, np.uint8)
+    for i in range(vehicles):
+        pixels[2 + 2 * (i % 3), (i * 7) % width] = 230
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
+    return base64.b64encode(png).decode()
+
+
+def generate_vehicle_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+    """vehicle_data of one or more ticks."""
+    return reporter.batch(VEHICLE, reports)
+
+
+def generate_gps_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+    """gps_data of one or more ticks."""
+    return reporter.batch(GPS, reports)
+
+
+def generate_traffic_camera_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+    """traffic_data of one or more ticks."""
+    return reporter.batch(TRAFFIC, reports)
+
+
+def generate_weather_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+    """weather_data of one or more ticks."""
+    return reporter.batch(WEATHER, reports)
+
+
+def generate_emergency_incident_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+    """emergency_data of one or more ticks."""
+    return reporter.batch(EMERGENCY, reports)
+
+
+GENERATORS = (
+    generate_vehicle_data,
+    generate_gps_data,
+    generate_traffic_camera_data,
+    generate_weather_data,
+    generate_emergency_incident_data,
+)

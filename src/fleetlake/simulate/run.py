@@ -1,0 +1,163 @@
+"""A whole run: vehicles set out, report, arrive, and the simulation ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from fleetlake.foundation.errors import BadInput
+from fleetlake.simulate.events import GENERATORS, Batch, Report, Reporter, observe
+from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
+from fleetlake.simulate.fleet import STEP_S, draw_fleet, step
+from fleetlake.simulate.route import london_to_birmingham
+from fleetlake.simulate.sink import EventSink
+from fleetlake.simulate.truth import Truth
+from fleetlake.simulate.world import World
+
+ROWS_AT_ONCE = 5_000  # ticks are encoded together up to so many vehicles' reports, unless the run is paced
+MAX_VEHICLES, MAX_TICK_S = 1_000_000, 60
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    """vehicles: how many. tick_s: whole seconds between reports. seed: everything follows from it and start_time, ids included.
+
+    speedup: simulated seconds per second, None for as fast as it goes. BadInput if a value is out of range.
+    """
+
+    vehicles: int
+    start_time: datetime
+    tick_s: int = 3
+    seed: int = 1
+    speedup: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.vehicles <= MAX_VEHICLES:
+            raise BadInput(f"{self.vehicles} vehicles", allowed=f"1 to {MAX_VEHICLES:,}")
+        if not 1 <= self.tick_s <= MAX_TICK_S:
+            raise BadInput(f"a tick of {self.tick_s} s", allowed=f"1 to {MAX_TICK_S} s")
+        if self.speedup is not None and self.speedup <= 0:
+            raise BadInput(f"a speed-up of {self.speedup:g}", allowed="more than 0, or max")
+        if self.seed < 0:
+            raise BadInput(f"seed {self.seed}", allowed="0 or more")
+
+    @property
+    def start_ms(self) -> int:
+        return round(self.start_time.timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationReport:
+    """tallies: topic to what was sent. first, last: event times of the run. route_km: how far each vehicle went."""
+
+    tallies: Mapping[str, Tally]
+    vehicles: int
+    arrived: int
+    ticks: int
+    first: datetime
+    last: datetime
+    route_km: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What happened up to now. arrived: vehicles that are in Birmingham."""
+
+    number: int
+    time_s: float
+    report: Report
+    arrived: int
+
+
+class Journey:
+    """The world, the route and the fleet of one run."""
+
+    def __init__(self, settings: SimulationSettings) -> None:
+        self.settings = settings
+        self.route = london_to_birmingham()
+        self.world = World(self.route, settings.seed, settings.start_ms)
+        self._rng = np.random.default_rng([settings.seed, 0])
+        self.fleet = draw_fleet(settings.vehicles, self.route, self._rng)
+        self.reporter = Reporter(self.fleet, self.route, self.world, settings.seed)
+
+    def ticks(self) -> Iterator[Tick]:
+        """Every tick, until all vehicles have reported their arrival."""
+        number, time_s = 0, 0.0
+        while not self.fleet.reported_arrival.all():
+            report = observe(self.fleet, self.route, self.world, time_s, self.settings.start_ms, number)
+            yield Tick(number, time_s, report, int(self.fleet.arrived.sum()))
+            for _ in range(round(self.settings.tick_s / STEP_S)):
+                step(self.fleet, self.route, self.world, time_s, self._rng)
+                time_s += STEP_S
+            number += 1
+
+
+def simulate_journey(settings: SimulationSettings) -> Iterator[list[Batch]]:
+    """The events of a run, tick by tick: one batch of each of the five kinds."""
+    journey = Journey(settings)
+    for tick in journey.ticks():
+        if len(tick.report.who):
+            yield [generate(journey.reporter, [tick.report]) for generate in GENERATORS]
+
+
+def produce_data_to_kafka(sink: EventSink, batch: Batch) -> None:
+    """Sends one batch, keyed by device. Returns when it is queued; `sink.flush` waits for the broker."""
+    sink.send(batch.event, batch.keys, batch.values)
+
+
+def run_simulation(
+    settings: SimulationSettings,
+    sink: EventSink,
+    *,
+    faults: FaultRates = FaultRates(),  # noqa: B008  # frozen
+    truth_folder: Path | None = None,
+    on_tick: Callable[[Tick], None] = lambda tick: None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> SimulationReport:
+    """Drives all vehicles from London to Birmingham and sends their events; returns when all have arrived and all is delivered.
+
+    With a speed-up each tick is sent when its time has come. Raises what the sink raises.
+    """
+    journey, began = Journey(settings), clock()
+    faulty = FaultySink(sink, faults, settings.seed)
+    truth = Truth(journey.fleet, settings.tick_s * 1000)
+    waiting: list[Report] = []
+
+    def send() -> None:
+        for generate in GENERATORS if waiting else ():
+            faulty.send(generate(journey.reporter, waiting))
+        waiting.clear()
+
+    tick = None
+    for tick in journey.ticks():
+        if len(tick.report.who):
+            truth.note(tick.report)
+            waiting.append(tick.report)
+        if settings.speedup is not None:
+            sleep(max(0.0, began + tick.time_s / settings.speedup - clock()))
+        if settings.speedup is not None or sum(len(report.who) for report in waiting) >= ROWS_AT_ONCE:
+            send()
+        on_tick(tick)
+    send()
+    faulty.finish()
+    if truth_folder is not None:
+        truth.write(truth_folder)
+    ticks = tick.number + 1 if tick else 0
+    last_ms = settings.start_ms + (ticks - 1) * settings.tick_s * 1000
+    return SimulationReport(
+        tallies=faulty.tallies,
+        vehicles=settings.vehicles,
+        arrived=int(journey.fleet.arrived.sum()),
+        ticks=ticks,
+        first=settings.start_time,
+        last=datetime.fromtimestamp(last_ms / 1000, UTC),
+        route_km=journey.route.length_m / 1000,
+        elapsed_s=clock() - began,
+    )
