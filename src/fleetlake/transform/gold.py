@@ -92,7 +92,7 @@ def _rebuild_touched(
     read: Mapping[str, Source],
 ) -> bool:
     """Makes the tables `episodes` and `existing` of the stretches that new silver rows touch. False if there are no new rows."""
-    if not expose_touched(con, silver, {name: source.sequence for name, source in read.items()}, gold):
+    if not expose_touched(con, silver, {name: source.sequence for name, source in read.items()}):
         return False
     model, seams = table_model(table, thresholds), seams_model(table, thresholds)
     con.execute("CREATE OR REPLACE TEMP TABLE fixes AS SELECT 1")

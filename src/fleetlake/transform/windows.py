@@ -8,7 +8,9 @@ same with and without the new rows, and L and R, which are old fixes themselves,
 between makes no gap shorter and no standstill either, and a fix at speed stays one. Hence the gold rows that start outside [L, R)
 stay as they are, and those that start inside are exactly the model's result on [L, R).
 
-One thing crosses a seam: a device's later fix shows that an open episode is over. So the stretch takes in the device's open ones.
+One thing crosses a seam: a later fix shows that an open episode is over. But an open episode reaches to the end of the old fixes,
+and L is one of them. It is not in an open stop, whose fixes are all at rest, nor in an open trip, which the old fixes end within
+trip_end_s of its last motion. So L is before the open episode, and [L, R) takes it in.
 The search looks at a day on either side first, then at eight, then at sixty-four, for the devices that need it.
 """
 
@@ -46,23 +48,18 @@ class SilverTables:
         return EPOCH + timedelta(days=min(days)), EPOCH + timedelta(days=max(days) + 1)
 
 
-def expose_touched(con: duckdb.DuckDBPyConnection, silver: SilverTables, read: Mapping[str, int], gold: IcebergTable) -> bool:
+def expose_touched(con: duckdb.DuckDBPyConnection, silver: SilverTables, read: Mapping[str, int]) -> bool:
     """Makes the table `touched` (device_id, t0, t1): the devices with rows added since `read` (sequences), and when those were.
 
-    The range reaches back to the device's open episodes in `gold`. False if nothing was added.
+    False if nothing was added.
     """
     expose_added(con, silver.gps, "added.gps", after_sequence=read["silver.gps"])
     expose_added(con, silver.vehicle, "added.vehicle", after_sequence=read["silver.vehicle"])
-    expose(con, gold, "gold.with_open", row_filter=parse("is_open = true"))
     con.execute("""
         CREATE OR REPLACE TEMP TABLE touched AS
-        WITH added AS (
-            SELECT device_id, event_time FROM added.gps UNION ALL SELECT device_id, event_time FROM added.vehicle
-        ),
-        spans AS (SELECT device_id, min(event_time) AS t0, max(event_time) AS t1 FROM added GROUP BY device_id),
-        open_episodes AS (SELECT device_id, min(start_time) AS t0 FROM gold.with_open WHERE is_open GROUP BY device_id)
-        SELECT device_id, least(spans.t0, open_episodes.t0) AS t0, spans.t1
-        FROM spans LEFT JOIN open_episodes USING (device_id)
+        SELECT device_id, min(event_time) AS t0, max(event_time) AS t1
+        FROM (SELECT device_id, event_time FROM added.gps UNION ALL SELECT device_id, event_time FROM added.vehicle)
+        GROUP BY device_id
     """)
     return _bounds(con) is not None
 

@@ -92,38 +92,77 @@ def devices_rows(draw: st.DrawFn) -> tuple[Rows, Rows]:
     return gps, vehicle
 
 
-@settings(max_examples=30, deadline=None)
+def divide(rows: Rows, mode: str, random: Any) -> list[Rows]:
+    """Three portions: in order, in any order, or all but one row and then that, which leaves the narrowest stretch to compute."""
+    portions: list[Rows] = [[], [], []]
+    late = random.randrange(len(rows)) if rows else 0
+    for number, row in enumerate(rows):
+        portion = {"in order": number * 3 // len(rows), "any order": random.randrange(3), "one late": int(number == late)}[mode]
+        portions[portion].append(row)
+    return portions
+
+
+@settings(max_examples=40, deadline=None)
 @given(
     devices_rows(),
-    st.integers(1, 4),
+    st.sampled_from(["in order", "any order", "one late", "one late"]),
     st.sampled_from([timedelta(minutes=25), timedelta(days=1)]),
     st.randoms(use_true_random=False),
 )
-def test_any_order_and_portions_give_the_same_gold(made: tuple[Rows, Rows], runs: int, reach: timedelta, random: Any) -> None:
-    portions: list[tuple[Rows, Rows]] = [([], []) for _ in range(runs)]
-    in_order = random.random() < 0.3
-    for kind, rows in enumerate(made):
-        for number, row in enumerate(rows):
-            portions[number * runs // len(rows) if in_order else random.randrange(runs)][kind].append(row)
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "FIRST_REACH", reach)  # so short that the search for seams has to widen
+def test_any_order_and_portions_give_the_same_gold(made: tuple[Rows, Rows], mode: str, reach: timedelta, random: Any) -> None:
+    gps, vehicle = (divide(rows, mode, random) for rows in made)
+    with tempfile.TemporaryDirectory() as folder:
         lake = new_lake(folder)
-        for gps, vehicle in portions:
-            for event, rows in ((GPS, gps), (VEHICLE, vehicle)):
-                if rows:
-                    add(lake, event, rows)
-            refresh(lake)
-        incremental = contents(lake)
-        for table in GOLD:
-            lake.catalog.drop_table(table.name)
-        lake.ensure(GOLD)
-        refresh(lake)
-        assert incremental == contents(lake)
+        assert_same_as_full(lake, list(zip(gps, vehicle, strict=True)), reach)
         lake.catalog.close()
 
 
-def drive(start_s: int, end_s: int, **more: Any) -> Rows:
-    return [fix(at, 60.0, **more) for at in range(start_s, end_s, 10)]
+def assert_same_as_full(lake: Lake, portions: list[tuple[Rows, Rows]], reach: timedelta) -> None:
+    """Refreshes gold after each portion of GPS and vehicle rows, and compares with a gold that is built at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "FIRST_REACH", reach)  # if short, the search for seams has to widen
+        for gps, vehicle in portions:
+            if gps:
+                add(lake, GPS, gps)
+            if vehicle:
+                add(lake, VEHICLE, vehicle)
+            refresh(lake)
+    incremental = contents(lake)
+    for table in GOLD:
+        lake.catalog.drop_table(table.name)
+    lake.ensure(GOLD)
+    refresh(lake)
+    assert incremental == contents(lake)
+
+
+SETTING_OUT = [fix(1470, 0.0, True), fix(1485, 0.0, True), *(fix(at, 60.0, True) for at in (1520, 1600, 1700))]
+WAITING = [*(fix(at, 60.0) for at in (-1400, -200, 50, 200, 400, 640, 880)), *(fix(at, 0.0) for at in (1050, 1200, 1350, 1460))]
+
+
+@pytest.mark.parametrize("reach", [timedelta(seconds=1500), timedelta(days=1)])
+@pytest.mark.parametrize(
+    ("old", "late"),
+    [
+        pytest.param([*WAITING, *SETTING_OUT], fix(0, 60.0), id="a start just after the first calm, late row before"),
+        pytest.param([*WAITING, *SETTING_OUT], fix(1610, 60.0, True), id="a start just before, late row after"),
+        pytest.param([*WAITING, *SETTING_OUT], fix(1000, 60.0), id="late row in the calm"),
+        pytest.param([fix(0, 60.0), fix(100, 60.0), fix(150, 0.0)], fix(200, 0.0, False), id="an end that is seen late"),
+        pytest.param([fix(at, 0.0) for at in range(0, 400, 10)], fix(205, 9.0), id="a motion that divides a stop"),
+        pytest.param(
+            [fix(-10, 9.0), *(fix(at, 0.0) for at in range(0, 200, 10)), fix(200, 0.0, event_id="a"), fix(200, 9.0, event_id="b")],
+            fix(55, 0.0),
+            id="a stop that ends in the instant it moves on",
+        ),
+        pytest.param(
+            [fix(0, 9.0), *(fix(at, 0.0, latitude=52 + at / 1e6) for at in range(10, 1500, 10)), fix(1500, 9.0)],
+            fix(15, 0.0, latitude=52.0003),
+            id="a run at rest of many places, another place early on",
+        ),
+    ],
+)
+def test_one_late_row_in_a_tight_spot(lake: Lake, old: Rows, late: dict[str, Any], reach: timedelta) -> None:
+    known, known_late = ([row for row in rows if row["ignition"] is not None] for rows in (old, [late]))
+    assert_same_as_full(lake, [(old, known), ([late], known_late)], reach)
 
 
 def test_nothing_new_makes_no_commit(lake: Lake) -> None:
@@ -134,6 +173,10 @@ def test_nothing_new_makes_no_commit(lake: Lake) -> None:
     before = [lake.table(table.name).current_snapshot() for table in GOLD]
     refresh(lake)
     assert [lake.table(table.name).current_snapshot() for table in GOLD] == before
+
+
+def drive(start_s: int, end_s: int, **more: Any) -> Rows:
+    return [fix(at, 60.0, **more) for at in range(start_s, end_s, 10)]
 
 
 def test_late_rows_make_a_stop(lake: Lake) -> None:

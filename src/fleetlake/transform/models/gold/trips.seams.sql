@@ -5,7 +5,6 @@
 -- (ignition on until the first motion) or an end (ignition off after the last). Or the vehicle did not move for more than twice
 -- trip_end_s before and after it: trips end, and begin, within trip_end_s of a motion, and whether they were idle for longer than
 -- trip_end_s before that is still visible on the same side.
--- That a later fix closes an open trip is not cut off: latest_time is the device's.
 WITH ordered AS (
     SELECT
         device_id, event_time,
