@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fleetlake.broker.producer import EventProducer
     from fleetlake.broker.settings import KafkaSettings
     from fleetlake.lake.catalog import Lake
+    from fleetlake.transform.settings import TransformSettings
 
 OVERRIDES: ContextVar[Overrides] = ContextVar("overrides", default=Overrides())  # noqa: B039  # frozen
 
@@ -56,6 +57,12 @@ def open_lake_from(settings: Settings) -> Lake:
     from fleetlake.lake.catalog import LakeSettings, open_lake
 
     return open_lake(LakeSettings(settings.lake.name, lake_properties(settings)))
+
+
+def transform_settings(settings: Settings) -> TransformSettings:
+    from fleetlake.transform.settings import Thresholds, TransformSettings
+
+    return TransformSettings(Thresholds(**settings.transform.model_dump()))
 
 
 @contextmanager

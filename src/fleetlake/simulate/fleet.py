@@ -158,10 +158,10 @@ def _target_ms(f: Fleet, route: Route, world: World, time_s: float) -> Floats:
 def _manoeuvres(f: Fleet, target: Floats, change: Floats, time_s: float, rng: np.random.Generator) -> Floats:
     """Starts harsh manoeuvres whose place has been passed and which are possible now, and lets them change the speed."""
     planned = np.take_along_axis(f.harsh_at_m, f.harsh_next[:, :, None], axis=2)[:, :, 0]
-    idle: Bools = ~(f.harsh_until_s > time_s).any(axis=1)
+    idle = np.all(f.harsh_until_s <= time_s, axis=1, keepdims=True)
     fast = f.speed_ms > HARSH_ABOVE_MS
     possible = np.stack([target - f.speed_ms > 3.5 * HARSH_S, fast, fast], axis=1)
-    starts = (f.along_m[:, None] >= planned) & possible & idle[:, None]
+    starts = (f.along_m[:, None] >= planned) & possible & idle
     starts &= np.cumsum(starts, axis=1) == 1  # one kind at a time
     if starts.any():
         strength = THRESHOLDS_MS2 * rng.uniform(1.04, 1.4, starts.shape)

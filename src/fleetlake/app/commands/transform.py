@@ -20,23 +20,21 @@ def transform(
     Example: fleetlake transform
     """
     import sys
-    from dataclasses import asdict, fields
+    from dataclasses import asdict
 
     import pyarrow as pa
 
-    from fleetlake.app.wiring import load_settings, open_lake_from
+    from fleetlake.app.wiring import load_settings, open_lake_from, transform_settings
     from fleetlake.serve.output import Form, write_json, write_rows
     from fleetlake.transform.runner import run_transform
-    from fleetlake.transform.settings import Thresholds, TransformSettings
 
     settings = load_settings()
-    thresholds = Thresholds(**{field.name: getattr(settings.transform, field.name) for field in fields(Thresholds)})
 
     def tell(table: str) -> None:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\033[Ktransform: {table}")
 
-    report = run_transform(open_lake_from(settings), TransformSettings(thresholds), full=full, on_progress=tell)
+    report = run_transform(open_lake_from(settings), transform_settings(settings), full=full, on_progress=tell)
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
     if as_json:
