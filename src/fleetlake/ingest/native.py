@@ -191,8 +191,8 @@ class NativeIngest:
             rows = {topic: [] for topic in rows}
 
     def _now(self) -> datetime:
-        """The time, but never before the one given last, by this run or an earlier one."""
-        self._ingested_at_us = max(self._ingested_at_us, time.time_ns() // 1000)
+        """The time, but always after the one given last, by this run or an earlier one: the order of arrival."""
+        self._ingested_at_us = max(self._ingested_at_us + 1, time.time_ns() // 1000)
         return EPOCH + timedelta(microseconds=self._ingested_at_us)
 
     def _write(self, reader: Reader) -> None:

@@ -80,8 +80,8 @@ class Fleet:
         return result
 
 
-def draw_fleet(vehicles: int, route: Route, rng: np.random.Generator) -> Fleet:
-    """`vehicles` vehicles at the start of the route, their drivers and their plans."""
+def draw_fleet(vehicles: int, route: Route, tick_s: int, rng: np.random.Generator) -> Fleet:
+    """`vehicles` vehicles at the start of the route, their drivers and their plans. They set out at ticks: first reports stand still."""
     n = vehicles
     style = np.array(list(STYLES.values()))[rng.choice(len(STYLES), n, p=STYLE_SHARES)]
     places = np.array([route.nearest_m(*place) for place in SERVICES.values()])
@@ -94,7 +94,7 @@ def draw_fleet(vehicles: int, route: Route, rng: np.random.Generator) -> Fleet:
         vehicle_type=rng.choice(len(VEHICLE_TYPES), n, p=(0.7, 0.2, 0.1)),
         speed_share=style[:, 0],
         acceleration_ms2=style[:, 1],
-        departure_s=np.where(np.arange(n) == 0, 0.0, rng.uniform(0, DEPARTURES_S, n)),
+        departure_s=np.where(np.arange(n) == 0, 0.0, rng.uniform(0, DEPARTURES_S, n) // tick_s * tick_s),
         break_at_m=np.where(takes_break, places[rng.integers(0, len(places), n)], np.inf),
         break_s=rng.uniform(*BREAK_S, n),
         harsh_at_m=_harsh_plan(style[:, 2], route, rng),

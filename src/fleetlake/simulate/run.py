@@ -83,7 +83,7 @@ class Journey:
         self.route = london_to_birmingham()
         self.world = World(self.route, settings.seed, settings.start_ms)
         self._rng = np.random.default_rng([settings.seed, 0])
-        self.fleet = draw_fleet(settings.vehicles, self.route, self._rng)
+        self.fleet = draw_fleet(settings.vehicles, self.route, settings.tick_s, self._rng)
         self.reporter = Reporter(self.fleet, self.route, self.world, settings.seed)
 
     def ticks(self) -> Iterator[Tick]:

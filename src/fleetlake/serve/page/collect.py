@@ -94,7 +94,7 @@ TRACKS = """
 """
 
 STOPS = """
-    SELECT device_id AS device, start_time::DATE::VARCHAR AS day, strftime(start_time, '%H:%M:%S') AS at,
+    SELECT device_id AS device, start_time::DATE::VARCHAR AS day, strftime(start_time, '%H:%M:%S') AS clock,
         round(latitude, 5) AS lat, round(longitude, 5) AS lon, round(duration_s)::INTEGER AS seconds
     FROM gold.stops QUALIFY dense_rank() OVER (ORDER BY start_time::DATE DESC) <= $days
     ORDER BY start_time, device_id
@@ -117,16 +117,16 @@ HARSH = """
             OVER (PARTITION BY device_id, kind ORDER BY event_time) AS episode
         FROM marked
     )
-    SELECT device_id AS device, min(event_time)::DATE::VARCHAR AS day, strftime(min(event_time), '%H:%M:%S') AS at, kind,
+    SELECT device_id AS device, min(event_time)::DATE::VARCHAR AS day, strftime(min(event_time), '%H:%M:%S') AS clock, kind,
         round(max(peak), 1) AS peak, round(arg_min(latitude, event_time), 5) AS lat, round(arg_min(longitude, event_time), 5) AS lon
     FROM episodes GROUP BY device_id, kind, episode
     QUALIFY dense_rank() OVER (ORDER BY min(event_time)::DATE DESC) <= $days
-    ORDER BY day, at, device
+    ORDER BY day, clock, device
 """
 
 TRIPS = """
-    SELECT device_id AS device, start_time::DATE::VARCHAR AS day, strftime(start_time, '%H:%M:%S') AS start,
-        strftime(end_time, '%H:%M:%S') AS end, round(duration_s)::INTEGER AS seconds, round(distance_km, 1) AS km,
+    SELECT device_id AS device, start_time::DATE::VARCHAR AS day, strftime(start_time, '%H:%M:%S') AS began,
+        strftime(end_time, '%H:%M:%S') AS ended, round(duration_s)::INTEGER AS seconds, round(distance_km, 1) AS km,
         round(average_speed_kmh)::INTEGER AS average, round(top_speed_kmh)::INTEGER AS top, is_open AS open
     FROM gold.trips QUALIFY dense_rank() OVER (ORDER BY start_time::DATE DESC) <= $days
     ORDER BY start_time, device_id

@@ -65,12 +65,12 @@ function drawMap(day, device) {
   }
   for (const stop of data.stops.filter((s) => s.day === day && shown(s.device))) {
     svg(map, "circle", { cx: p.x(stop.lon), cy: p.y(stop.lat), r: Math.min(7 + stop.seconds / 120, 14), fill: "#2b4a9b", stroke: "#fff", "stroke-width": 2, "fill-opacity": 0.85 },
-      `${stop.device}: stop at ${stop.at} for ${length(stop.seconds)}`);
+      `${stop.device}: stop at ${stop.clock} for ${length(stop.seconds)}`);
   }
   for (const event of data.harsh.filter((h) => h.day === day && shown(h.device))) {
     const [fill, d] = HARSH[event.kind];
     svg(map, "path", { d, fill, stroke: "#fff", "stroke-width": 1.5, transform: `translate(${p.x(event.lon)} ${p.y(event.lat)})` },
-      `${event.device}: harsh ${event.kind}, ${event.peak} m/s² at ${event.at}`);
+      `${event.device}: harsh ${event.kind}, ${event.peak} m/s² at ${event.clock}`);
   }
   for (const [name, lat, lon] of TOWNS) {
     const x = p.x(lon), y = p.y(lat);
@@ -107,7 +107,7 @@ function drawProfile(day, device) {
       return d < best[0] ? [d, i] : best;
     }, [Infinity, 0])[1];
     const [fill, d] = HARSH[event.kind];
-    svg(chart, "path", { d, fill, stroke: "#fff", transform: `translate(${x(along[near])} 14)` }, `harsh ${event.kind}, ${event.peak} m/s² at ${event.at}`);
+    svg(chart, "path", { d, fill, stroke: "#fff", transform: `translate(${x(along[near])} 14)` }, `harsh ${event.kind}, ${event.peak} m/s² at ${event.clock}`);
   }
 }
 function fill(table, heads, rows, choose) {
@@ -134,7 +134,7 @@ function show() {
   drawMap(day, device);
   drawProfile(day, device);
   fill(byId("trips"), ["Vehicle", "Start", "End", "Duration", "km", "Average km/h", "Top km/h", ""],
-    data.trips.filter((t) => t.day === day).map((t) => [t.device, t.start, t.end, length(t.seconds), t.km.toFixed(1), t.average ?? "", t.top ?? "", t.open ? "open" : ""]),
+    data.trips.filter((t) => t.day === day).map((t) => [t.device, t.began, t.ended, length(t.seconds), t.km.toFixed(1), t.average ?? "", t.top ?? "", t.open ? "open" : ""]),
     (row, cells) => {
       row.tabIndex = 0;
       row.className = cells[0] === device ? "chosen" : "";
