@@ -40,9 +40,9 @@ def replay(
 ) -> None:
     """Sends recorded drives as gps_data events, and as other events where a field of theirs is mapped.
 
-    Names such as device_id, vehicle_id, timestamp, lat, lon, bearing and speed need no --map. Without a device column the device is the
-    file's name. Absent columns stay null; speed and heading then follow from the positions, and `derived` says so. Rows that break
-    the contract are sent too, and reported: the ingest quarantines them. The same file gives the same event ids every time.
+    Names such as device_id, vehicle_id, timestamp, lat, lon, bearing and speed need no --map. Without a device column, the file's
+    name is the device. Absent columns stay null; speed and heading then follow from the positions, and `derived` says so. Rows that
+    break the contract are sent too, and reported: the ingest quarantines them. The same file gives the same event ids every time.
 
     Example: fleetlake replay drive.csv --map speed=velocity:mph --map timestamp=when --timezone Europe/London
     """
