@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fleetlake.foundation.errors import BadInput
 
@@ -36,7 +39,10 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Reads a .csv (also .csv.gz; separated by comma, semicolon, tab or bar) or a .gpx. BadInput if it is neither or broken."""
+    """Reads a .csv (also .csv.gz; separated by comma, semicolon, tab or bar) or a .gpx; blank lines are left out.
+
+    BadInput if it is neither or broken.
+    """
     if not path.is_file():
         raise BadInput("no such file", where=str(path), allowed="CSV and GPX files")
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -59,12 +65,9 @@ def _read_csv(path: Path) -> Recording:
         malformed: list[tuple[int, str]] = []
 
         def keep(row: Any) -> str:
-            if row.text.strip():
-                malformed.append((row.number, row.text))
-            blank.append(row.number)
+            malformed.append((row.number, row.text))
             return "skip"
 
-        blank: list[int] = []
         table = arrow_csv.read_csv(
             path,
             read_options=arrow_csv.ReadOptions(use_threads=False),  # threads would leave the malformed rows without numbers
@@ -75,9 +78,18 @@ def _read_csv(path: Path) -> Recording:
         )
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise BadInput(f"not readable as CSV: {error}", where=str(path), allowed="UTF-8 text with a header line") from error
-    skipped = set(blank)
-    numbers = [number for number in range(2, table.num_rows + len(skipped) + 2) if number not in skipped]
-    return Recording(path, table, numbers, tuple(malformed))
+    lost = {number for number, _ in malformed}
+    numbers = [number for number in range(2, table.num_rows + len(lost) + 2) if number not in lost]
+    filled = np.flatnonzero(_filled(table))
+    return Recording(path, table.take(filled), [numbers[row] for row in filled], tuple(malformed))
+
+
+def _filled(table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Where a row has anything in it: a blank line is a row without."""
+    filled = np.zeros(table.num_rows, bool)
+    for column in table.columns:
+        filled |= pc.not_equal(column, "").to_numpy()
+    return filled
 
 
 def _header(path: Path) -> tuple[list[str], str]:

@@ -24,6 +24,7 @@ NO_ID = "00000000-0000-0000-0000-000000000000"
 ID = slice(len('{"id":"'), len('{"id":"') + len(NO_ID))
 UUID_VERSION = 8  # RFC 9562: a layout of one's own
 DERIVABLE = ("speed", "heading")
+DERIVED_NAMES = pa.array([None, "speed", "heading", "speed,heading"])  # by which of DERIVABLE, a bit each
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,9 @@ def _derived(rows: pa.Table, columns: dict[str, pa.Array]) -> dict[str, pa.Array
     parts = {name: rows[derived(name)].combine_chunks() for name in DERIVABLE}
     nothing = pa.nulls(rows.num_rows, pa.float64())
     full = {name: pc.coalesce(columns.get(name, nothing).cast(pa.float64()), part) for name, part in parts.items()}
-    names = pc.binary_join_element_wise(
-        *(pc.if_else(pc.is_valid(part), name, pa.scalar(None, pa.string())) for name, part in parts.items()),
-        ",",
-        null_handling="skip",
-    )
+    which = sum(part.is_valid().to_numpy(zero_copy_only=False).astype(np.int8) << bit for bit, part in enumerate(parts.values()))
     direction = pc.coalesce(columns.get("direction", pa.nulls(rows.num_rows, pa.string())), _direction(full["heading"]))
-    return {**full, "direction": direction, "derived": _null_where(pc.equal(names, ""), names)}
+    return {**full, "direction": direction, "derived": DERIVED_NAMES.take(pa.array(which))}
 
 
 def _direction(heading_deg: pa.Array) -> pa.Array:
