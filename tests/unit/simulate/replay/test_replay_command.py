@@ -1,0 +1,72 @@
+"""The command itself: what goes to stdout, what to stderr, and with which exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fleetlake.app.main import main
+from fleetlake.contracts.events import GPS
+from fleetlake.contracts.validation import parse
+
+DRIVE = "device_id,when,lat,lon,v\na,2026-07-01 10:00:00,51,0,30\na,nonsense,51,0,30\na,2026-07-01 10:00:10,51,0.001,\n"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["fleetlake", "replay", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+@pytest.fixture
+def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("drive.csv").write_text(DRIVE)
+    return "drive.csv"
+
+
+def test_json_lines_to_stdout_and_the_report_to_stderr(
+    drive: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--map", "timestamp=when", "--map", "speed=v:mph", "--timezone", "Europe/London", "--to", "ndjson", "--json"]
+    assert run(monkeypatch, drive, *options) == 0
+    out, err = capsys.readouterr()
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [(record["topic"], record["key"]) for record in records] == [("gps_data", "a")] * 3
+    first = json.loads(records[0]["value"])
+    assert (first["timestamp"], first["speed"]) == ("2026-07-01T09:00:00.000Z", 48.28032)
+    reasons = [parse(GPS, record["value"].encode()).reject_reason for record in records]
+    assert reasons == [None, "bad_timestamp: timestamp: nonsense", None]
+    warning, report = err.splitlines()
+    assert warning == "warning: timestamp is not a timestamp in 1 rows: drive.csv:3; sent all the same"
+    assert json.loads(report)["sent"] == {"gps_data": 3}
+
+
+def test_a_mapping_file_and_a_flag_over_it(drive: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("m.toml").write_text('timestamp = "when"\nspeed = "v:mph"\n')
+    assert run(monkeypatch, drive, "--mapping", "m.toml", "--map", "speed=v:kn", "--to", "ndjson") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(json.loads(out.splitlines()[0])["value"])["speed"] == 55.56
+    assert "3 rows of 1 devices, 2026-07-01 10:00:00 to 2026-07-01 10:00:10 UTC: sent 3 gps_data events" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gone.csv"], "no such file; at gone.csv"),
+        (["drive.csv"], "try: --map timestamp=COLUMN"),
+        (["drive.csv", "--map", "timestamp=when", "--map", "sped=v"], "no event has a field sped"),
+        (["drive.csv", "--map", "timestamp=when", "--speedup", "0"], "more than 0, or max"),
+        (["drive.csv", "--map", "timestamp=when", "--timezone", "Moon/Base"], "--timezone Moon/Base"),
+        (["drive.csv", "--mapping", "gone.toml"], "gone.toml"),
+    ],
+)
+def test_what_is_refused(
+    drive: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(monkeypatch, *arguments, "--to", "ndjson") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == 1
