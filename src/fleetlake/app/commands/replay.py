@@ -87,14 +87,18 @@ def _progress(sent: int, rows: int) -> None:
 
 def _in_words(problem: Problem) -> str:
     more = ", ..." if problem.rows > len(problem.first) else ""
-    return f"{problem.what} in {problem.rows:,} rows: {', '.join(problem.first)}{more}"
+    return f"{problem.what} in {_count(problem.rows, 'row')}: {', '.join(problem.first)}{more}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _summary(report: ReplayReport) -> str:
     sent = ", ".join(f"{count:,} {topic}" for topic, count in report.sent.items())
     period = f", {report.first:%Y-%m-%d %H:%M:%S} to {report.last:%Y-%m-%d %H:%M:%S} UTC" if report.first and report.last else ""
     derived = ", ".join(f"{name} for {count:,}" for name, count in report.derived.items() if count)
-    return f"{report.rows:,} rows of {report.devices} devices{period}: sent {sent} events" + (
+    return f"{_count(report.rows, 'row')} of {_count(report.devices, 'device')}{period}: sent {sent} events" + (
         f"; derived {derived}" if derived else ""
     )
 

@@ -15,7 +15,7 @@ MILLISECONDS = pa.timestamp("ms")
 NOTHING = pa.array(["", "-", "na", "n/a", "nan", "null", "none"])  # for all but texts, where "None" may be meant
 NUMBER = r"^-?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,2})?$|^-?\.[0-9]{1,30}$"
 TRUE, FALSE = pa.array(["true", "1", "yes", "on"]), pa.array(["false", "0", "no", "off"])
-DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
+DATE_TIME = re.compile(r"\d{4}([-/])\d\d\1\d\d[T ]\d\d:\d\d.*")
 SINCE_1970 = re.compile(r"\d{9,19}(\.\d+)?")
 DECIMALS = 6
 
@@ -24,7 +24,8 @@ def read_cells(text: pa.Array, column: Column, unit: str, timezone: tzinfo) -> t
     """n texts as the values of `column`, and the texts of those that could not be understood; each null where the other is not.
 
     Both are null where the cell is empty. unit: the texts', one of UNITS; the values come out in the contract's.
-    timezone: of times without one. Times may be ISO 8601 or seconds, milli-, micro- or nanoseconds since 1970.
+    timezone: of times without one. Times may be ISO 8601, also with slashes in
+    the date, or seconds, milli-, micro- or nanoseconds since 1970.
     """
     text = pc.utf8_trim_whitespace(text)
     missing = pa.scalar(None, pa.string())
@@ -72,7 +73,7 @@ def _milliseconds(text: str, timezone: tzinfo) -> int | None:
     if not DATE_TIME.fullmatch(text):
         return None
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text.replace("/", "-"))
         time = (time if time.tzinfo else time.replace(tzinfo=timezone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleetlake.contracts.events import EVENTS, GPS
+from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.replay.cells import read_cells
 from fleetlake.simulate.replay.mapping import POSITION, Plan, target
 from fleetlake.simulate.replay.motion import derive_motion
@@ -39,6 +40,7 @@ def typed_rows(recordings: Sequence[Recording], plans: Sequence[Plan], timezone:
     """One row per recorded row: file (index), number (in the file), order_ms, and what value_of, text_of and derived name.
 
     Sorted by time, rows of one time by file and number. A row without a time stays behind the row before it in its file.
+    Raises BadInput for a file in which no row has a time.
     """
     parts = [_typed(recording, plan, timezone, file) for file, (recording, plan) in enumerate(zip(recordings, plans, strict=True))]
     table = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
@@ -63,6 +65,7 @@ def _typed(recording: Recording, plan: Plan, timezone: tzinfo, file: int) -> pa.
                 columns[text_of(event.kind, name)] = text
         if event.kind in plan and "deviceId" not in plan[event.kind]:
             columns[value_of(event.kind, "deviceId")] = pa.repeat(pa.scalar(recording.device), rows)
+    _check_times(recording, plan[GPS.kind]["timestamp"].column, columns[value_of(GPS.kind, "timestamp")])
     table = pa.table(columns)
     if recording.malformed:
         numbers, lines = zip(*recording.malformed, strict=True)
@@ -70,6 +73,17 @@ def _typed(recording: Recording, plan: Plan, timezone: tzinfo, file: int) -> pa.
         table = pa.concat_tables([table, pa.table(lost)], promote_options="default").sort_by(NUMBER)
     times = table[value_of(GPS.kind, "timestamp")].combine_chunks().cast(pa.int64())
     return table.append_column(ORDER, pc.fill_null_backward(pc.fill_null_forward(times)))
+
+
+def _check_times(recording: Recording, column: str, times: pa.Array) -> None:
+    """BadInput if no row has a time: then it is the column or its format, not the rows, that is wrong."""
+    if len(times) and times.null_count == len(times):
+        raise BadInput(
+            f"no row has a time in column {column}; the first says {recording.table[column][0].as_py()!r}",
+            where=str(recording.path),
+            allowed="ISO 8601 such as 2026-01-31 14:00:00, or seconds, milli-, micro- or nanoseconds since 1970",
+            hint="--map timestamp=COLUMN",
+        )
 
 
 def _with_motion(table: pa.Table) -> pa.Table:

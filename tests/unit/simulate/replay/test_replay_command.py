@@ -39,7 +39,7 @@ def test_json_lines_to_stdout_and_the_report_to_stderr(
     reasons = [parse(GPS, record["value"].encode()).reject_reason for record in records]
     assert reasons == [None, "bad_timestamp: timestamp: nonsense", None]
     warning, report = err.splitlines()
-    assert warning == "warning: timestamp is not a timestamp in 1 rows: drive.csv:3; sent all the same"
+    assert warning == "warning: timestamp is not a timestamp in 1 row: drive.csv:3; sent all the same"
     assert json.loads(report)["sent"] == {"gps_data": 3}
 
 
@@ -48,7 +48,7 @@ def test_a_mapping_file_and_a_flag_over_it(drive: str, monkeypatch: pytest.Monke
     assert run(monkeypatch, drive, "--mapping", "m.toml", "--map", "speed=v:kn", "--to", "ndjson") == 0
     out, err = capsys.readouterr()
     assert json.loads(json.loads(out.splitlines()[0])["value"])["speed"] == 55.56
-    assert "3 rows of 1 devices, 2026-07-01 10:00:00 to 2026-07-01 10:00:10 UTC: sent 3 gps_data events" in err
+    assert "3 rows of 1 device, 2026-07-01 10:00:00 to 2026-07-01 10:00:10 UTC: sent 3 gps_data events" in err
 
 
 @pytest.mark.parametrize(

@@ -80,13 +80,23 @@ def test_a_qualified_name_is_for_one_event(tmp_path: Path) -> None:
     assert sink.reasons() == [None, None]
 
 
-def test_times_without_a_zone_are_in_the_one_given(tmp_path: Path) -> None:
-    text = "time,lat,lon\n2026-07-01 12:00:00,1,2\n2026-07-01T12:00:00.5+00:00,1,2\n1782907202,1,2\n1782907203250,1,2\n"
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("2026-07-01 12:00:00", "11:00:00.000"),
+        ("2026/07/01 13:00:04", "12:00:04.000"),
+        ("2026-07-01T12:00:00.5678+00:00", "12:00:00.567"),
+        ("2026-07-01T12:00:00Z", "12:00:00.000"),
+        ("1782907202", "12:00:02.000"),
+        ("1782907202.25", "12:00:02.250"),
+        ("1782907203250", "12:00:03.250"),
+        ("1782907203250999", "12:00:03.250"),
+    ],
+)
+def test_times_without_a_zone_are_in_the_one_given(tmp_path: Path, text: str, milliseconds: str) -> None:
     sink = KeptSink()
-    replay_files([saved(tmp_path, text)], {}, sink, timezone=ZoneInfo("Europe/London"))
-    assert sink.column("timestamp") == [
-        "2026-07-01T11:00:00.000Z", "2026-07-01T12:00:00.500Z", "2026-07-01T12:00:02.000Z", "2026-07-01T12:00:03.250Z",
-    ]  # fmt: skip
+    replay_files([saved(tmp_path, f"time,lat,lon\n{text},1,2\n")], {}, sink, timezone=ZoneInfo("Europe/London"))
+    assert sink.column("timestamp") == [f"2026-07-01T{milliseconds}Z"]
 
 
 def test_rows_that_are_no_good_events_are_sent_all_the_same(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def test_mappings_that_do_not_fit(tmp_path: Path, mapping: dict[str, str], said:
         ("time,lat,lon,lat\n", "drive.csv", "two columns are called lat"),
         (b"time,lat,lon,x\n1700000000,1,2,\xff\xfe\n", "drive.csv", "not readable as CSV"),
         (b"\x1f\x8bnot gzip", "drive.csv.gz", "not readable as CSV"),
+        (
+            "time,lat,lon\n26.01.2026 10:00,1,2\n",
+            "drive.csv",
+            "no row has a time in column time; the first says '26.01.2026 10:00'",
+        ),
         (GOOD, "drive.parquet", "allowed: .csv, .csv.gz, .tsv, .txt, .gpx"),
     ],
 )
