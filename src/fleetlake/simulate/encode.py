@@ -18,9 +18,9 @@ NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 def encode(event: Event, columns: Mapping[str, pa.Array]) -> list[bytes]:
     """n events as JSON: fields in the contract's order, no white space, nulls and absent columns left out.
 
-    columns: wire field name to n values: strings (dictionary-encoded or not), numbers, booleans, timestamps; `location` as a struct
-    of latitude and longitude. The first field, the id, must not be null. Numbers come out in their shortest form that reads back
-    the same.
+    columns: wire field name to n values: strings (dictionary-encoded or not), finite numbers, booleans, timestamps; `location` as
+    a struct of latitude and longitude. The first field, the id, must not be null. Numbers come out in their shortest form that
+    reads back the same.
     """
     members = [
         _member(field, columns[field.name], first=field is event.fields[0]) for field in event.fields if field.name in columns

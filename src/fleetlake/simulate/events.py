@@ -27,9 +27,9 @@ from fleetlake.contracts.events import (
 from fleetlake.simulate.encode import encode
 from fleetlake.simulate.fleet import MAKES, VEHICLE_TYPES, Bools, Fleet, Ints
 from fleetlake.simulate.geodesy import Floats, compass_index
-from fleetlake.simulate.ids import uuid7
+from fleetlake.simulate.ids import ID_BYTES, lay_out
 from fleetlake.simulate.route import Route
-from fleetlake.simulate.world import NEAR_INCIDENT_M, Weather, World
+from fleetlake.simulate.world import NEAR_INCIDENT_M, Surroundings, World
 
 CAMERA_EVERY_M = 2_000.0
 KINDS = (VEHICLE, GPS, TRAFFIC, WEATHER, EMERGENCY)
@@ -50,20 +50,17 @@ class Report:
     heading_deg: Floats
     ignition: Bools
     peak_ms2: Floats
-    weather: Weather
-    density: Floats
-    slowing: Floats
-    incident: Ints
-    incident_m: Floats
-    incident_active: Bools
+    around: Surroundings
 
 
-def observe(fleet: Fleet, route: Route, world: World, time_s: float, start_ms: int, tick: int) -> Report:
-    """What the reporting vehicles report now. Resets their peaks, and notes who has now reported its arrival."""
+def observe(fleet: Fleet, route: Route, around: Surroundings, time_s: float, start_ms: int, tick: int) -> Report:
+    """What the reporting vehicles report now; `around` is of the whole fleet.
+
+    Resets their peaks, and notes who has now reported its arrival.
+    """
     who = np.flatnonzero(fleet.reporting(time_s))
     along = fleet.along_m[who]
     latitude, longitude = route.place(along)
-    nearest, distance = world.nearest_incident(along, time_s)
     report = Report(
         who=who,
         time_ms=start_ms + round(time_s * 1000),
@@ -76,12 +73,7 @@ def observe(fleet: Fleet, route: Route, world: World, time_s: float, start_ms: i
         heading_deg=np.round(route.heading_deg[route.stretch(along)], 1) % 360,
         ignition=~fleet.arrived[who],
         peak_ms2=np.round(fleet.peak_ms2[who], 2),
-        weather=world.weather(along, time_s),
-        density=world.density(along, time_s),
-        slowing=world.slowing(along, time_s),
-        incident=nearest,
-        incident_m=distance,
-        incident_active=time_s < world.incidents.end_s[nearest],
+        around=around.of(who),
     )
     fleet.peak_ms2[who] = 0.0
     fleet.reported_arrival |= fleet.arrived
@@ -111,7 +103,7 @@ class Reporter:
         who = np.concatenate([report.who for report in reports])
         time_ms = np.concatenate([np.full(len(report.who), report.time_ms) for report in reports])
         columns: dict[str, pa.Array] = {
-            "id": pa.array(self._ids(event, reports)).cast(pa.string()),
+            "id": pa.array(self._ids(event, reports, time_ms)).cast(pa.string()),
             "deviceId": _coded(self._fleet.device_id, who),
             "timestamp": pa.array(time_ms, pa.timestamp("ms")),
             "location": _location(_all(reports, "latitude"), _all(reports, "longitude")),
@@ -119,14 +111,12 @@ class Reporter:
         columns |= _SPECIFIC[event.kind](self, reports, who)
         return Batch(event, [self._keys[i] for i in who.tolist()], encode(event, columns), time_ms, who)
 
-    def _ids(self, event: Event, reports: Sequence[Report]) -> npt.NDArray[np.bytes_]:
-        number = KINDS.index(event)
-        return np.concatenate(
-            [
-                uuid7(np.full(len(report.who), report.time_ms), np.random.default_rng([self._seed, 2, number, report.tick]))
-                for report in reports
-            ]
-        )
+    def _ids(self, event: Event, reports: Sequence[Report], time_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bytes_]:
+        """A generator of random bits for each tick: ids do not depend on how many ticks make a batch."""
+        generators = [np.random.default_rng([self._seed, 2, KINDS.index(event), report.tick]) for report in reports]
+        sizes = [(len(report.who), ID_BYTES) for report in reports]
+        bits = [rng.integers(0, 256, size, dtype=np.uint8) for rng, size in zip(generators, sizes, strict=True)]
+        return lay_out(time_ms, np.concatenate(bits), version=7)
 
     def _vehicle(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
         fleet, along_km = self._fleet, _all(reports, "along_m") / 1000
@@ -161,8 +151,8 @@ class Reporter:
         camera = (along // CAMERA_EVERY_M).astype(np.int64)
         roads = np.array([self._route.road[i] for i in self._route.stretch(np.arange(0, along.max() + 1, CAMERA_EVERY_M)).tolist()])
         names = np.array([f"CAM-{road}-{i:03d}" for i, road in enumerate(roads)])
-        count = np.round(_all(reports, "density") * 40).astype(np.int64)
-        average = np.round(_all(reports, "limit_kmh") * 0.95 * _all(reports, "slowing"), 1)
+        count = np.round(_around(reports, "density") * 40).astype(np.int64)
+        average = np.round(_all(reports, "limit_kmh") * 0.95 * _around(reports, "slowing"), 1)
         return {
             "cameraId": _coded(names, camera),
             "snapshot": _coded(np.array([snapshot_png(i) for i in range(41)]), count),
@@ -172,9 +162,9 @@ class Reporter:
 
     def _weather(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
         def of(name: str, digits: int) -> pa.Array:
-            return pa.array(np.round(np.concatenate([getattr(report.weather, name) for report in reports]), digits))
+            return pa.array(np.round(np.concatenate([getattr(report.around.weather, name) for report in reports]), digits))
 
-        condition = np.concatenate([report.weather.condition for report in reports])
+        condition = np.concatenate([report.around.weather.condition for report in reports])
         return {
             "temperature": of("temperature_c", 1),
             "weatherCondition": _coded(np.array(WEATHER_CONDITIONS), condition),
@@ -185,8 +175,8 @@ class Reporter:
         }
 
     def _emergency(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
-        near, active = _all(reports, "incident_m") <= NEAR_INCIDENT_M, _all(reports, "incident_active")
-        index, incidents = _all(reports, "incident"), self._world.incidents
+        near, active = _around(reports, "incident_m") <= NEAR_INCIDENT_M, _around(reports, "incident_active")
+        index, incidents = _around(reports, "incident"), self._world.incidents
         kind = np.where(near, incidents.kind[index], INCIDENT_TYPES.index("None"))
         place = np.where(near, incidents.along_m[index], _all(reports, "along_m"))
         texts = np.array([f"{name} reported near the road" for name in INCIDENT_TYPES[:-1]] + ["nothing to report"])
@@ -216,6 +206,10 @@ def _movement(reports: Sequence[Report]) -> dict[str, pa.Array]:
 
 def _all(reports: Sequence[Report], name: str) -> npt.NDArray[Any]:
     return np.concatenate([getattr(report, name) for report in reports])
+
+
+def _around(reports: Sequence[Report], name: str) -> npt.NDArray[Any]:
+    return np.concatenate([getattr(report.around, name) for report in reports])
 
 
 def _coded(values: npt.NDArray[np.str_], indices: npt.NDArray[np.integer]) -> pa.Array:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import numpy as np
 
-from fleetlake.contracts.events import Event
+from fleetlake.contracts.events import EVENTS
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.events import Batch
 from fleetlake.simulate.sink import EventSink
@@ -52,91 +55,102 @@ class Tally:
     poison: int = 0
 
 
-@dataclass(slots=True)
-class _Held:
-    """A late event on its way. release_ms: the device's time from which it may arrive."""
+class _Held(NamedTuple):
+    """A late event on its way; they sort by release_ms, the device's time from which it may arrive."""
 
-    who: int
-    time_ms: int
     release_ms: int
+    time_ms: int
     key: bytes
     value: bytes
 
 
 @dataclass(slots=True)
 class _Lane:
-    """One topic. newest_ms: per vehicle, the latest event time that was sent."""
+    """One topic. newest_ms, held: per vehicle, the latest event time that was sent, and a heap of what comes late."""
 
+    rng: np.random.Generator
     tally: Tally = field(default_factory=Tally)
     newest_ms: dict[int, int] = field(default_factory=dict)
-    held: list[_Held] = field(default_factory=list)
+    held: dict[int, list[_Held]] = field(default_factory=dict)
+    poisons: int = 0
 
 
 class FaultySink:
-    """Stands before a sink and does what the rates say, following from the seed. Without faults it only counts."""
+    """Stands before a sink and does what the rates say. Without faults it only counts.
+
+    What it makes of a topic's events follows from the seed alone, however they are divided into batches.
+    """
 
     def __init__(self, sink: EventSink, rates: FaultRates, seed: int) -> None:
         self._sink, self._rates = sink, rates
-        self._rng = np.random.default_rng([seed, 3])
-        self._lanes: dict[Event, _Lane] = {}
-        self._poisons = 0
+        self._lanes = {event: _Lane(np.random.default_rng([seed, 3, number])) for number, event in enumerate(EVENTS)}
 
     @property
     def tallies(self) -> Mapping[str, Tally]:
         return {event.topic: lane.tally for event, lane in self._lanes.items()}
 
     def send(self, batch: Batch) -> None:
-        """Sends a batch, then the late events that are due by now."""
-        lane = self._lanes.setdefault(batch.event, _Lane())
-        n = len(batch.values)
-        drawn = self._rng.random((3, n))
-        late = drawn[0] < self._rates.late
-        duplicate = (drawn[1] < self._rates.duplicates) & ~late
-        poison = drawn[2] < self._rates.poison
-        delays = self._rng.integers(*LATE_MS, n)
-        order = np.repeat(np.arange(n), np.where(late, 0, 1 + duplicate))
-        keys, values = [batch.keys[i] for i in order.tolist()], [batch.values[i] for i in order.tolist()]
-        for i in np.flatnonzero(late).tolist():
-            time_ms = int(batch.time_ms[i])
-            lane.held.append(_Held(int(batch.who[i]), time_ms, time_ms + int(delays[i]), batch.keys[i], batch.values[i]))
-        for i in np.flatnonzero(poison).tolist():
-            keys.append(batch.keys[i])
-            values.append(self._poison(batch.values[i]))
-        for who, time_ms in zip(batch.who[~late].tolist(), batch.time_ms[~late].tolist(), strict=True):
-            lane.newest_ms[who] = time_ms  # a vehicle's events come in order
-        self._count(lane, keys, good=n, duplicates=int(duplicate.sum()), poison=int(poison.sum()))
+        """Sends a batch, and each late event once its vehicle's time has come."""
+        lane = self._lanes[batch.event]
+        keys, values = (batch.keys, batch.values) if self._rates == FaultRates() else self._spoil(lane, batch)
+        lane.tally.sent += len(values)
+        lane.tally.good += len(batch.values)
         self._sink.send(batch.event, keys, values)
-        self._release(batch.event, lane, lambda held: lane.newest_ms.get(held.who, 0) >= held.release_ms)
 
     def finish(self) -> None:
         """Sends what is still held, and waits for the sink."""
         for event, lane in self._lanes.items():
-            self._release(event, lane, lambda held: True)
+            keys: list[bytes] = []
+            values: list[bytes] = []
+            for who in lane.held:
+                self._release(lane, who, math.inf, keys, values)
+            lane.tally.sent += len(values)
+            if values:
+                self._sink.send(event, keys, values)
         self._sink.flush()
 
-    def _release(self, event: Event, lane: _Lane, due: Callable[[_Held], bool]) -> None:
-        released = [held for held in lane.held if due(held)]
-        if not released:
-            return
-        lane.held = [held for held in lane.held if not due(held)]
-        for held in released:
-            newest = lane.newest_ms.get(held.who, held.time_ms)
-            lane.tally.late += newest - held.time_ms > LATENESS_MS
-            lane.newest_ms[held.who] = max(newest, held.time_ms)
-        self._count(lane, [held.key for held in released])
-        self._sink.send(event, [held.key for held in released], [held.value for held in released])
+    def _spoil(self, lane: _Lane, batch: Batch) -> tuple[list[bytes], list[bytes]]:
+        """What is sent in place of a batch. Four draws an event, used or not: so its faults don't depend on its batch."""
+        rates, keys, values = self._rates, list[bytes](), list[bytes]()
+        drawn = lane.rng.random((len(batch.values), 4))
+        late, duplicate, poison = drawn[:, 0] < rates.late, drawn[:, 1] < rates.duplicates, drawn[:, 2] < rates.poison
+        delay_ms = (LATE_MS[0] + drawn[:, 3] * (LATE_MS[1] - LATE_MS[0])).astype(np.int64)
+        facts = (batch.who, batch.time_ms, late, duplicate, poison, delay_ms)
+        for key, value, who, time_ms, is_late, is_doubled, is_poisoned, delay in zip(
+            batch.keys, batch.values, *(fact.tolist() for fact in facts), strict=True
+        ):
+            if is_late:
+                heapq.heappush(lane.held.setdefault(who, []), _Held(time_ms + delay, time_ms, key, value))
+            else:
+                copies = 1 + is_doubled
+                keys += [key] * copies
+                values += [value] * copies
+                lane.tally.duplicates += is_doubled
+                lane.newest_ms[who] = max(time_ms, lane.newest_ms.get(who, time_ms))
+                self._release(lane, who, time_ms, keys, values)
+            if is_poisoned:
+                keys.append(key)
+                values.append(_poison(lane, value))
+        return keys, values
 
-    def _count(self, lane: _Lane, sent: list[bytes], *, good: int = 0, duplicates: int = 0, poison: int = 0) -> None:
-        lane.tally.sent += len(sent)
-        lane.tally.good += good
-        lane.tally.duplicates += duplicates
-        lane.tally.poison += poison
+    def _release(self, lane: _Lane, who: int, now_ms: float, keys: list[bytes], values: list[bytes]) -> None:
+        """Adds what is due of a vehicle, and counts what is late indeed."""
+        held = lane.held.get(who, ())
+        while held and held[0].release_ms <= now_ms:
+            due = heapq.heappop(lane.held[who])
+            newest = lane.newest_ms.get(who, due.time_ms)
+            lane.tally.late += newest - due.time_ms > LATENESS_MS
+            lane.newest_ms[who] = max(newest, due.time_ms)
+            keys.append(due.key)
+            values.append(due.value)
 
-    def _poison(self, value: bytes) -> bytes:
-        """The next kind of bad record, made from a good one."""
-        kind = POISONS[self._poisons % len(POISONS)]
-        self._poisons += 1
-        return kind(value)
+
+def _poison(lane: _Lane, value: bytes) -> bytes:
+    """The next kind of bad record, made from a good one."""
+    kind = POISONS[lane.poisons % len(POISONS)]
+    lane.poisons += 1
+    lane.tally.poison += 1
+    return kind(value)
 
 
 def _changed(**changes: object) -> Callable[[bytes], bytes]:
@@ -161,4 +175,5 @@ POISONS: tuple[Callable[[bytes], bytes], ...] = (
     _changed(timestamp="yesterday"),
     _changed(location=[123.4, 0.0]),
     _changed(location="51.5,-0.1"),
+    _changed(direction="Up", vehicleCount=-1, weatherCondition="Lava", status="Perhaps"),  # one of them is in each event
 )

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from fleetlake.simulate.geodesy import Floats
 from fleetlake.simulate.route import COMFORTABLE_BRAKING_MS2, SERVICES, Route
-from fleetlake.simulate.world import World
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -17,9 +16,11 @@ Ints = npt.NDArray[np.int64]
 STEP_S = 1.0
 LOOK_AHEAD_M = 12.0  # a grid cell and a bit: the limit is kept where the vehicle will be, not only where it is
 BRAKING_LIMIT_MS2 = 2.0
+IN_TRAFFIC_MS = 15 / 3.6  # however full the road: it slows nobody below this, so that only breaks are stops
 CREEP_MS = 1.5  # towards a standstill, so that it is reached
 DEPARTURES_S = 300.0
 BREAK_S = (190.0, 280.0)  # long enough to be a stop (180 s), too short to end a trip (300 s)
+SLOW_S = 288.0  # most of a break and a tick together: with slowing down and setting off it stays below the 300 s
 HARSH = ("acceleration", "braking", "cornering")
 THRESHOLDS_MS2 = np.array([2.5, 2.7, 3.4])  # Teltonika's defaults: from here on a device counts it as harsh
 MODERATE = 0.9  # peaks that are not harsh stay below this share of the threshold
@@ -81,7 +82,7 @@ class Fleet:
 
 
 def draw_fleet(vehicles: int, route: Route, tick_s: int, rng: np.random.Generator) -> Fleet:
-    """`vehicles` vehicles at the start of the route, their drivers and their plans. They set out at ticks: first reports stand still."""
+    """`vehicles` vehicles at the start of the route, with drivers and plans. They set out at ticks: first reports stand still."""
     n = vehicles
     style = np.array(list(STYLES.values()))[rng.choice(len(STYLES), n, p=STYLE_SHARES)]
     places = np.array([route.nearest_m(*place) for place in SERVICES.values()])
@@ -96,7 +97,7 @@ def draw_fleet(vehicles: int, route: Route, tick_s: int, rng: np.random.Generato
         acceleration_ms2=style[:, 1],
         departure_s=np.where(np.arange(n) == 0, 0.0, rng.uniform(0, DEPARTURES_S, n) // tick_s * tick_s),
         break_at_m=np.where(takes_break, places[rng.integers(0, len(places), n)], np.inf),
-        break_s=rng.uniform(*BREAK_S, n),
+        break_s=rng.uniform(BREAK_S[0], min(BREAK_S[1], SLOW_S - tick_s), n),
         harsh_at_m=_harsh_plan(style[:, 2], route, rng),
         overspeed_at_m=np.where(overspeeds, rng.uniform(0.15, 0.8, n) * route.length_m, np.inf),
         odometer_start_km=rng.uniform(5_000, 120_000, n),
@@ -123,11 +124,14 @@ def _harsh_plan(per_100_km: Floats, route: Route, rng: np.random.Generator) -> n
     return np.concatenate([places, np.full((*places.shape[:2], 1), np.inf)], axis=2)
 
 
-def step(fleet: Fleet, route: Route, world: World, time_s: float, rng: np.random.Generator) -> None:
-    """Moves every vehicle on its way from `time_s` to `time_s` + STEP_S. Position is the integral of speed."""
+def step(fleet: Fleet, route: Route, slowing: Floats, time_s: float, rng: np.random.Generator) -> None:
+    """Moves every vehicle on its way from `time_s` to `time_s` + STEP_S. Position is the integral of speed.
+
+    slowing: per vehicle, what its surroundings leave of its speed, 0 to 1.
+    """
     f = fleet
     moving = (f.departure_s <= time_s) & ~f.arrived & (f.standing_until_s <= time_s)
-    target = np.where(moving, _target_ms(f, route, world, time_s), 0.0)
+    target = np.where(moving, _target_ms(f, route, slowing), 0.0)
     change = np.clip(target - f.speed_ms, -BRAKING_LIMIT_MS2, f.acceleration_ms2)
     change = np.where(moving, _manoeuvres(f, target, change, time_s, rng), 0.0)
     speed = np.maximum(f.speed_ms + change * STEP_S, 0.0)
@@ -144,12 +148,13 @@ def step(fleet: Fleet, route: Route, world: World, time_s: float, rng: np.random
     f.speed_ms[at_break | arriving] = 0.0
 
 
-def _target_ms(f: Fleet, route: Route, world: World, time_s: float) -> Floats:
+def _target_ms(f: Fleet, route: Route, slowing: Floats) -> Floats:
     ahead_m = f.along_m + f.speed_ms * STEP_S + LOOK_AHEAD_M
     attainable = np.minimum(route.attainable_ms(f.along_m), route.attainable_ms(ahead_m))
     overspeeding = (f.along_m >= f.overspeed_at_m) & (f.along_m < f.overspeed_at_m + OVERSPEED_M)
     free_ms = attainable * np.where(overspeeding, OVERSPEED_FACTOR, f.speed_share)
-    slowed = np.where(overspeeding, free_ms, free_ms * world.slowing(f.along_m, time_s))
+    in_traffic = np.maximum(free_ms * slowing, np.minimum(free_ms, IN_TRAFFIC_MS))
+    slowed = np.where(overspeeding, free_ms, in_traffic)
     to_break_m = np.maximum(f.break_at_m - ahead_m, 0.0)
     target: Floats = np.maximum(np.minimum(slowed, np.sqrt(2 * COMFORTABLE_BRAKING_MS2 * to_break_m)), CREEP_MS)
     return target

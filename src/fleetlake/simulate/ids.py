@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+ID_BYTES = 10  # random ones; the other six are the time
 DASHES = (8, 13, 18, 23)
 DIGITS = np.array([i for i in range(36) if i not in DASHES])
 
 
 def uuid7(time_ms: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.bytes_]:
     """n ids (S36): 48 bits of Unix milliseconds, version 7, 74 bits from `rng`. Source: RFC 9562, section 5.7."""
-    return lay_out(time_ms, rng.integers(0, 256, (len(time_ms), 10), dtype=np.uint8), version=7)
+    return lay_out(time_ms, rng.integers(0, 256, (len(time_ms), ID_BYTES), dtype=np.uint8), version=7)
 
 
 def lay_out(time_ms: npt.NDArray[np.int64], rest: npt.NDArray[np.uint8], *, version: int) -> npt.NDArray[np.bytes_]:

@@ -16,11 +16,14 @@ from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
 from fleetlake.simulate.fleet import STEP_S, draw_fleet, step
 from fleetlake.simulate.route import london_to_birmingham
 from fleetlake.simulate.sink import EventSink
-from fleetlake.simulate.truth import Truth
+from fleetlake.simulate.truth import Truth, prepare_folder
 from fleetlake.simulate.world import World
 
 ROWS_AT_ONCE = 5_000  # ticks are encoded together up to so many vehicles' reports, unless the run is paced
 MAX_VEHICLES, MAX_TICK_S = 1_000_000, 60
+SLOWEST_SPEEDUP = 0.001
+YEARS = (1970, 2199)  # an id's time counts from 1970
+LOOK_AROUND_S = 3  # weather, traffic and incidents are looked at this often
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,12 @@ class SimulationSettings:
             raise BadInput(f"{self.vehicles} vehicles", allowed=f"1 to {MAX_VEHICLES:,}")
         if not 1 <= self.tick_s <= MAX_TICK_S:
             raise BadInput(f"a tick of {self.tick_s} s", allowed=f"1 to {MAX_TICK_S} s")
-        if self.speedup is not None and self.speedup <= 0:
-            raise BadInput(f"a speed-up of {self.speedup:g}", allowed="more than 0, or max")
+        if self.speedup is not None and not self.speedup >= SLOWEST_SPEEDUP:
+            raise BadInput(f"a speed-up of {self.speedup:g}", allowed=f"{SLOWEST_SPEEDUP:g} or more, or max")
         if self.seed < 0:
             raise BadInput(f"seed {self.seed}", allowed="0 or more")
+        if self.start_time.tzinfo is None or not YEARS[0] <= self.start_time.astimezone(UTC).year <= YEARS[1]:
+            raise BadInput(f"a start at {self.start_time.isoformat()}", allowed=f"with a time zone, years {YEARS[0]} to {YEARS[1]}")
 
     @property
     def start_ms(self) -> int:
@@ -90,10 +95,13 @@ class Journey:
         """Every tick, until all vehicles have reported their arrival."""
         number, time_s = 0, 0.0
         while not self.fleet.reported_arrival.all():
-            report = observe(self.fleet, self.route, self.world, time_s, self.settings.start_ms, number)
+            around = self.world.around(self.fleet.along_m, time_s)
+            report = observe(self.fleet, self.route, around, time_s, self.settings.start_ms, number)
             yield Tick(number, time_s, report, int(self.fleet.arrived.sum()))
-            for _ in range(round(self.settings.tick_s / STEP_S)):
-                step(self.fleet, self.route, self.world, time_s, self._rng)
+            for i in range(round(self.settings.tick_s / STEP_S)):
+                if i and i % LOOK_AROUND_S == 0:
+                    around = self.world.around(self.fleet.along_m, time_s)
+                step(self.fleet, self.route, around.slowing, time_s, self._rng)
                 time_s += STEP_S
             number += 1
 
@@ -123,8 +131,11 @@ def run_simulation(
 ) -> SimulationReport:
     """Drives all vehicles from London to Birmingham and sends their events; returns when all have arrived and all is delivered.
 
-    With a speed-up each tick is sent when its time has come. Raises what the sink raises.
+    With a speed-up each tick is sent when its time has come; what is sent, per topic and in which order, does not depend on it.
+    Raises what the sink raises, and BadInput, before anything is sent, if the truth can't be written.
     """
+    if truth_folder is not None:
+        prepare_folder(truth_folder)
     journey, began = Journey(settings), clock()
     faulty = FaultySink(sink, faults, settings.seed)
     truth = Truth(journey.fleet, settings.tick_s * 1000)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.events import Report
 from fleetlake.simulate.fleet import HARSH, THRESHOLDS_MS2, Fleet, Ints
 from fleetlake.simulate.geodesy import Floats
@@ -76,10 +77,22 @@ class Truth:
         return pa.table(columns | dict(zip(names, largest, strict=True))).filter(pa.array(keep))
 
     def write(self, folder: Path) -> None:
-        """One Parquet file a table."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """One Parquet file a table; the folder exists."""
         for name, table in self.tables().items():
             pq.write_table(table, folder / f"{name}.parquet")
+
+
+def prepare_folder(folder: Path) -> None:
+    """Makes the folder. BadInput if that, or writing a file there, is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(
+            f"the truth can't be written: {error.strerror}", where=str(folder), hint="another folder, --truth"
+        ) from error
 
 
 def _time(time_ms: npt.NDArray[np.int64]) -> pa.Array:

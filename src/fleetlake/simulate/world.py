@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ WAVES = 4
 INCIDENTS = 8
 NEAR_INCIDENT_M = 5_000.0
 REMEMBERED_S = 600.0  # a resolved incident is still reported for so long
-SLOWEST_FACTOR = 0.4  # of the speed otherwise attained: nobody stands still in traffic
 CONDITION = {name: i for i, name in enumerate(WEATHER_CONDITIONS)}
 
 
@@ -43,7 +42,7 @@ class Waves:
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """At n positions. condition: index into WEATHER_CONDITIONS. slowing: factor on speed."""
+    """At n positions. condition: index into WEATHER_CONDITIONS. slowing: its factor on speed."""
 
     temperature_c: Floats
     condition: npt.NDArray[np.int64]
@@ -52,6 +51,32 @@ class Weather:
     humidity_percent: Floats
     air_quality_index: Floats
     slowing: Floats
+
+    def of(self, who: npt.NDArray[np.int64]) -> Weather:
+        return Weather(*(getattr(self, field.name)[who] for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is around n positions at one time.
+
+    density: how full the road is, 0 to 1. incident: index of the nearest that is going on or ended lately; incident_m: how far away
+    it is, inf where there is none near. slowing: factor on speed of weather, traffic and incidents together.
+    """
+
+    weather: Weather
+    density: Floats
+    incident: npt.NDArray[np.int64]
+    incident_m: Floats
+    incident_active: npt.NDArray[np.bool_]
+    slowing: Floats
+
+    def of(self, who: npt.NDArray[np.int64]) -> Surroundings:
+        """Those of some of the positions, by index."""
+        return Surroundings(
+            self.weather.of(who), self.density[who], self.incident[who], self.incident_m[who], self.incident_active[who],
+            self.slowing[who],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +110,16 @@ class World:
             uuid7(start_ms + (begin * 1000).astype(np.int64), rng),
         )
 
-    def weather(self, along_m: Floats, time_s: float) -> Weather:
+    def around(self, along_m: Floats, time_s: float) -> Surroundings:
+        """What surrounds each position at a time."""
+        weather, density = self._weather(along_m, time_s), self._density(along_m, time_s)
+        nearest, distance = self._nearest_incident(along_m, time_s)
+        active = time_s < self.incidents.end_s[nearest]
+        incident = 1 - 0.4 * np.where(active, np.exp(-((np.minimum(distance, 1e6) / 900) ** 2)), 0)
+        jam = 1 - 0.3 * np.maximum(density - 0.5, 0) / 0.5
+        return Surroundings(weather, density, nearest, distance, active, weather.slowing * jam * incident)
+
+    def _weather(self, along_m: Floats, time_s: float) -> Weather:
         hour = self._start_hour + time_s / 3600
         rain = np.maximum(self._rain.at(along_m, time_s) - 0.25, 0) * 8
         cloud = self._cloud.at(along_m, time_s)
@@ -100,24 +134,16 @@ class World:
         wind, air = 18 + 12 * self._wind.at(along_m, time_s), 45 + 25 * self._air.at(along_m, time_s)
         return Weather(temperature, condition, wet, np.maximum(wind, 0), humidity, np.maximum(air, 3), slowing)
 
-    def density(self, along_m: Floats, time_s: float) -> Floats:
+    def _density(self, along_m: Floats, time_s: float) -> Floats:
         """How full the road is, 0 to 1; fuller towards the cities."""
         to_city = np.minimum(along_m, self._route.length_m - along_m)
         city = np.exp(-to_city / 12_000)
         return np.clip(0.35 + 0.35 * self._jam.at(along_m, time_s) + 0.25 * city, 0, 1)
 
-    def nearest_incident(self, along_m: Floats, time_s: float) -> tuple[npt.NDArray[np.int64], Floats]:
+    def _nearest_incident(self, along_m: Floats, time_s: float) -> tuple[npt.NDArray[np.int64], Floats]:
         """Index of the nearest incident that is going on or ended lately, and the distance to it; inf where there is none."""
         known = (self.incidents.begin_s <= time_s) & (time_s < self.incidents.end_s + REMEMBERED_S)
         away = np.where(known, np.abs(self.incidents.along_m - along_m[:, None]), np.inf)
         nearest = away.argmin(axis=1)
         distance = away[np.arange(len(along_m)), nearest]
         return nearest, np.where(distance <= NEAR_INCIDENT_M, distance, np.inf)
-
-    def slowing(self, along_m: Floats, time_s: float) -> Floats:
-        """Factor on speed of weather, traffic and incidents together, at least SLOWEST_FACTOR."""
-        nearest, distance = self.nearest_incident(along_m, time_s)
-        active = time_s < self.incidents.end_s[nearest]
-        incident = 1 - 0.4 * np.where(active, np.exp(-((np.minimum(distance, 1e6) / 900) ** 2)), 0)
-        jam = 1 - 0.3 * np.maximum(self.density(along_m, time_s) - 0.5, 0) / 0.5
-        return np.maximum(self.weather(along_m, time_s).slowing * jam * incident, SLOWEST_FACTOR)
