@@ -168,7 +168,7 @@ class NativeIngest:
         self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}))
 
     def _decode(self) -> None:
-        connection = duckdb.connect(config={"threads": self._settings.threads, "preserve_insertion_order": True})
+        connection = duckdb.connect(config={"threads": self._settings.threads, "preserve_insertion_order": False})
         connection.execute("SET TimeZone = 'UTC'")
         decoders = {source.topic: Decoder(event, connection) for event, source in self._sources.items()}
         raw: dict[str, list[pa.Table]] = {topic: [] for topic in decoders}
