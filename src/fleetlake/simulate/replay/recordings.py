@@ -95,9 +95,8 @@ def _filled(table: pa.Table) -> npt.NDArray[np.bool_]:
 def _header(path: Path) -> tuple[list[str], str]:
     with pa.input_stream(str(path), compression="detect") as stream:
         start = bytes(stream.read(65_536)).decode("utf-8-sig", errors="replace")
-    line = start.partition("\n")[0].rstrip("\r")
-    delimiter = max(DELIMITERS, key=line.count)
-    names = next(csv.reader([line], delimiter=delimiter), [])
+    delimiter = max(DELIMITERS, key=start.partition("\n")[0].count)
+    names = next(csv.reader(start.splitlines(keepends=True), delimiter=delimiter), [])
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled or not names:
         raise BadInput(

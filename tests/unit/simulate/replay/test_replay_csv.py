@@ -162,6 +162,12 @@ def test_texts_come_through_as_they_are(tmp_path: Path) -> None:
     assert report.sent["emergency_data"] == 1
 
 
+@pytest.mark.parametrize("name", ['""', '"two\nlines"', '"a,b"', "été"])
+def test_headers_nobody_expects(tmp_path: Path, name: str) -> None:
+    sink, _ = replayed(saved(tmp_path, f"{name},time,lat,lon\n0,1700000000,1,2\n"))
+    assert sink.column("location") == [[1, 2]]
+
+
 @pytest.mark.parametrize("change", ["bom", "gz", "crlf"])
 def test_other_ways_to_write_the_same_file(tmp_path: Path, change: str) -> None:
     plain, _ = replayed(saved(tmp_path, NO_SPEED))
