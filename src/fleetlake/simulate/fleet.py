@@ -87,7 +87,10 @@ def draw_fleet(vehicles: int, route: Route, tick_s: int, rng: np.random.Generato
     style = np.array(list(STYLES.values()))[rng.choice(len(STYLES), n, p=STYLE_SHARES)]
     places = np.array([route.nearest_m(*place) for place in SERVICES.values()])
     takes_break = rng.random(n) < 0.5
+    services = places[rng.integers(0, len(places), n)]
     overspeeds = (style[:, 0] > 0.98) & (rng.random(n) < OVERSPEED_PER_100_KM * route.length_m / 100_000 / 3)
+    overspeed_at = rng.uniform(0.15, 0.8, n) * route.length_m
+    overspeeds &= ~(takes_break & (np.abs(overspeed_at - services) < 2 * OVERSPEED_M))  # a break would cut it short
     return Fleet(
         device_id=np.array([f"veh-{i:05d}" for i in range(n)]),
         model=rng.integers(0, len(MAKES), n),
@@ -96,10 +99,10 @@ def draw_fleet(vehicles: int, route: Route, tick_s: int, rng: np.random.Generato
         speed_share=style[:, 0],
         acceleration_ms2=style[:, 1],
         departure_s=np.where(np.arange(n) == 0, 0.0, rng.uniform(0, DEPARTURES_S, n) // tick_s * tick_s),
-        break_at_m=np.where(takes_break, places[rng.integers(0, len(places), n)], np.inf),
+        break_at_m=np.where(takes_break, services, np.inf),
         break_s=rng.uniform(BREAK_S[0], min(BREAK_S[1], SLOW_S - tick_s), n),
         harsh_at_m=_harsh_plan(style[:, 2], route, rng),
-        overspeed_at_m=np.where(overspeeds, rng.uniform(0.15, 0.8, n) * route.length_m, np.inf),
+        overspeed_at_m=np.where(overspeeds, overspeed_at, np.inf),
         odometer_start_km=rng.uniform(5_000, 120_000, n),
         fuel_start_percent=rng.uniform(70, 100, n),
         fuel_percent_per_km=rng.uniform(0.10, 0.2, n),

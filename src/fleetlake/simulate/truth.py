@@ -46,7 +46,10 @@ class Truth:
             self._seen[kind].append((report.who[where], report.time_ms, a[where], b[where]))
 
     def tables(self) -> Mapping[str, pa.Table]:
-        """trips, stops, harsh_events and overspeed; times as UTC timestamps."""
+        """trips, stops, harsh_events and overspeed; times as UTC timestamps.
+
+        What lasts less than STOP_MS is no stop, less than OVERSPEED_MS no overspeed.
+        """
         drove = self._last > 0
         trips = {
             "device_id": self._names[drove], "start_time": _time(self._first[drove]), "end_time": _time(self._last[drove]),
@@ -54,11 +57,10 @@ class Truth:
         }  # fmt: skip
         stops = self._episodes("stop", STOP_MS, ("latitude", "longitude"))
         overspeed = self._episodes("overspeed", OVERSPEED_MS, ("peak_kmh", "limit_kmh"))
-        harsh = [
-            self._episodes(kind, 0, ("peak_ms2", "_")).drop_columns("_").append_column("kind", pa.array([kind] * len(rows)))
-            for kind in HARSH
-            for rows in [self._episodes(kind, 0, ("peak_ms2", "_"))]
-        ]
+        harsh = []
+        for kind in HARSH:
+            episodes = self._episodes(kind, 0, ("peak_ms2", "_")).drop_columns("_")
+            harsh.append(episodes.add_column(1, "kind", pa.array([kind] * len(episodes), pa.string())))
         return {"trips": pa.table(trips), "stops": stops, "harsh_events": pa.concat_tables(harsh), "overspeed": overspeed}
 
     def _episodes(self, kind: str, shortest_ms: int, names: tuple[str, str]) -> pa.Table:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from simulate_drives import START, Kept
 
 from fleetlake.contracts.events import EVENTS, GPS, Event
 from fleetlake.contracts.validation import parse
 from fleetlake.simulate.events import Batch
 from fleetlake.simulate.faults import POISONS, FaultRates, FaultySink
 from fleetlake.simulate.run import SimulationSettings, simulate_journey
-from simulate_drives import START, Kept
 
 TICK_MS, TICKS, VEHICLES = 3_000, 500, 3
 
