@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Every setting and where it came from.")
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.callback()

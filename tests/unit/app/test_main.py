@@ -1,0 +1,85 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleetlake.app.main import COMMANDS, cli
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETLAKE")}
+    command = [sys.executable, "-m", "fleetlake.app.main", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_names_every_command_and_imports_none(tmp_path: Path) -> None:
+    program = "import sys\nfrom fleetlake.app.main import main\ntry:\n main()\nexcept SystemExit:\n print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", program, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    text, modules = out.rsplit("\n", 2)[0], set(out.split())
+    assert all(name in text for name in COMMANDS)
+    heavy = {"numpy", "pyarrow", "duckdb", "pyiceberg", "confluent_kafka", "pydantic"}
+    assert not heavy & modules
+    assert not any(module.startswith("fleetlake.app.commands.") for module in modules)
+
+
+def test_every_command_has_help() -> None:
+    group = cli()
+    for name in COMMANDS:
+        assert "Example:" in group.get_command(None, name).help
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nope"], "No such command 'nope'"),
+        (["--set", "kafka.prt=1", "status"], "error: there is no setting kafka.prt"),
+        (["simulate", "--vehicles", "0"], "error: 0 vehicles; allowed: 1 to"),
+        (["simulate", "--faults", "x=1"], "error: --faults x=1 is not understood; allowed: duplicates, late, poison"),
+        (["query", "SELEC 1"], "error: "),
+        (["snapshots", "gold.tirps"], "error: there is no table gold.tirps"),
+        (["replay", "absent.csv"], "error: "),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(tmp_path: Path, arguments: list[str], words: str) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_unexpected_failure_keeps_its_details_in_a_log(tmp_path: Path) -> None:
+    program = (
+        "import fleetlake.app.commands.config as c\n"
+        "import fleetlake.app.wiring as w\n"
+        "def boom(): raise RuntimeError('boom')\n"
+        "w.load_all = boom\n"
+        "from fleetlake.app.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "config", "show"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 70
+    assert done.stderr.startswith("error: unexpected RuntimeError: boom; the details are in .fleetlake/logs/crash-")
+    assert done.stderr.count("\n") == 1
+    (log,) = (tmp_path / ".fleetlake" / "logs").iterdir()
+    assert "Traceback" in log.read_text()
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert run("--version", cwd=tmp_path).stdout.startswith("fleetlake 0.")
+
+
+def test_doctor_changes_nothing_and_speaks_json(tmp_path: Path) -> None:
+    done = run("--set", "kafka.port=1", "doctor", "--json", cwd=tmp_path)
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert findings["Python"]["state"] == "ok"
+    assert findings["lake"]["advice"]
+    assert list(tmp_path.iterdir()) == []
+    assert done.returncode == int(any(finding["state"] == "missing" for finding in findings.values()))
