@@ -24,8 +24,9 @@ from fleetlake.contracts.events import (
     WEATHER_CONDITIONS,
     Event,
 )
+from fleetlake.simulate.driver import Ints
 from fleetlake.simulate.encode import encode
-from fleetlake.simulate.fleet import MAKES, VEHICLE_TYPES, Bools, Fleet, Ints
+from fleetlake.simulate.fleet import MAKES, VEHICLE_TYPES, Bools, Fleet
 from fleetlake.simulate.geodesy import Floats, compass_index
 from fleetlake.simulate.ids import ID_BYTES, lay_out
 from fleetlake.simulate.route import Route
@@ -71,7 +72,7 @@ def observe(fleet: Fleet, route: Route, around: Surroundings, time_s: float, sta
         latitude=np.round(latitude, 7),
         longitude=np.round(longitude, 7),
         heading_deg=np.round(route.heading_deg[route.stretch(along)], 1) % 360,
-        ignition=~fleet.arrived[who],
+        ignition=fleet.ignition(time_s)[who],
         peak_ms2=np.round(fleet.peak_ms2[who], 2),
         around=around.of(who),
     )

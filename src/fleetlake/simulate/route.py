@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,7 +16,7 @@ from fleetlake.simulate.geodesy import Floats, bearing_deg, distance_m
 MPH_IN_MS = 0.44704
 GRID_M = 10.0
 COMFORTABLE_BRAKING_MS2 = 1.4
-# Motorway services on the M40 (approximate positions): where breaks are taken.
+# Motorway services on the M40 (approximate positions).
 SERVICES = {
     "Beaconsfield": (51.591, -0.628),
     "Oxford": (51.737, -1.100),
@@ -28,9 +29,9 @@ SERVICES = {
 class Route:
     """A line of n points and a speed profile on a grid of GRID_M.
 
-    along_m: distance from the start, n. latitude, longitude, limit_ms, heading_deg: n, the last two of the stretch that begins at
-    the point. profile_ms: the speed limit, lowered ahead of a lower one so that braking stays comfortable; it ends in 0.
-    grid_limit_ms: the limit itself.
+    along_m: distance from the start, n. latitude, longitude, limit_ms, heading_deg, road: n, the last three of the stretch that
+    begins at the point. profile_ms: the speed limit, lowered ahead of a lower one so that braking stays comfortable; it ends in 0.
+    services: where breaks are taken, name to latitude and longitude.
     """
 
     along_m: Floats
@@ -40,7 +41,7 @@ class Route:
     heading_deg: Floats
     road: tuple[str, ...]
     profile_ms: Floats
-    grid_limit_ms: Floats
+    services: Mapping[str, tuple[float, float]]
 
     @property
     def length_m(self) -> float:
@@ -48,8 +49,8 @@ class Route:
 
     def stretch(self, along_m: Floats) -> npt.NDArray[np.int64]:
         """Index of the stretch each position is on."""
-        found: npt.NDArray[np.int64] = np.searchsorted(self.along_m, along_m, side="right") - 1
-        return np.clip(found, 0, len(self.along_m) - 2)
+        found = self.along_m[1:-1].searchsorted(along_m, side="right")
+        return found.astype(np.int64, copy=False)
 
     def place(self, along_m: Floats) -> tuple[Floats, Floats]:
         """Latitudes and longitudes of positions along the route."""
@@ -60,7 +61,15 @@ class Route:
         return self.profile_ms[np.minimum((along_m / GRID_M).astype(np.int64), len(self.profile_ms) - 1)]
 
     def limit_at_ms(self, along_m: Floats) -> Floats:
-        return self.grid_limit_ms[np.minimum((along_m / GRID_M).astype(np.int64), len(self.grid_limit_ms) - 1)]
+        """The speed limit at positions."""
+        return self.limit_ms[self.stretch(along_m)]
+
+    def longest_of_one_limit_m(self) -> tuple[float, float]:
+        """Where the longest part with the same speed limit begins and ends: the motorway."""
+        changes = np.flatnonzero(np.diff(self.limit_ms[:-1])) + 1
+        ends = self.along_m[np.concatenate([[0], changes, [len(self.along_m) - 1]])]
+        longest = int(np.argmax(np.diff(ends)))
+        return float(ends[longest]), float(ends[longest + 1])
 
     def nearest_m(self, latitude: float, longitude: float) -> float:
         """How far along the route its point nearest to a place is."""
@@ -82,12 +91,13 @@ def london_to_birmingham() -> Route:
     grid = np.arange(0, along[-1] + GRID_M, GRID_M)
     on_grid = limit_ms[np.clip(np.searchsorted(along, grid, side="right") - 1, 0, len(along) - 2)]
     road = tuple(row["road"] for row in rows)
-    return Route(along, latitude, longitude, limit_ms, np.append(headings, headings[-1]), road, _profile(on_grid), on_grid)
+    return Route(along, latitude, longitude, limit_ms, np.append(headings, headings[-1]), road, _profile(on_grid), SERVICES)
 
 
-def _profile(limit_ms: Floats) -> Floats:
-    """Backwards from standstill at the end: v0 = min(limit, sqrt(v1^2 + 2 a d))."""
-    profile = limit_ms.copy()
+def _profile(grid_limit_ms: Floats) -> Floats:
+    """Backwards from standstill at the end: v0 = min(limit, sqrt(v1^2 + 2 a d)). A cell has the lower of its limits."""
+    limit_ms = np.minimum(grid_limit_ms, np.append(grid_limit_ms[1:], grid_limit_ms[-1]))
+    profile: Floats = limit_ms.copy()
     profile[-1] = 0.0
     for i in range(len(profile) - 2, -1, -1):
         profile[i] = min(limit_ms[i], (profile[i + 1] ** 2 + 2 * COMFORTABLE_BRAKING_MS2 * GRID_M) ** 0.5)

@@ -13,7 +13,8 @@ import numpy as np
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.events import GENERATORS, Batch, Report, Reporter, observe
 from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
-from fleetlake.simulate.fleet import STEP_S, draw_fleet, step
+from fleetlake.simulate.fleet import draw_fleet
+from fleetlake.simulate.motion import STEP_S, step
 from fleetlake.simulate.route import london_to_birmingham
 from fleetlake.simulate.sink import EventSink
 from fleetlake.simulate.truth import Truth, prepare_folder
@@ -90,6 +91,7 @@ class Journey:
         self._rng = np.random.default_rng([settings.seed, 0])
         self.fleet = draw_fleet(settings.vehicles, self.route, settings.tick_s, self._rng)
         self.reporter = Reporter(self.fleet, self.route, self.world, settings.seed)
+        self.truth = Truth(self.fleet, self.route, settings.start_ms)
 
     def ticks(self) -> Iterator[Tick]:
         """Every tick, until all vehicles have reported their arrival."""
@@ -103,6 +105,7 @@ class Journey:
                     around = self.world.around(self.fleet.along_m, time_s)
                 step(self.fleet, self.route, around.slowing, time_s, self._rng)
                 time_s += STEP_S
+                self.truth.note(time_s)
             number += 1
 
 
@@ -138,7 +141,6 @@ def run_simulation(
         prepare_folder(truth_folder)
     journey, began = Journey(settings), clock()
     faulty = FaultySink(sink, faults, settings.seed)
-    truth = Truth(journey.fleet, settings.tick_s * 1000)
     waiting: list[Report] = []
 
     def send() -> None:
@@ -149,7 +151,6 @@ def run_simulation(
     tick = None
     for tick in journey.ticks():
         if len(tick.report.who):
-            truth.note(tick.report)
             waiting.append(tick.report)
         if settings.speedup is not None:
             sleep(max(0.0, began + tick.time_s / settings.speedup - clock()))
@@ -159,7 +160,7 @@ def run_simulation(
     send()
     faulty.finish()
     if truth_folder is not None:
-        truth.write(truth_folder)
+        journey.truth.write(truth_folder)
     ticks = tick.number + 1 if tick else 0
     last_ms = settings.start_ms + (ticks - 1) * settings.tick_s * 1000
     return SimulationReport(

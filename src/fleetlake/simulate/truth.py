@@ -1,4 +1,4 @@
-"""What really happened, kept apart from what was reported: the tables gold is measured against."""
+"""What really happened, second by second and kept apart from what was reported: the tables gold is measured against."""
 
 from __future__ import annotations
 
@@ -6,82 +6,86 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fleetlake.foundation.errors import BadInput
-from fleetlake.simulate.events import Report
-from fleetlake.simulate.fleet import HARSH, THRESHOLDS_MS2, Fleet, Ints
+from fleetlake.simulate.driver import HARSH
+from fleetlake.simulate.fleet import Bools, Fleet
 from fleetlake.simulate.geodesy import Floats
+from fleetlake.simulate.motion import STEP_S
+from fleetlake.simulate.route import Route
 
-STANDING_KMH = 3.6  # 1 m/s
-STOP_MS, OVERSPEED_MS = 180_000, 10_000
+STANDING_MS = 1.0
+STOP_S, OVERSPEED_S = 180.0, 10.0
+WHO, BEGIN, END, ALONG, PEAK = range(5)  # rows of what Episodes has seen
 
 
 class Truth:
-    """Collects episodes while the fleet drives. tick_ms: a longer silence between two ticks of an episode ends it."""
+    """Watches a fleet drive. Times are exact to STEP_S: from the first to the last instant at which something held."""
 
-    def __init__(self, fleet: Fleet, tick_ms: int) -> None:
-        n = len(fleet)
-        self._names, self._tick_ms = fleet.device_id, tick_ms
-        self._first = np.full(n, np.iinfo(np.int64).max)
-        self._last = np.zeros(n, np.int64)
-        self._along_m = np.zeros(n)
-        self._seen: dict[str, list[tuple[Ints, int, Floats, Floats]]] = {kind: [] for kind in (*HARSH, "stop", "overspeed")}
+    def __init__(self, fleet: Fleet, route: Route, start_ms: int) -> None:
+        self._fleet, self._route, self._start_ms = fleet, route, start_ms
+        self._stops, self._overspeed = Episodes(len(fleet)), Episodes(len(fleet))
+        self._harsh = [Episodes(len(fleet)) for _ in HARSH]
 
-    def note(self, report: Report) -> None:
-        """One tick."""
-        self._first[report.who] = np.minimum(self._first[report.who], report.time_ms)
-        self._last[report.who] = report.time_ms
-        self._along_m[report.who] = report.along_m
-        for column, kind in enumerate(HARSH):
-            peak = report.peak_ms2[:, column]
-            self._mark(kind, report, peak >= THRESHOLDS_MS2[column], peak, peak)
-        self._mark("stop", report, report.speed_kmh < STANDING_KMH, report.latitude, report.longitude)
-        self._mark("overspeed", report, report.speed_kmh > report.limit_kmh + 0.01, report.speed_kmh, report.limit_kmh)
-
-    def _mark(self, kind: str, report: Report, where: npt.NDArray[np.bool_], a: Floats, b: Floats) -> None:
-        if where.any():
-            self._seen[kind].append((report.who[where], report.time_ms, a[where], b[where]))
+    def note(self, time_s: float) -> None:
+        """The state at a time, one step after the last one noted."""
+        f = self._fleet
+        self._stops.note(time_s, f.under_way(time_s) & (f.speed_ms < STANDING_MS), f.along_m, f.speed_ms)
+        self._overspeed.note(time_s, f.speed_ms > self._route.limit_at_ms(f.along_m), f.along_m, f.speed_ms)
+        harsh = f.harsh_until_s >= time_s
+        for kind, episodes in enumerate(self._harsh):
+            episodes.note(time_s, harsh & (f.harsh_kind == kind), f.along_m, f.harsh_ms2)
 
     def tables(self) -> Mapping[str, pa.Table]:
-        """trips, stops, harsh_events and overspeed; times as UTC timestamps.
+        """trips (of those who have arrived), stops, harsh_events and overspeed; times as UTC timestamps.
 
-        What lasts less than STOP_MS is no stop, less than OVERSPEED_MS no overspeed.
+        What lasts less than STOP_S is no stop, less than OVERSPEED_S no overspeed.
         """
-        drove = self._last > 0
+        f, arrived = self._fleet, self._fleet.arrived
         trips = {
-            "device_id": self._names[drove], "start_time": _time(self._first[drove]), "end_time": _time(self._last[drove]),
-            "distance_km": self._along_m[drove] / 1000,
-        }  # fmt: skip
-        stops = self._episodes("stop", STOP_MS, ("latitude", "longitude"))
-        overspeed = self._episodes("overspeed", OVERSPEED_MS, ("peak_kmh", "limit_kmh"))
-        harsh = []
-        for kind in HARSH:
-            episodes = self._episodes(kind, 0, ("peak_ms2", "_")).drop_columns("_")
-            harsh.append(episodes.add_column(1, "kind", pa.array([kind] * len(episodes), pa.string())))
-        return {"trips": pa.table(trips), "stops": stops, "harsh_events": pa.concat_tables(harsh), "overspeed": overspeed}
-
-    def _episodes(self, kind: str, shortest_ms: int, names: tuple[str, str]) -> pa.Table:
-        """Runs of consecutive ticks per vehicle, the larger value of the two columns over the run."""
-        seen = self._seen[kind]
-        who = np.concatenate([part[0] for part in seen]) if seen else np.zeros(0, np.int64)
-        time_ms = np.concatenate([np.full(len(part[0]), part[1]) for part in seen]) if seen else np.zeros(0, np.int64)
-        a, b = (np.concatenate([part[i] for part in seen]) if seen else np.zeros(0) for i in (2, 3))
-        order = np.lexsort((time_ms, who))
-        who, time_ms, a, b = who[order], time_ms[order], a[order], b[order]
-        begins = np.flatnonzero(np.append(True, (np.diff(who) != 0) | (np.diff(time_ms) > self._tick_ms))[: len(who)])
-        ends = np.append(begins[1:], len(who))[: len(begins)] - 1
-        keep = time_ms[ends] - time_ms[begins] >= shortest_ms
-        largest = [np.maximum.reduceat(values, begins) if len(begins) else values for values in (a, b)]
-        columns = {"device_id": self._names[who[begins]], "start_time": _time(time_ms[begins]), "end_time": _time(time_ms[ends])}
-        return pa.table(columns | dict(zip(names, largest, strict=True))).filter(pa.array(keep))
+            "device_id": f.device_id[arrived],
+            "start_time": self._time(f.departure_s[arrived]),
+            "end_time": self._time(f.arrival_s[arrived]),
+            "distance_km": f.along_m[arrived] / 1000,
+        }
+        stops, stop_m, _ = self._table(self._stops, STOP_S)
+        latitude, longitude = self._route.place(stop_m)
+        overspeed, over_m, peak_ms = self._table(self._overspeed, OVERSPEED_S)
+        harsh = [self._harsh_table(kind, episodes) for kind, episodes in zip(HARSH, self._harsh, strict=True)]
+        return {
+            "trips": pa.table(trips),
+            "stops": stops.append_column("latitude", [latitude]).append_column("longitude", [longitude]),
+            "harsh_events": pa.concat_tables(harsh),
+            "overspeed": overspeed.append_column("peak_kmh", [peak_ms * 3.6]).append_column(
+                "limit_kmh", [self._route.limit_at_ms(over_m) * 3.6]
+            ),
+        }
 
     def write(self, folder: Path) -> None:
         """One Parquet file a table; the folder exists."""
         for name, table in self.tables().items():
             pq.write_table(table, folder / f"{name}.parquet")
+
+    def _harsh_table(self, kind: str, episodes: Episodes) -> pa.Table:
+        table, _, peak_ms2 = self._table(episodes, 0.0, lead_s=STEP_S)
+        return table.add_column(1, "kind", pa.array([kind] * len(table), pa.string())).append_column("peak_ms2", [peak_ms2])
+
+    def _table(self, episodes: Episodes, shortest_s: float, *, lead_s: float = 0.0) -> tuple[pa.Table, Floats, Floats]:
+        """device_id, start_time (`lead_s` earlier than seen) and end_time by device and time; where they began, and their peaks."""
+        seen = episodes.seen()
+        seen = seen[:, seen[END] - seen[BEGIN] >= shortest_s]
+        seen = seen[:, np.lexsort((seen[BEGIN], seen[WHO]))]
+        table = {
+            "device_id": pa.array(self._fleet.device_id[seen[WHO].astype(np.int64)], pa.string()),
+            "start_time": self._time(seen[BEGIN] - lead_s),
+            "end_time": self._time(seen[END]),
+        }
+        return pa.table(table), seen[ALONG], seen[PEAK]
+
+    def _time(self, time_s: Floats) -> pa.Array:
+        return pa.array(self._start_ms + np.round(time_s * 1000).astype(np.int64), pa.timestamp("ms", tz="UTC"))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -97,5 +101,29 @@ def prepare_folder(folder: Path) -> None:
         ) from error
 
 
-def _time(time_ms: npt.NDArray[np.int64]) -> pa.Array:
-    return pa.array(time_ms, pa.timestamp("ms", tz="UTC"))
+class Episodes:
+    """Spans of time, per vehicle, in which something holds without a break."""
+
+    def __init__(self, vehicles: int) -> None:
+        self._holds: Bools = np.zeros(vehicles, np.bool_)
+        self._anything = False
+        self._open = np.zeros((5, vehicles))
+        self._open[WHO] = np.arange(vehicles)
+        self._ended: list[Floats] = [np.zeros((5, 0))]
+
+    def note(self, time_s: float, holds: Bools, along_m: Floats, value: Floats) -> None:
+        """holds: for which vehicles it does now. value: of which the largest is kept."""
+        anything = bool(holds.any())
+        if not (anything or self._anything):
+            return
+        if (ends := self._holds & ~holds).any():
+            self._ended.append(self._open[:, ends])
+        begins = holds & ~self._holds
+        self._open[BEGIN, begins], self._open[ALONG, begins], self._open[PEAK, begins] = time_s, along_m[begins], value[begins]
+        self._open[END, holds] = time_s
+        self._open[PEAK, holds] = np.maximum(self._open[PEAK, holds], value[holds])
+        self._holds, self._anything = holds, anything
+
+    def seen(self) -> Floats:
+        """5 x m: WHO, BEGIN and END in s, ALONG (m, at the beginning), PEAK. What goes on ends, for now, with the last note."""
+        return np.concatenate([*self._ended, self._open[:, self._holds]], axis=1)
