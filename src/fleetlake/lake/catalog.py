@@ -26,7 +26,6 @@ TABLE_PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "commit.retry.num-retries": "0",
-    "commit.manifest-merge.enabled": "true",
 }
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.update import AssertTableUUID, TableRequirement, TableUpdate
 
 from fleetlake.foundation.errors import Retryable
+from fleetlake.lake.append import stage_append
 
 
 class Conflict(Retryable):
@@ -30,20 +32,27 @@ def commit(
     Raises Conflict if the branch moved since `table` was loaded, UnknownOutcome if the catalog did not say.
     """
     gone = list(removed)
-    transaction = table.transaction()
-    update = transaction.update_snapshot(snapshot_properties=dict(properties))
-    with update.overwrite() if gone else update.merge_append() as producer:
-        for file in added:
-            producer.append_data_file(file)
-        for file in gone:
-            producer.delete_data_file(file)
-    transaction.set_properties(dict(properties))
+    requirements, updates = _stage_overwrite(table, added, gone, properties) if gone else stage_append(table, added, properties)
     # Straight to the catalog: Transaction.commit_transaction would delete manifests after a failure whose outcome it does not know.
     try:
-        table.catalog.commit_table(table, transaction._requirements, transaction._updates)
+        answer = table.catalog.commit_table(table, requirements, updates)
     except CommitFailedException as error:
         raise Conflict("the table was changed by another writer meanwhile", where=".".join(table.name())) from error
     except Exception as error:  # drivers of all catalogs: whatever it was, it did not say that nothing landed
         raise UnknownOutcome(f"the catalog did not confirm the commit: {error}", where=".".join(table.name())) from error
-    table.refresh()
+    table.metadata, table.metadata_location = answer.metadata, answer.metadata_location
     return table
+
+
+def _stage_overwrite(
+    table: IcebergTable, added: Iterable[DataFile], removed: Iterable[DataFile], properties: Mapping[str, str]
+) -> tuple[tuple[TableRequirement, ...], tuple[TableUpdate, ...]]:
+    """What a catalog needs to commit a snapshot that replaces files."""
+    transaction = table.transaction()
+    with transaction.update_snapshot(snapshot_properties=dict(properties)).overwrite() as producer:
+        for file in added:
+            producer.append_data_file(file)
+        for file in removed:
+            producer.delete_data_file(file)
+    transaction.set_properties(dict(properties))
+    return (*transaction._requirements, AssertTableUUID(uuid=table.metadata.table_uuid)), transaction._updates

@@ -178,3 +178,20 @@ def test_a_column_is_found_by_its_id_after_a_rename(lake: Lake, con: duckdb.Duck
 )
 def test_local_path(location: str, path: str | None) -> None:
     assert local_path(location) == path
+
+
+def test_many_appends_keep_the_list_of_manifests_short_and_lose_nothing(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    for i in range(105):
+        append(lake, i, i + 1, f"f{i}")
+    table = lake.table(TABLE.name)
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    assert snapshot.summary is not None
+    assert snapshot.summary["total-records"] == "105"
+    assert len(snapshot.manifests(table.io)) == 6
+    assert table.scan().count() == 105
+    expose_added(con, table, "new", after_sequence=100)
+    assert offsets(con, "new") == [100, 101, 102, 103, 104]
+    middle = table.snapshots()[49]
+    expose(con, table, "old", snapshot_id=middle.snapshot_id)
+    assert offsets(con, "old") == list(range(50))

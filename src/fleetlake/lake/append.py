@@ -1,0 +1,131 @@
+"""A snapshot that adds files, made directly.
+
+PyIceberg's transaction copies the whole metadata some fourteen times for one, which takes 170 ms after 200 snapshots and grows with
+each. What is written is the same: manifest, manifest list, snapshot (Iceberg spec, format version 2).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from pyiceberg.avro.codecs import AvroCompressionCodec
+from pyiceberg.manifest import (
+    DataFile,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+    write_manifest,
+    write_manifest_list,
+)
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
+from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
+from pyiceberg.table.update import (
+    AddSnapshotUpdate,
+    AssertRefSnapshotId,
+    AssertTableUUID,
+    SetPropertiesUpdate,
+    SetSnapshotRefUpdate,
+    TableRequirement,
+    TableUpdate,
+)
+
+FORMAT_VERSION: Literal[2] = 2
+COMPRESSION: AvroCompressionCodec = "deflate"
+SMALL_ENTRIES = 100  # manifests with fewer entries are merged once there are SMALL_MANIFESTS of them
+SMALL_MANIFESTS = 100
+
+
+def stage_append(
+    table: IcebergTable, added: Iterable[DataFile], properties: Mapping[str, str]
+) -> tuple[tuple[TableRequirement, ...], tuple[TableUpdate, ...]]:
+    """Writes the manifests of a snapshot on top of `table` as it was loaded; returns what a catalog needs to commit it.
+
+    The snapshot's summary and the table's properties both get `properties`. Nothing is visible before the commit.
+    """
+    files, metadata = list(added), table.metadata
+    parent, snapshot_id, commit_id = metadata.snapshot_by_name(MAIN_BRANCH), metadata.new_snapshot_id(), uuid.uuid4()
+    manifests = _merged(table, parent.manifests(table.io) if parent else [], snapshot_id)
+    if files:
+        entries = [
+            ManifestEntry.from_args(status=ManifestEntryStatus.ADDED, snapshot_id=snapshot_id, data_file=file) for file in files
+        ]
+        manifests = [_write_manifest(table, entries, snapshot_id), *manifests]
+    sequence = metadata.next_sequence_number()
+    location = f"{table.location()}/metadata/snap-{snapshot_id}-0-{commit_id}.avro"
+    with write_manifest_list(
+        format_version=FORMAT_VERSION,
+        output_file=table.io.new_output(location),
+        snapshot_id=snapshot_id,
+        parent_snapshot_id=parent.snapshot_id if parent else None,
+        sequence_number=sequence,
+        avro_compression=COMPRESSION,
+    ) as writer:
+        writer.add_manifests(manifests)
+    snapshot = Snapshot.model_validate(
+        {
+            "snapshot-id": snapshot_id,
+            "parent-snapshot-id": parent.snapshot_id if parent else None,
+            "manifest-list": location,
+            "sequence-number": sequence,
+            "summary": _summary(table, files, parent, properties),
+            "schema-id": metadata.current_schema_id,
+        }
+    )
+    unmoved = AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": parent.snapshot_id if parent else None})
+    branch = SetSnapshotRefUpdate.model_validate(
+        {"ref-name": MAIN_BRANCH, "type": SnapshotRefType.BRANCH, "snapshot-id": snapshot_id}
+    )
+    updates = (AddSnapshotUpdate(snapshot=snapshot), branch, SetPropertiesUpdate(updates=dict(properties)))
+    return (unmoved, AssertTableUUID(uuid=metadata.table_uuid)), updates
+
+
+def _summary(table: IcebergTable, files: list[DataFile], parent: Snapshot | None, properties: Mapping[str, str]) -> Summary:
+    counts = SnapshotSummaryCollector()
+    for file in files:
+        counts.add_file(file, table.schema(), table.spec())
+    summary = Summary(Operation.APPEND, **counts.build(), **properties)
+    return update_snapshot_summaries(summary=summary, previous_summary=parent.summary if parent else None)
+
+
+def _merged(table: IcebergTable, manifests: list[ManifestFile], snapshot_id: int) -> list[ManifestFile]:
+    """The manifests, small ones put together if there are many: readers open each, and every commit lists them all."""
+    live = [manifest for manifest in manifests if manifest.has_added_files() or manifest.has_existing_files()]
+    small = [m for m in live if _is_small(m) and m.partition_spec_id == table.spec().spec_id]
+    if len(small) < SMALL_MANIFESTS:
+        return live
+    entries = [
+        ManifestEntry.from_args(
+            status=ManifestEntryStatus.EXISTING,
+            snapshot_id=entry.snapshot_id,
+            sequence_number=entry.sequence_number,
+            file_sequence_number=entry.file_sequence_number,
+            data_file=entry.data_file,
+        )
+        for manifest in small
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+    ]
+    kept = [manifest for manifest in live if manifest not in small]
+    return [_write_manifest(table, entries, snapshot_id), *kept]
+
+
+def _is_small(manifest: ManifestFile) -> bool:
+    entries = (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
+    return manifest.content == ManifestContent.DATA and entries < SMALL_ENTRIES
+
+
+def _write_manifest(table: IcebergTable, entries: list[ManifestEntry], snapshot_id: int) -> ManifestFile:
+    with write_manifest(
+        format_version=FORMAT_VERSION,
+        spec=table.spec(),
+        schema=table.schema(),
+        output_file=table.io.new_output(f"{table.location()}/metadata/{uuid.uuid4()}-m0.avro"),
+        snapshot_id=snapshot_id,
+        avro_compression=COMPRESSION,
+    ) as writer:
+        for entry in entries:
+            writer.add_entry(entry)
+    return writer.to_manifest_file()
