@@ -16,6 +16,8 @@ from fleetlake.foundation.errors import Missing, Retryable
 
 TIMEOUT_S = 10.0
 RETRY_S = 0.05
+# What a broker says of a partition it has only just made, or is about to move.
+SETTLING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 SILENT = logging.getLogger("fleetlake.kafka")  # the client's own lines; what matters reaches the user as an error
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
@@ -71,7 +73,7 @@ def _offsets(admin: AdminClient, partitions: list[TopicPartition], spec: OffsetS
         try:
             return [int(futures[part].result(TIMEOUT_S).offset) for part in partitions]
         except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() > give_up_at:
+            if error.args[0].code() not in SETTLING or time.monotonic() > give_up_at:
                 raise
             time.sleep(RETRY_S)
 

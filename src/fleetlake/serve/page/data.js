@@ -88,7 +88,7 @@ function describeEvent(event) {
 function draw(parent, name, attributes = {}, text = "") {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text) element.textContent = text;
+  if (text !== "") element.textContent = text;
   parent.append(element);
   return element;
 }
