@@ -46,7 +46,7 @@ class IngestSection(_Section):
 
     flush_rows: int = Field(250_000, ge=1, description="records")
     flush_bytes: int = Field(256 * 1024 * 1024, ge=1, description="bytes of undecoded records")
-    flush_age_s: float = Field(0.4, gt=0, description="s since the first record, once caught up")
+    flush_age_s: float = Field(0.3, gt=0, description="s since the first record, once caught up")
 
 
 class TransformSection(_Section):

@@ -15,7 +15,7 @@ class FlushPolicy:
 
     rows: int = 250_000
     bytes: int = 256 * 1024 * 1024
-    age_s: float = 0.4
+    age_s: float = 0.3
     behind_age_s: float = 5.0
 
 

@@ -24,7 +24,7 @@ from fleetlake.ingest.reader import BATCH_MESSAGES, Chunk, Reader
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake
 
-POLL_S = 0.1
+POLL_S = 0.05
 CHUNK_ROWS = 100_000  # decoded at a time: enough for DuckDB to use its threads, little enough to start early
 QUEUED_CHUNKS = 4
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

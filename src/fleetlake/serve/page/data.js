@@ -1,13 +1,14 @@
 "use strict";
 // The page's data as drives that can be asked where they were when, and what every part of the page draws with.
 
-const SPEEDS = [0, 20, 40, 60, 80, 100]; // km/h from which the styles s0 to s5 hold; s6 is an unknown speed
 const SHAPES = { stop: "M0-8A8 8 0 1 1 0 8A8 8 0 1 1 0-8Z", acceleration: "M0-7.5 7 6H-7Z", braking: "M0 7.5 7-6H-7Z", cornering: "M0-8 8 0 0 8-8 0Z" };
 const EARTH_M = 40_030_174; // around the equator of a sphere
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const tracks = data.tracks.map(decode);
+const fastest = tracks.reduce((best, track) => track.v.reduce((top, v) => Math.max(top, v ?? 0), best), 0);
+const SPEEDS = Array.from({ length: 6 }, (_, style) => style * (fastest > 70 ? 20 : 10)); // km/h from which s0 to s5 hold; s6: unknown
 
 /** A track with its points as arrays: t (s), x and y (Mercator, 0 to 1, from the north-west), way (km), v (km/h or null). */
 function decode({ device, day, t, lat, lon, way, v, legs }) {

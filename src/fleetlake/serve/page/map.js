@@ -116,12 +116,18 @@ function createMap(svg, tip, { onPoint, onChoose }) {
     return d;
   }
 
+  function drawLegs(track, style) {
+    const starts = [0, ...track.legs];
+    const d = starts.map((from, leg) => path(track, from, (starts[leg + 1] ?? track.t.length) - 1)).join("");
+    draw(layer.lines, "path", { class: `track ${style}`, d });
+  }
+
   function drawLines() {
     const among = chosen(), last = (track) => track.t.length - 1;
-    for (const track of shown.tracks) if (!among.includes(track)) draw(layer.lines, "path", { class: "track dim", d: path(track, 0, last(track)) });
+    for (const track of shown.tracks) if (!among.includes(track)) drawLegs(track, "dim");
     for (const track of among) {
       for (const i of track.legs) draw(layer.lines, "path", { class: "track gap", d: path(track, i - 1, i) });
-      runs({ ...track, v: track.v.map(() => 0) }, (_, from, to) => draw(layer.lines, "path", { class: "track casing", d: path(track, from, to) }));
+      drawLegs(track, "casing");
     }
     for (const track of among) {
       const lines = [];
