@@ -10,7 +10,6 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 METRES_PER_DEGREE = 111_195.0
 UNKNOWN_KMH = -1000.0  # far from any speed, so that a fix without one is kept
-COARSER = 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +18,6 @@ class Tolerance:
 
     position_m: float = 15.0
     speed_kmh: float = 3.0
-
-    def times(self, factor: float) -> Tolerance:
-        return Tolerance(self.position_m * factor, self.speed_kmh * factor)
 
 
 def thin(
@@ -38,45 +34,44 @@ def thin(
 
     starts: where a leg begins; a leg's fixes lie together, ordered by time. A fix is left out only if position and speed
     interpolated between the kept fixes around it are within the tolerance; the first and last fix of a leg always stay.
-    Where that leaves more than `most`, the tolerance grows until it does not, or nothing but ends of legs is left.
-    speed_kmh: NaN where unknown.
+    Where that leaves more than `most`, the tolerance is as much coarser as it takes. speed_kmh: NaN where unknown.
     """
     if not len(time_s):
         return np.empty(0, np.intp)
-    kept = np.arange(len(time_s))
-    ends = 2 * int(starts.sum())
-    while True:
-        speed = np.nan_to_num(speed_kmh[kept], nan=UNKNOWN_KMH)
-        east = longitude[kept] * np.cos(np.radians(latitude[kept])) * METRES_PER_DEGREE
-        north = latitude[kept] * METRES_PER_DEGREE
-        channels = np.stack([east / tolerance.position_m, north / tolerance.position_m, speed / tolerance.speed_kmh])
-        kept = kept[_needed(starts[kept], time_s[kept], channels)]
-        if len(kept) <= max(most, ends):
-            return kept
-        tolerance = tolerance.times(COARSER)
+    speed = np.nan_to_num(speed_kmh, nan=UNKNOWN_KMH)
+    east = longitude * np.cos(np.radians(latitude)) * METRES_PER_DEGREE
+    north = latitude * METRES_PER_DEGREE
+    channels = np.stack([east / tolerance.position_m, north / tolerance.position_m, speed / tolerance.speed_kmh])
+    weight = _weights(starts, time_s, channels)
+    coarser = np.partition(weight, -most - 1)[-most - 1] if most < len(weight) else 1.0
+    return np.flatnonzero((weight > max(coarser, 1.0)) | np.isinf(weight))
 
 
-def _needed(starts: npt.NDArray[np.bool_], time_s: Floats, channels: Floats) -> npt.NDArray[np.bool_]:
-    """Cuts every span between kept fixes at its worst fix until none is off by more than 1. channels: 3 x n, in tolerances."""
-    keep: npt.NDArray[np.bool_] = starts | np.append(starts[1:], True)
-    anchors = np.flatnonzero(keep)
-    fix = np.flatnonzero(~keep)
+def _weights(starts: npt.NDArray[np.bool_], time_s: Floats, channels: Floats) -> Floats:
+    """The tolerance, as a multiple, from which on a fix can be left out; 0 if it is below 1, infinite for the ends of legs.
+
+    Every span between two fixes is cut at its worst fix, as long as that is off by more than 1. A fix weighs no more than those
+    that had to be cut before it. channels: 3 x n, in tolerances.
+    """
+    ends = starts | np.append(starts[1:], True)
+    weight = np.where(ends, np.inf, 0.0)
+    anchors, fix = np.flatnonzero(ends), np.flatnonzero(~ends)
     after = np.searchsorted(anchors, fix)
     left, right = anchors[after - 1], anchors[after]
     while len(fix):
         error = _error(time_s, channels, left, fix, right)
         first = np.flatnonzero(np.concatenate(([True], left[1:] != left[:-1])))
-        sizes = np.diff(np.append(first, len(fix)))
         worst = np.maximum.reduceat(error, first)
-        span = np.repeat(np.arange(len(first)), sizes)
+        span = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(fix))))
         at_worst = np.flatnonzero(error == worst[span])
         cut = fix[at_worst[np.unique(span[at_worst], return_index=True)[1]]]
-        keep[cut[worst > 1]] = True
+        above = np.minimum(weight[left[first]], weight[right[first]])
+        weight[cut] = np.where(worst > 1, np.minimum(worst, above), 0.0)
         cut = cut[span]
         left, right = np.where(fix > cut, cut, left), np.where(fix < cut, cut, right)
         remaining = (worst > 1)[span] & (fix != cut)
         fix, left, right = fix[remaining], left[remaining], right[remaining]
-    return keep
+    return weight
 
 
 def _error(
