@@ -18,7 +18,7 @@ function show(keepView = false) {
   map.show(shown, keepView);
   chart.show(shown, document.querySelector("[name=axis]:checked").value);
   byId("axis").hidden = !device;
-  byId("map-title").textContent = device ? `Where ${device} drove` : "Where they drove";
+  byId("map-title").textContent = `Where ${device || "they"} drove on ${longDay(day)}`;
   byId("chart-title").textContent = device ? `Speed of ${device}` : "Distance over time";
   byId("chart-readout").textContent = "";
   showTiles(events);
