@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,7 @@ from fleetlake.contracts.columns import Field, Type
 from fleetlake.contracts.events import Event
 
 NEEDS_ESCAPE = r'["\\\x00-\x1f]'
+Part: TypeAlias = str | pa.Array  # text that is the same in every event, or one for each
 
 
 def encode(event: Event, columns: Mapping[str, pa.Array]) -> list[bytes]:
@@ -22,41 +25,53 @@ def encode(event: Event, columns: Mapping[str, pa.Array]) -> list[bytes]:
     a struct of latitude and longitude. The first field, the id, must not be null. Numbers come out in their shortest form that
     reads back the same.
     """
-    members = [
-        _member(field, columns[field.name], first=field is event.fields[0]) for field in event.fields if field.name in columns
-    ]
-    text = pc.binary_join_element_wise("{", *members, "}", "", null_handling="replace", null_replacement="")
+    parts: list[Part] = ["{"]
+    for field in event.fields:
+        if field.name in columns:
+            name = f'{"" if field is event.fields[0] else ","}"{field.name}":'
+            parts += _member([name, *_value(field, columns[field.name])])
+    text = pc.binary_join_element_wise(*_merged([*parts, "}"]), "", null_handling="replace", null_replacement="")
     encoded: list[bytes] = text.cast(pa.binary()).to_pylist()
     return encoded
 
 
-def _member(field: Field, values: pa.Array, *, first: bool) -> pa.Array:
-    """`"name":value` with the comma before it; null where the value is."""
-    name = f'{"" if first else ","}"{field.name}":'
+def _member(parts: Sequence[Part]) -> Sequence[Part]:
+    """Parts of one field, as they are if every event has it; else joined, and null where a part is."""
+    if any(not isinstance(part, str) and part.null_count for part in parts):
+        return [pc.binary_join_element_wise(*_merged(parts), "")]
+    return parts
+
+
+def _merged(parts: Sequence[Part]) -> Iterator[Part]:
+    """With neighbouring texts made one: each part costs the join a copy per event."""
+    for is_text, neighbours in groupby(parts, lambda part: isinstance(part, str)):
+        if is_text:
+            yield "".join(neighbours)
+        else:
+            yield from neighbours
+
+
+def _value(field: Field, values: pa.Array) -> Sequence[Part]:
     if field.type is Type.LOCATION:
-        latitude, longitude = (_number(pc.struct_field(values, [i])) for i in (0, 1))
-        return pc.binary_join_element_wise(f"{name}[", latitude, ",", longitude, "]", "")
+        latitude, longitude = (pc.struct_field(values, [i]).cast(pa.string()) for i in (0, 1))
+        return "[", latitude, ",", longitude, "]"
     if field.type is Type.TIMESTAMP:
-        return pc.binary_join_element_wise(f'{name}"', _timestamp(values), '"', "")
+        return '"', _timestamp(values), '"'
     if field.type is Type.STRING:
-        return pc.binary_join_element_wise(name, _string(values), "")
-    return pc.binary_join_element_wise(name, _number(values), "")
+        return _string(values)
+    return (values.cast(pa.string()),)
 
 
-def _number(values: pa.Array) -> pa.Array:
-    return pc.cast(values, pa.string())
-
-
-def _string(values: pa.Array) -> pa.Array:
-    """Quoted and escaped; a value that occurs often is escaped once."""
+def _string(values: pa.Array) -> Sequence[Part]:
+    """Quoted and escaped; a value that occurs often is spelled out once."""
     if pa.types.is_dictionary(values.type):
-        return _string(values.dictionary.cast(pa.string())).take(values.indices)
+        spelled = pc.binary_join_element_wise(*_string(values.dictionary.cast(pa.string())), "")
+        return (spelled.take(values.indices),)
     if pc.any(pc.match_substring_regex(values, NEEDS_ESCAPE)).as_py():
         coded = values.dictionary_encode()
-        return pa.array([json.dumps(text, ensure_ascii=False) for text in coded.dictionary.to_pylist()], pa.string()).take(
-            coded.indices
-        )
-    return pc.binary_join_element_wise('"', values, '"', "")
+        texts = [json.dumps(text, ensure_ascii=False) for text in coded.dictionary.to_pylist()]
+        return (pa.array(texts, pa.string()).take(coded.indices),)
+    return '"', values, '"'
 
 
 def _timestamp(values: pa.Array) -> pa.Array:
