@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from fleetlake.contracts.events import (
 from fleetlake.simulate.driver import Ints
 from fleetlake.simulate.encode import encode
 from fleetlake.simulate.fleet import MAKES, VEHICLE_TYPES, Bools, Fleet
-from fleetlake.simulate.geodesy import Floats, compass_index
+from fleetlake.simulate.geodesy import EARTH_RADIUS_M, Floats, compass_index
 from fleetlake.simulate.ids import ID_BYTES, lay_out
 from fleetlake.simulate.route import Route
 from fleetlake.simulate.world import NEAR_INCIDENT_M, Surroundings, World
@@ -93,10 +94,13 @@ class Batch:
 
 
 class Reporter:
-    """Encodes reports. seed: all ids follow from it, the kind of event and the tick."""
+    """Encodes reports. seed: all ids follow from it, the kind of event and the tick; so does the noise.
 
-    def __init__(self, fleet: Fleet, route: Route, world: World, seed: int) -> None:
-        self._fleet, self._route, self._world, self._seed = fleet, route, world, seed
+    gps_noise_m: standard deviation of a fix's position to the north and to the east.
+    """
+
+    def __init__(self, fleet: Fleet, route: Route, world: World, seed: int, *, gps_noise_m: float = 0.0) -> None:
+        self._fleet, self._route, self._world, self._seed, self._gps_noise_m = fleet, route, world, seed, gps_noise_m
         self._keys = [name.encode() for name in fleet.device_id.tolist()]
 
     def batch(self, event: Event, reports: Sequence[Report]) -> Batch:
@@ -140,12 +144,26 @@ class Reporter:
     def _gps(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
         along = _all(reports, "along_m")
         wobble = np.sin(along / 700 + who)
-        return _movement(reports) | {
-            "vehicleType": _coded(np.array(VEHICLE_TYPES), self._fleet.vehicle_type[who]),
-            "altitude": pa.array(np.round(75 + 45 * np.sin(along / 31_000) + 20 * np.sin(along / 7_000), 1)),
-            "accuracy": pa.array(np.round(3.5 + 1.5 * wobble, 1)),
-            "satellites": pa.array(np.round(11 - 2 * wobble).astype(np.int64)),
-        }
+        return (
+            _movement(reports)
+            | self._noisy_location(reports)
+            | {
+                "vehicleType": _coded(np.array(VEHICLE_TYPES), self._fleet.vehicle_type[who]),
+                "altitude": pa.array(np.round(75 + 45 * np.sin(along / 31_000) + 20 * np.sin(along / 7_000), 1)),
+                "accuracy": pa.array(np.round(3.5 + 1.5 * wobble + 1.5 * self._gps_noise_m, 1)),
+                "satellites": pa.array(np.round(11 - 2 * wobble).astype(np.int64)),
+            }
+        )
+
+    def _noisy_location(self, reports: Sequence[Report]) -> dict[str, pa.Array]:
+        """Nothing without noise: the location is then what it is in every event."""
+        if not self._gps_noise_m:
+            return {}
+        drawn = [np.random.default_rng([self._seed, 4, report.tick]).standard_normal((len(report.who), 2)) for report in reports]
+        north_deg, east_deg = np.degrees(np.concatenate(drawn).T * self._gps_noise_m / EARTH_RADIUS_M)
+        latitude, longitude = _all(reports, "latitude"), _all(reports, "longitude")
+        east_deg /= np.cos(np.radians(latitude))
+        return {"location": _location(np.round(latitude + north_deg, 7), np.round(longitude + east_deg, 7))}
 
     def _traffic(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
         along = _all(reports, "along_m")
@@ -221,6 +239,7 @@ def _location(latitude: Floats, longitude: Floats) -> pa.Array:
     return pa.StructArray.from_arrays([pa.array(latitude), pa.array(longitude)], ["latitude", "longitude"])
 
 
+@cache
 def snapshot_png(vehicles: int, width: int = 24, height: int = 8) -> str:
     """A small grey picture of a road with `vehicles` light marks on it: a valid PNG, base64."""
     pixels = np.full((height, width), 70, np.uint8)

@@ -22,7 +22,7 @@ from fleetlake.simulate.world import World
 
 ROWS_AT_ONCE = 5_000  # ticks are encoded together up to so many vehicles' reports, unless the run is paced
 MAX_VEHICLES, MAX_TICK_S = 1_000_000, 60
-SLOWEST_SPEEDUP = 0.001
+SLOWEST_SPEEDUP, MAX_GPS_NOISE_M = 0.001, 1_000.0
 YEARS = (1970, 2199)  # an id's time counts from 1970
 LOOK_AROUND_S = 3  # weather, traffic and incidents are looked at this often
 
@@ -31,7 +31,8 @@ LOOK_AROUND_S = 3  # weather, traffic and incidents are looked at this often
 class SimulationSettings:
     """vehicles: how many. tick_s: whole seconds between reports. seed: everything follows from it and start_time, ids included.
 
-    speedup: simulated seconds per second, None for as fast as it goes. BadInput if a value is out of range.
+    speedup: simulated seconds per second, None for as fast as it goes. gps_noise_m: standard deviation of the fixes' positions, to
+    the north and to the east; distances from noisy fixes are too long. BadInput if a value is out of range.
     """
 
     vehicles: int
@@ -39,6 +40,7 @@ class SimulationSettings:
     tick_s: int = 3
     seed: int = 1
     speedup: float | None = None
+    gps_noise_m: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.vehicles <= MAX_VEHICLES:
@@ -49,6 +51,8 @@ class SimulationSettings:
             raise BadInput(f"a speed-up of {self.speedup:g}", allowed=f"{SLOWEST_SPEEDUP:g} or more, or max")
         if self.seed < 0:
             raise BadInput(f"seed {self.seed}", allowed="0 or more")
+        if not 0 <= self.gps_noise_m <= MAX_GPS_NOISE_M:
+            raise BadInput(f"GPS noise of {self.gps_noise_m:g} m", allowed=f"0 to {MAX_GPS_NOISE_M:g} m")
         if self.start_time.tzinfo is None or not YEARS[0] <= self.start_time.astimezone(UTC).year <= YEARS[1]:
             raise BadInput(f"a start at {self.start_time.isoformat()}", allowed=f"with a time zone, years {YEARS[0]} to {YEARS[1]}")
 
@@ -90,7 +94,7 @@ class Journey:
         self.world = World(self.route, settings.seed, settings.start_ms)
         self._rng = np.random.default_rng([settings.seed, 0])
         self.fleet = draw_fleet(settings.vehicles, self.route, settings.tick_s, self._rng)
-        self.reporter = Reporter(self.fleet, self.route, self.world, settings.seed)
+        self.reporter = Reporter(self.fleet, self.route, self.world, settings.seed, gps_noise_m=settings.gps_noise_m)
         self.truth = Truth(self.fleet, self.route, settings.start_ms)
 
     def ticks(self) -> Iterator[Tick]:
