@@ -51,8 +51,8 @@ function createMap(svg, tip, { onPoint, onChoose }) {
       for (const y of track.y) { box.north = Math.min(box.north, y); box.south = Math.max(box.south, y); }
     }
     if (!among.length || !width) return;
-    const pad = 2 * Math.min(48, width / 8), least = 2e-5;
-    const scale = Math.min((width - pad) / Math.max(box.east - box.west, least), (height - pad) / Math.max(box.south - box.north, least));
+    const across = width - 2 * Math.min(76, width / 6), down = height - 2 * Math.min(48, height / 8), least = 2e-5;
+    const scale = Math.min(across / Math.max(box.east - box.west, least), down / Math.max(box.south - box.north, least));
     view = { x: (box.west + box.east) / 2, y: (box.north + box.south) / 2, scale };
     setMoved(false);
     redraw();
@@ -142,7 +142,7 @@ function createMap(svg, tip, { onPoint, onChoose }) {
     take(labels, width - 150, width, height - 30, height);
     take(labels, width - 56, width, 0, 150);
     TOWNS.forEach(([name, lat, lon], rank) => {
-      const x = X(eastward(lon)), y = Y(southward(lat)), letters = name.length * 7.2;
+      const x = X(eastward(lon)), y = Y(southward(lat)), letters = name.length * 7.7;
       if (x < 0 || x > width || y < 10 || y > height - 4) return;
       const spots = [[x + 9, y + 4], [x - 9 - letters, y + 4], [x - letters / 2, y - 9], [x - letters / 2, y + 18], [x + 7, y - 8], [x + 7, y + 16], [x - letters - 7, y - 8], [x - letters - 7, y + 16]];
       const clear = (busy) => ([left, base]) => !taken(busy, left, left + letters, base - 10, base + 2);
