@@ -14,7 +14,7 @@ from fleetlake.lake.catalog import Lake
 from fleetlake.serve.page.collect import DrivePage, PageLimits, TopicCounts, collect_drives
 from fleetlake.serve.page.payload import payload
 
-SCRIPTS = ("data.js", "map.js", "chart.js", "page.js")
+SCRIPTS = ("data.js", "towns.js", "map.js", "chart.js", "page.js")
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
