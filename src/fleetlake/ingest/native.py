@@ -25,7 +25,7 @@ from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake
 
 POLL_S = 0.05
-CHUNK_ROWS = 100_000  # decoded at a time: enough for DuckDB to use its threads, little enough to start early
+CHUNK_ROWS = 250_000  # decoded at a time; a statement has a price of its own, so the more the better
 QUEUED_CHUNKS = 4
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from fleetlake.foundation.errors import DataLoss, Retryable
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.offsets import Offsets
 
-BATCH_MESSAGES = 20_000
+BATCH_MESSAGES = 10_000
 MAX_QUEUED_KB = 131_072
 MAX_ARRAY_BYTES = 2**31 - 1  # Arrow's 32-bit offsets
 # The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. Checksums are the
@@ -60,6 +60,7 @@ class Reader:
     def __init__(self, client_config: Mapping[str, str | int | float | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
         self._consumer = Consumer(dict(client_config) | dict(TUNING) | {"group.id": group})
         self._consumer.assign(_partitions(start))
+        self._only_topic = next(iter(start)) if len(start) == 1 else None
 
     def poll(self, timeout_s: float) -> Batch:
         """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them.
@@ -71,7 +72,12 @@ class Reader:
         if any(map(Message.error, messages)):
             ends = {_place(m)[:2]: _place(m)[2] for m in messages if _is_end(m)}
             messages = [m for m in messages if m.error() is None]
-        return Batch([_chunk(topic, part) for topic, part in _by_topic(messages)], ends, len(messages))
+        return Batch([_chunk(topic, part) for topic, part in self._by_topic(messages)], ends, len(messages))
+
+    def _by_topic(self, messages: list[Message]) -> list[tuple[str, list[Message]]]:
+        if self._only_topic is not None:
+            return [(self._only_topic, messages)] if messages else []
+        return _by_topic(messages)
 
     def commit_offsets(self, offsets: Mapping[str, Offsets]) -> None:
         """Tells the consumer group, for lag monitors; nothing is ever resumed from it, so a failure does not matter."""
@@ -104,6 +110,7 @@ def _is_end(message: Message) -> bool:
 
 
 def _by_topic(messages: list[Message]) -> list[tuple[str, list[Message]]]:
+    """Messages by their topic, in their order."""
     topics = [topic or "" for topic in map(Message.topic, messages)]
     names = sorted(set(topics))
     if len(names) == 1:
