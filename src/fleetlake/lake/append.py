@@ -36,7 +36,7 @@ from pyiceberg.table.update import (
 FORMAT_VERSION: Literal[2] = 2
 COMPRESSION: AvroCompressionCodec = "deflate"
 SMALL_ENTRIES = 100  # manifests with fewer entries are merged once there are SMALL_MANIFESTS of them
-SMALL_MANIFESTS = 100
+SMALL_MANIFESTS = 20
 
 
 def stage_append(
