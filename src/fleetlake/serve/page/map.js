@@ -13,7 +13,7 @@ function* cells(left, right, top, bottom) {
   for (let x = left; x < right + CELL_PX; x += CELL_PX) for (let y = top; y < bottom + CELL_PX; y += CELL_PX) yield cell(Math.min(x, right), Math.min(y, bottom));
 }
 function take(busy, ...box) { for (const one of cells(...box)) busy.add(one); }
-function taken(busy, ...box) { return [...cells(...box)].some((one) => busy.has(one)); }
+function covered(busy, ...box) { return [...cells(...box)].filter((one) => busy.has(one)).length; }
 
 /**
  * Draws into an SVG element. show(shown): { day, device or "", tracks, marks }, of the day. time(t): dots where the vehicles were,
@@ -130,10 +130,10 @@ function createMap(svg, tip, { onPoint, onChoose }) {
       const x = X(eastward(lon)), y = Y(southward(lat)), letters = name.length * 7.7;
       if (x < 0 || x > width || y < 10 || y > height - 4) return;
       const spots = [[x + 9, y + 4], [x - 9 - letters, y + 4], [x - letters / 2, y - 9], [x - letters / 2, y + 18], [x + 7, y - 8], [x + 7, y + 16], [x - letters - 7, y - 8], [x - letters - 7, y + 16]];
-      const clear = (busy) => ([left, base]) => !taken(busy, left, left + letters, base - 10, base + 2);
-      const possible = spots.filter(([left, base]) => left > 2 && left + letters < width - 2 && base < height - 2).filter(clear(labels));
-      const spot = possible.find(clear(lines)) ?? (rank < CITIES ? possible[0] : undefined);
-      if (!spot) return;
+      const under = (busy, [left, base]) => covered(busy, left, left + letters, base - 10, base + 2);
+      const possible = spots.filter(([left, base]) => left > 2 && left + letters < width - 2 && base < height - 2).filter((spot) => !under(labels, spot));
+      const [least, spot] = possible.map((one) => [under(lines, one), one]).sort(([one], [other]) => one - other)[0] ?? [0, null];
+      if (!spot || (least && rank >= CITIES)) return;
       take(labels, spot[0] - 6, spot[0] + letters + 6, spot[1] - 14, spot[1] + 6);
       draw(layer.towns, "circle", { class: "town-dot", cx: x, cy: y, r: 4 });
       draw(layer.towns, "text", { class: "town", x: spot[0], y: spot[1] }, name);
