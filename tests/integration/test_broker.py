@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from tests.conftest import free_ports
 
-from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.broker.embedded import EmbeddedBroker, new_cluster_id
 from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import cluster_id, ensure_topics, topic_ids, watermarks
@@ -62,6 +63,13 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert broker.stop()
 
 
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    made = {new_cluster_id() for _ in range(2000)}
+    assert len(made) == 2000
+    assert {len(each) for each in made} == {22}
+    assert not [each for each in made if each.startswith("-")]
+
+
 def test_a_port_in_use_is_refused_by_name_and_nothing_is_left(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -86,6 +94,10 @@ def test_a_topic_made_again_has_another_id(broker: EmbeddedBroker) -> None:
     assert topic_ids(broker.settings, ["gps_data"]) == before
     admin = AdminClient(broker.settings.client_config())  # a client that is dropped forgets what it was asked
     admin.delete_topics(["gps_data"])["gps_data"].result(30)
+    give_up_at = time.monotonic() + 30
+    while "gps_data" in admin.list_topics(timeout=10).topics:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
     ensure_topics(broker.settings, ["gps_data"])
     assert topic_ids(broker.settings, ["gps_data"]) != before
 

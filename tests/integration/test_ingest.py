@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ import pytest
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
 from fleetlake.contracts.events import EVENTS
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.ingest.offsets import Marker
+from fleetlake.lake.catalog import LakeSettings, open_lake
 
 GOOD = {
     "id": "", "deviceId": "", "timestamp": "2026-01-01T08:00:00.000Z", "location": [51.5, -0.12], "cameraId": "c",
@@ -28,11 +32,15 @@ class Cli:
     def __init__(self, broker: EmbeddedBroker, home: Path) -> None:
         self._command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), "--set", f"kafka.port={broker.port}"]
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEETLAKE")}
+        self._home = home
+        self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*self._command, *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment
         )
+        self._started.append(process)
+        return process
 
     def run(self, *arguments: str, expect: int = 0) -> str:
         process = self.start(*arguments)
@@ -40,10 +48,30 @@ class Cli:
         assert process.returncode == expect, err + out
         return err if expect else out
 
+    def landed(self) -> int:
+        """Records in the lake, of the topic whose table is committed last."""
+        properties = {"type": "sql", "uri": f"sqlite:///{self._home}/catalog.db", "warehouse": f"file://{self._home}/warehouse"}
+        lake = open_lake(LakeSettings("local", properties))
+        try:
+            name = bronze_of(EVENTS[-1]).name
+            marker = Marker.of(lake.table(name).properties) if lake.has(name) else None
+            return sum(marker.next.values()) if marker else 0
+        finally:
+            lake.close()
+
+    def end(self) -> None:
+        """Kills what a failed test left running."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
 
 @pytest.fixture
-def cli(broker: EmbeddedBroker, home: Path) -> Cli:
-    return Cli(broker, home)
+def cli(broker: EmbeddedBroker, home: Path) -> Iterator[Cli]:
+    made = Cli(broker, home)
+    yield made
+    made.end()
 
 
 def events(first: int, count: int) -> Iterator[tuple[bytes, bytes]]:
@@ -89,19 +117,18 @@ def test_verify_fails_while_records_are_missing(broker: EmbeddedBroker, cli: Cli
 def test_sigterm_commits_what_was_read(broker: EmbeddedBroker, cli: Cli) -> None:
     with EventProducer(broker.settings) as producer:
         send(producer, 20_000, 100)
-    process = cli.start("--set", "ingest.flush_age_s=3600", "ingest", "--json")
-    holds = threading.Event()
-
-    def wait_until_assigned() -> None:
-        while not (Path(process.args[4]) / "warehouse").exists():  # type: ignore[index]  # our own list of arguments
-            holds.wait(0.05)
-
-    wait_until_assigned()
-    holds.wait(3)
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert sum(counts["landed"] for counts in json.loads(out).values()) > 0
+    landed, patience_s = 0, 1.0
+    while not landed and patience_s < 60:  # how far it has read can't be seen from outside, so it gets ever more time
+        process = cli.start("--set", "ingest.flush_age_s=3600", "--set", "ingest.flush_rows=100000000", "ingest", "--json")
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=patience_s)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        if process.returncode != -signal.SIGTERM:  # otherwise it had not even begun
+            assert process.returncode == 0, err
+            landed = sum(counts["landed"] for counts in json.loads(out).values())
+        patience_s *= 2
+    assert landed > 0
     cli.run("ingest", "--once")
     cli.run("verify")
 
@@ -138,9 +165,11 @@ def test_kill_9_twenty_times_under_load(broker: EmbeddedBroker, cli: Cli) -> Non
 
 
 def test_a_second_ingest_fences_the_first(broker: EmbeddedBroker, cli: Cli) -> None:
-    first = cli.start("--set", "ingest.flush_age_s=0.05", "ingest")
     with EventProducer(broker.settings) as producer:
         send(producer, 300_000, 50)
+        producer.flush()
+        first = cli.start("--set", "ingest.flush_age_s=0.05", "ingest")
+        wait_until(lambda: cli.landed() > 0, first)  # so it owns every table by now
         while first.poll() is None:
             cli.run("ingest", "--once")  # takes the tables over
             send(producer, 300_100, 50)
@@ -150,6 +179,15 @@ def test_a_second_ingest_fences_the_first(broker: EmbeddedBroker, cli: Cli) -> N
     assert err.startswith("error: another ingest took this table over")
     cli.run("ingest", "--once")
     cli.run("verify")
+
+
+def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Waits for a condition that a running process brings about."""
+    give_up_at = time.monotonic() + 60
+    while not holds():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
 
 
 def test_no_broker_is_one_line_and_exit_2(home: Path, broker: EmbeddedBroker) -> None:

@@ -138,8 +138,7 @@ class EmbeddedBroker:
         )
 
     def _format(self, java: list[str], log: int) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)]
+        command = [*java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(self._properties)]
         if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:  # noqa: S603  # our own command line
             raise Missing(f"the broker's storage could not be made: {self._last_log_lines()}", where=str(self.folder))
 
@@ -161,6 +160,13 @@ class EmbeddedBroker:
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line or "Exception" in line]
         return " | ".join((errors or lines)[-LOG_LINES:]) or "it said nothing"
+
+
+def new_cluster_id() -> str:
+    """A random id as Kafka makes them: a UUID in URL-safe base64 that no command line takes for an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
 
 def java_command() -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicDescription
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicDescription, TopicMetadata
 
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.foundation.errors import Missing, Retryable
@@ -30,7 +30,11 @@ def cluster_id(settings: KafkaSettings, *, timeout_s: float = TIMEOUT_S) -> str:
 
 
 def ensure_topics(settings: KafkaSettings, topics: Iterable[str], *, config: Mapping[str, str] | None = None) -> None:
-    """Makes the topics that are absent, with `settings.partitions` partitions; those there stay as they are."""
+    """Makes the topics that are absent, with `settings.partitions` partitions; those there stay as they are.
+
+    Returns when the broker shows them all, each partition with a leader. Retryable if that takes longer than `TIMEOUT_S`.
+    """
+    topics = list(topics)
     with _admin(settings) as admin:
         known = admin.list_topics(timeout=TIMEOUT_S).topics
         wanted = [NewTopic(topic, settings.partitions, config=dict(config or {})) for topic in topics if topic not in known]
@@ -40,6 +44,25 @@ def ensure_topics(settings: KafkaSettings, topics: Iterable[str], *, config: Map
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Retryable(f"topic {topic} could not be made: {error.args[0].str()}") from error
+        if wanted:
+            _wait_until_shown(admin, topics)
+
+
+def _wait_until_shown(admin: AdminClient, topics: list[str]) -> None:
+    """A topic is made before every part of the broker knows of it."""
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while True:
+        shown = admin.list_topics(timeout=TIMEOUT_S).topics
+        waiting = [topic for topic in topics if topic not in shown or not _is_led(shown[topic])]
+        if not waiting:
+            return
+        if time.monotonic() > give_up_at:
+            raise Retryable(f"topic {waiting[0]} was made, but the broker does not show it", hint="try again")
+        time.sleep(RETRY_S)
+
+
+def _is_led(topic: TopicMetadata) -> bool:
+    return topic.error is None and all(partition.leader >= 0 for partition in topic.partitions.values())
 
 
 def topic_ids(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, str]:
