@@ -27,7 +27,7 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
 	--no-header --no-annotate pyproject.toml requirements/build.in
 lock: .venv/dev
 	$(LOCK) -o requirements/run.lock
-	$(LOCK) --extra dev -o requirements/dev.lock
+	$(LOCK) --extra dev --extra spark -o requirements/dev.lock
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
@@ -41,6 +41,7 @@ clean:
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
+# pyspark comes as a source archive only; the setuptools of the lock makes it a wheel.
 .venv/dev: requirements/dev.lock .venv/run
-	$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/dev.lock
+	$(BIN)/python -m pip install -q --require-hashes --only-binary :all: --no-binary pyspark --no-build-isolation -r requirements/dev.lock
 	@touch $@

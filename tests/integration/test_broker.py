@@ -83,7 +83,7 @@ def test_a_port_in_use_is_refused_by_name_and_nothing_is_left(tmp_path: Path) ->
 def test_a_pid_that_now_belongs_to_another_program_is_left_alone(tmp_path: Path) -> None:
     broker = EmbeddedBroker(tmp_path, free_ports())
     broker.folder.mkdir()
-    (broker.folder / "pid").write_text(str(os.getpid()))
+    (broker.folder / "broker.pid").write_text(str(os.getpid()))
     assert broker.pid() is None
     assert not broker.stop()
     assert psutil.pid_exists(os.getpid())

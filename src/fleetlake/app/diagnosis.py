@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import platform
-import re
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetlake.foundation.errors import FleetlakeError
+from fleetlake.runtime.java import look_at
 
 if TYPE_CHECKING:
     from fleetlake.app.settings import Settings
 
 GIB = 1024**3
 LITTLE_DISK = 5 * GIB
-JAVA_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,17 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Looks at everything; never raises for what it looks at, changes nothing."""
-    return [_python(), _java(), _spark_java(), _jars(), *_ports(settings), _disk(settings), _kafka(settings), _lake(settings)]
+    return [
+        _python(),
+        _java(),
+        _spark(),
+        _spark_java(),
+        *_jars(),
+        *_ports(settings),
+        _disk(settings),
+        _kafka(settings),
+        _lake(settings),
+    ]
 
 
 def _python() -> Finding:
@@ -45,41 +56,41 @@ def _python() -> Finding:
 
 
 def _java() -> Finding:
-    from fleetlake.broker.embedded import java_command
+    from fleetlake.runtime.java import java_for_kafka
 
     try:
-        command = java_command()
+        command = java_for_kafka()
     except FleetlakeError as error:
         return Finding("Java (Kafka)", "missing", error.what, error.hint)
-    return Finding("Java (Kafka)", "ok", f"{_java_version(command)}, {command}")
+    java = look_at(Path(command).parent.parent)
+    return Finding("Java (Kafka)", "ok", f"{java.version if java else 'unknown'}, {command}")
+
+
+def _spark() -> Finding:
+    if importlib.util.find_spec("pyspark") is None:
+        return Finding("Spark", "later", "not installed", "only for --engine spark: pip install 'fleetlake[spark]'")
+    return Finding("Spark", "ok", f"pyspark {importlib.metadata.version('pyspark')}")
 
 
 def _spark_java() -> Finding:
-    """Spark needs a full JDK 17 or 21 on PATH; nothing else does."""
-    command = shutil.which("java")
-    version = _java_version(command) if command else ""
-    if version.partition(".")[0] in ("17", "21"):
-        return Finding("Java (Spark)", "ok", f"{version}, {command}")
-    advice = "only for --engine spark: install a JDK 17 or 21, on Debian apt-get install openjdk-17-jdk-headless"
-    return Finding("Java (Spark)", "later", version or "none on PATH", advice)
+    from fleetlake.runtime.java import java_for_spark
+
+    try:
+        java = java_for_spark()
+    except FleetlakeError as error:
+        return Finding("Java (Spark)", "later", error.what, f"only for --engine spark: {error.hint}")
+    return Finding("Java (Spark)", "ok", f"{java.version}, {java.command}")
 
 
-def _java_version(command: str) -> str:
-    told = subprocess.run([command, "-version"], capture_output=True, text=True, timeout=JAVA_TIMEOUT_S, check=False)  # noqa: S603
-    found = re.search(r'version "([^"]+)"', told.stderr)
-    return found[1] if found else "unknown"
+def _jars() -> Iterator[Finding]:
+    from fleetlake.runtime.jars import KAFKA, SPARK, SPARK_S3
 
-
-def _jars() -> Finding:
-    from fleetlake.broker.jars import kafka_folder, kafka_version, locked_jars
-
-    folder = kafka_folder()
-    absent = [jar.name for jar in locked_jars() if not (folder / jar.name).is_file()]
-    if absent:
-        return Finding(
-            "Kafka's jars", "later", f"{len(absent)} of version {kafka_version()} not fetched", "fleetlake up fetches them, 43 MB"
-        )
-    return Finding("Kafka's jars", "ok", f"version {kafka_version()}, {folder}")
+    for jars, size, when in ((KAFKA, 43, "fleetlake up"), (SPARK, 75, "--engine spark"), (SPARK_S3, 90, "--engine spark on S3")):
+        name, absent = f"jars: {jars.lock.stem}", jars.absent()
+        if absent:
+            yield Finding(name, "later", f"{len(absent)} not fetched", f"{when} fetches them, {size} MB")
+        else:
+            yield Finding(name, "ok", str(jars.folder))
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:

@@ -49,6 +49,16 @@ class IngestSection(_Section):
     flush_age_s: float = Field(0.3, gt=0, description="s since the first record, once caught up")
 
 
+class SparkSection(_Section):
+    """The Spark engine, used with --engine spark only."""
+
+    master: str = Field("local[*]", description="local[N], spark://HOST:PORT of a cluster, or yarn")
+    properties: dict[str, str] = Field({}, description="passed to Spark as they are, over fleetlake's own")
+    landing: str | None = Field(None, description="folder or s3a:// path of --sink parquet; none: <home>/landing")
+    checkpoints: str | None = Field(None, description="folder or s3a:// path of checkpoints; none: <home>/checkpoints")
+    trigger_s: float = Field(1.0, ge=0, description="s from the start of one micro-batch to the next")
+
+
 class TransformSection(_Section):
     """What the models measure by; sources in transform/settings.py."""
 
@@ -71,6 +81,7 @@ class Settings(BaseSettings):
     kafka: KafkaSection = KafkaSection()  # type: ignore[call-arg]  # the mypy plugin of pydantic is not used; all have defaults
     lake: LakeSection = LakeSection()  # type: ignore[call-arg]
     ingest: IngestSection = IngestSection()  # type: ignore[call-arg]
+    spark: SparkSection = SparkSection()  # type: ignore[call-arg]
     transform: TransformSection = TransformSection()  # type: ignore[call-arg]
 
     @classmethod

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from fleetlake.broker.embedded import EmbeddedBroker
     from fleetlake.broker.producer import EventProducer
     from fleetlake.broker.settings import KafkaSettings
-    from fleetlake.lake.catalog import Lake
+    from fleetlake.lake.catalog import Lake, LakeSettings
+    from fleetlake.lake.spark import SparkSettings
     from fleetlake.transform.settings import TransformSettings
 
 OVERRIDES: ContextVar[Overrides] = ContextVar("overrides", default=Overrides())  # noqa: B039  # frozen
@@ -53,10 +54,24 @@ def lake_properties(settings: Settings) -> dict[str, str]:
     return local | settings.lake.properties
 
 
-def open_lake_from(settings: Settings) -> Lake:
-    from fleetlake.lake.catalog import LakeSettings, open_lake
+def lake_settings(settings: Settings) -> LakeSettings:
+    from fleetlake.lake.catalog import LakeSettings
 
-    return open_lake(LakeSettings(settings.lake.name, lake_properties(settings)))
+    return LakeSettings(settings.lake.name, lake_properties(settings))
+
+
+def open_lake_from(settings: Settings) -> Lake:
+    from fleetlake.lake.catalog import open_lake
+
+    return open_lake(lake_settings(settings))
+
+
+def spark_settings(settings: Settings, master: str | None = None) -> SparkSettings:
+    """master: overrides the configured one."""
+    from fleetlake.lake.spark import SparkSettings
+
+    log = settings.home.resolve() / "logs" / "spark.log"
+    return SparkSettings(master or settings.spark.master, log, settings.spark.properties)
 
 
 def transform_settings(settings: Settings) -> TransformSettings:

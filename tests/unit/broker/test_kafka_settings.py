@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.broker.jars import locked_jars
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.foundation.errors import BadInput
 
@@ -25,9 +24,3 @@ def test_properties_are_passed_on_and_references_resolved(tmp_path: Path, monkey
 def test_a_reference_that_leads_nowhere_is_named(reference: str) -> None:
     with pytest.raises(BadInput, match=r"kafka\.properties\.sasl\.password"):
         KafkaSettings("a:1", {"sasl.password": reference}).client_config()
-
-
-def test_the_jar_lock_names_kafka_and_its_logger_with_digests() -> None:
-    jars = {jar.artifact: jar for jar in locked_jars()}
-    assert {"kafka_2.13", "kafka-clients", "slf4j-simple"} <= set(jars)
-    assert all(len(jar.sha256) == 64 and int(jar.sha256, 16) for jar in jars.values())

@@ -1,0 +1,194 @@
+"""The same lake on Spark: a session whose catalog is the one PyIceberg uses, told from the same properties."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetlake.foundation.errors import BadInput, Missing, Retryable
+from fleetlake.lake.catalog import LakeSettings
+from fleetlake.runtime.jars import SPARK, SPARK_S3
+from fleetlake.runtime.java import java_for_spark
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+LOOPBACK = "127.0.0.1"
+ICEBERG = "org.apache.iceberg"
+SQLITE_BUSY_MS = 60_000  # five queries commit to one SQLite file; each waits for its turn
+S3_SCHEMES = ("s3://", "s3a://", "s3n://")
+# PyIceberg's names of S3 settings, and what Iceberg's S3FileIO and Hadoop's s3a call them.
+S3_NAMES = {
+    "s3.endpoint": ("s3.endpoint", "fs.s3a.endpoint"),
+    "s3.access-key-id": ("s3.access-key-id", "fs.s3a.access.key"),
+    "s3.secret-access-key": ("s3.secret-access-key", "fs.s3a.secret.key"),
+    "s3.session-token": ("s3.session-token", "fs.s3a.session.token"),
+    "s3.region": ("client.region", "fs.s3a.endpoint.region"),
+    "client.region": ("client.region", "fs.s3a.endpoint.region"),
+    "glue.region": ("client.region", "fs.s3a.endpoint.region"),
+    "s3.path-style-access": ("s3.path-style-access", "fs.s3a.path.style.access"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SparkSettings:
+    """master: local[N], spark://HOST:PORT, or yarn. properties: passed to Spark as they are, over our own defaults.
+
+    log: the file that what the JVM has to say goes to; None for stderr.
+    """
+
+    master: str = "local[*]"
+    log: Path | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def spark_session(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3: bool = False) -> Iterator[SparkSession]:
+    """A session that reads and writes the lake as catalog `lake.name`; stopped when the context ends.
+
+    s3: whether paths outside the catalog are on S3 too. The session is in UTC and talks on the loopback interface unless the master
+    is another machine. Missing without pyspark, a whole JDK or the jars; Retryable if the master does not answer.
+    """
+    if importlib.util.find_spec("pyspark") is None:
+        raise Missing("pyspark is not installed", hint="pip install 'fleetlake[spark]', or use --engine native")
+    conf = session_conf(spark, lake, app_name=app_name, s3=s3)
+    with _stderr_to(spark.log):  # which the JVM inherits
+        session = _start(conf)
+    try:
+        yield session
+    finally:
+        _stop(session)
+
+
+def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3: bool = False) -> dict[str, str]:
+    """Everything the session is configured with."""
+    jars = [*SPARK.ensure(), *(SPARK_S3.ensure() if s3 or _needs_s3(lake.properties) else [])]
+    conf = {
+        "spark.app.name": app_name,
+        "spark.master": spark.master,
+        "spark.jars": ",".join(map(str, jars)),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "8",
+        "spark.sql.extensions": f"{ICEBERG}.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.streaming.stateStore.providerClass": (
+            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+        ),
+        "spark.driver.memory": "1g",
+        **{f"spark.sql.catalog.{lake.name}{name}": value for name, value in catalog_conf(lake).items()},
+        **{f"spark.hadoop.{name}": value for name, value in s3a_conf(lake.properties).items()},
+    }
+    if spark.master.startswith("local") or LOOPBACK in spark.master:
+        conf |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
+    return conf | dict(spark.properties)
+
+
+def catalog_conf(lake: LakeSettings) -> dict[str, str]:
+    """PyIceberg's catalog properties as those of Iceberg's Spark catalog; keys begin with a dot, but for the class itself.
+
+    BadInput for a kind of catalog that Spark has no counterpart of.
+    """
+    given = dict(lake.properties)
+    kind, uri = given.pop("type", ""), given.pop("uri", "")
+    conf = {"": f"{ICEBERG}.spark.SparkCatalog", ".cache-enabled": "false"}
+    if kind == "sql":
+        conf |= {".type": "jdbc", ".uri": _jdbc(uri), ".jdbc.schema-version": "V1"}
+    elif kind in ("glue", "rest", "hive"):
+        conf |= {".type": kind} | ({".uri": uri} if uri else {})
+    else:
+        raise BadInput(
+            f"Spark can't use a catalog of type {kind or '(none)'}", where="lake.properties.type", allowed="sql, glue, rest, hive"
+        )
+    if _needs_s3(lake.properties):
+        conf[".io-impl"] = f"{ICEBERG}.aws.s3.S3FileIO"
+    for name, value in given.items():
+        conf[f".{S3_NAMES[name][0] if name in S3_NAMES else name}"] = value
+    return conf
+
+
+def s3a_conf(properties: Mapping[str, str]) -> dict[str, str]:
+    """PyIceberg's S3 properties as those of Hadoop's s3a, for checkpoints and landings."""
+    conf = {S3_NAMES[name][1]: value for name, value in properties.items() if name in S3_NAMES}
+    if "fs.s3a.endpoint" in conf:
+        conf |= {
+            "fs.s3a.path.style.access": "true",
+            "fs.s3a.connection.ssl.enabled": str(conf["fs.s3a.endpoint"].startswith("https")).lower(),
+        }
+    return conf
+
+
+def is_s3(location: str) -> bool:
+    return location.startswith(S3_SCHEMES)
+
+
+def _needs_s3(properties: Mapping[str, str]) -> bool:
+    return is_s3(properties.get("warehouse", "")) or properties.get("type") == "glue"
+
+
+def _jdbc(uri: str) -> str:
+    if uri.startswith("sqlite:///"):
+        return f"jdbc:sqlite:{uri.removeprefix('sqlite:///')}?busy_timeout={SQLITE_BUSY_MS}"
+    return f"jdbc:{uri.replace('+psycopg2', '')}"
+
+
+def _start(conf: Mapping[str, str]) -> SparkSession:
+    from pyspark import SparkConf
+    from pyspark.sql import SparkSession
+
+    os.environ["JAVA_HOME"] = str(java_for_spark().home)
+    os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
+    # Python workers import fleetlake: the same interpreter in local mode and on a cluster of this machine.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    logging.getLogger("py4j").setLevel(logging.ERROR)
+    configured = SparkConf()
+    configured.setAll(list(conf.items()))
+    try:
+        session: SparkSession = SparkSession.Builder().config(conf=configured).getOrCreate()
+    except Exception as error:  # of pyspark, of py4j, of the operating system
+        raise Retryable(
+            f"Spark did not start: {error}".split("\n")[0],
+            where=f"master {conf['spark.master']}",
+            hint="fleetlake cluster status, fleetlake doctor",
+        ) from error
+    return session
+
+
+@contextmanager
+def _stderr_to(log: Path | None) -> Iterator[None]:
+    """What processes started meanwhile write to stderr goes to `log`."""
+    if log is None:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _stop(session: SparkSession) -> None:
+    """Stops the session and the JVM behind it, so that nothing of it is left when the command ends, and another can begin."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    with suppress(Exception):  # the JVM may be gone already
+        session.stop()
+    if gateway is not None:
+        gateway.shutdown()
+        gateway.proc.stdin.close()  # which it takes as the end of its driver
+        gateway.proc.wait()
+    SparkContext._gateway = SparkContext._jvm = None

@@ -1,0 +1,1 @@
+"""What the servers and engines we start run on: Java, locked jars, and processes that outlive the command that started them."""

@@ -1,0 +1,80 @@
+"""A server process that outlives the command that started it, and its crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+STOP_TIMEOUT_S = 30.0
+LOG_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """One server, running or not. Who it is, is in `<folder>/<name>.pid`, what it says in `<folder>/<name>.log`.
+
+    mark: what only its command line has, so that a process that took over the number of a dead one is not taken for it.
+    """
+
+    folder: Path
+    name: str
+    mark: str
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.folder / f"{self.name}.pid"
+
+    def pid(self) -> int | None:
+        """The running server's process id, None if it does not run."""
+        try:
+            process = psutil.Process(int(self.pid_file.read_text()))
+            if any(self.mark in part for part in process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+                return int(process.pid)
+        except (OSError, ValueError, psutil.Error):
+            pass
+        return None
+
+    def start(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Starts it in a session of its own, its output appended to the log. Whoever starts it waits until it is ready."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a") as log:
+            process = subprocess.Popen(  # noqa: S603  # our own command line, no shell
+                list(command), stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )  # fmt: skip
+        self.pid_file.write_text(str(process.pid))
+        return process
+
+    def release(self, process: subprocess.Popen[bytes]) -> None:
+        """Lets go of what `start` returned: it is on its own from here, neither waited for nor warned about."""
+        process.returncode = 0
+
+    def stop(self) -> bool:
+        """Stops it, cleanly if it lets itself be; False if it did not run."""
+        pid = self.pid()
+        if pid is not None:
+            process = psutil.Process(pid)
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait(STOP_TIMEOUT_S)
+        self.pid_file.unlink(missing_ok=True)
+        return pid is not None
+
+    def last_words(self) -> str:
+        """The log's last lines about errors, or just its last lines, on one line."""
+        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        errors = [line for line in lines if "ERROR" in line or "Exception" in line]
+        return " | ".join((errors or lines)[-LOG_LINES:]) or "it said nothing"
