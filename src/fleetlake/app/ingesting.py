@@ -1,4 +1,4 @@
-"""Puts the native ingest together, and shows how it goes. Shared by `fleetlake ingest` and `fleetlake demo`."""
+"""Puts the ingest together, native or Spark, and shows how it goes. Shared by `fleetlake ingest` and `fleetlake demo`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
 from fleetlake.contracts.events import EVENTS, Event
@@ -19,8 +20,23 @@ from fleetlake.ingest.offsets import Source
 if TYPE_CHECKING:
     from fleetlake.app.settings import Settings
     from fleetlake.broker.settings import KafkaSettings
+    from fleetlake.ingest.spark.engine import SparkIngest
+    from fleetlake.ingest.spark.progress import QueryReport
 
 OnCommit = Callable[[str, TopicReport], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SparkRun:
+    """What one run of the Spark ingest is asked for. master, trigger_s: override the configuration where they are not None."""
+
+    sink: Literal["iceberg", "parquet"] = "iceberg"
+    master: str | None = None
+    trigger_s: float | None = None
+    deduplicate: bool = False
+    on_commit: OnCommit = lambda topic, report: None
+
+
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 5.0
 
 
@@ -59,6 +75,52 @@ def open_ingest(
     )
 
 
+@contextmanager
+def open_spark_ingest(settings: Settings, run: SparkRun) -> Iterator[SparkIngest]:
+    """A Spark ingest of the five topics as configured, on a session that ends with the context.
+
+    After each micro-batch the consumer group's offsets (for lag monitors) and `<home>/metrics/ingest.prom` are brought up to date.
+    """
+    from fleetlake.app.wiring import kafka_settings, lake_settings, open_lake_from, spark_settings
+    from fleetlake.ingest.spark.engine import APP_NAME, Sink, SparkIngest, SparkIngestSettings
+    from fleetlake.lake.spark import is_s3, spark_session
+
+    kafka, home, configured = kafka_settings(settings), settings.home.resolve(), settings.spark
+    sources, java = sources_now(kafka), kafka.java_config()
+    landing, checkpoints = configured.landing or f"{home}/landing", configured.checkpoints or f"{home}/checkpoints"
+    made = SparkIngestSettings(
+        Sink(run.sink),
+        checkpoints=f"{checkpoints}/{run.sink}",
+        landing=landing,
+        lock=home / "spark" / f"ingest-{run.sink}.lock",
+        trigger_s=configured.trigger_s if run.trigger_s is None else run.trigger_s,
+        deduplicate=run.deduplicate,
+    )
+    on_s3 = is_s3(checkpoints) or (run.sink == "parquet" and is_s3(landing))
+
+    def tell(reports: Mapping[str, QueryReport]) -> None:
+        for topic, report in reports.items():
+            run.on_commit(topic, report)
+        export_progress(kafka, home / "metrics" / "ingest.prom", made.job, reports)
+
+    with spark_session(spark_settings(settings, run.master), lake_settings(settings), app_name=APP_NAME, s3=on_s3) as session:
+        yield SparkIngest(session, open_lake_from(settings), sources, java, made, wait=back_off, on_batch=tell)
+
+
+def export_progress(kafka: KafkaSettings, metrics_file: Path, group: str, reports: Mapping[str, QueryReport]) -> None:
+    """Tells lag monitors and Prometheus. Nothing is ever resumed from either, so a failure does not matter."""
+    from fleetlake.broker.topics import commit_group_offsets
+    from fleetlake.foundation.errors import FleetlakeError
+    from fleetlake.ingest.spark.progress import group_offsets, metrics
+
+    with suppress(FleetlakeError):
+        commit_group_offsets(kafka, group, group_offsets(reports))
+    metrics_file.parent.mkdir(parents=True, exist_ok=True)
+    part = metrics_file.with_suffix(".part")
+    part.write_text(metrics(reports))
+    part.replace(metrics_file)
+
+
 def back_off(attempt: int) -> None:
     """Waits before attempt `attempt` of a commit: twice as long each time, jittered, so that two writers do not stay in step."""
     time.sleep(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311  # no secret depends on it
@@ -82,7 +144,9 @@ def progress_on_terminal(what: str) -> Iterator[OnCommit]:
             landed = sum(report.landed for report in seen.values())
             rate = landed / max(time.monotonic() - started, 1e-3)
             topics = "  ".join(f"{name} {report.landed:,}" for name, report in sorted(seen.items()))
-            live.update(Text(f"{what}: {landed:,} records committed, {rate:,.0f}/s   {topics}"))
+            behind = sum(getattr(report, "lag", 0) for report in seen.values())
+            lag = f", {behind:,} behind" if behind else ""
+            live.update(Text(f"{what}: {landed:,} records committed, {rate:,.0f}/s{lag}   {topics}"))
 
         yield show
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicDescription, TopicMetadata
 
 from fleetlake.broker.settings import KafkaSettings
@@ -86,6 +86,14 @@ def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, dict
     for part, low, high in zip(partitions, lows, highs, strict=True):
         found[part.topic][part.partition] = (low, high)
     return found
+
+
+def commit_group_offsets(settings: KafkaSettings, group: str, offsets: Mapping[str, Mapping[int, int]]) -> None:
+    """Says for a consumer group without members how far it has read (topic to partition to next offset): for lag monitors."""
+    partitions = [TopicPartition(topic, partition, next_) for topic, of in offsets.items() for partition, next_ in of.items()]
+    with _admin(settings) as admin:
+        for future in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)]).values():
+            future.result(TIMEOUT_S)
 
 
 def _offsets(admin: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec) -> list[int]:

@@ -11,11 +11,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
-from fleetlake.foundation.errors import DataLoss
+from fleetlake.foundation.errors import BadInput, DataLoss
 
 PROPERTY = "fleetlake.ingest"
 Offsets = Mapping[int, int]  # partition to offset
 Watermarks = Mapping[int, tuple[int, int]]  # partition to (lowest offset kept, offset after the last)
+
+
+class Engine(StrEnum):
+    """Who fills bronze tables."""
+
+    NATIVE = "native"
+    SPARK = "spark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class Marker:
 
     epoch: grows by one with each writer that takes the table over. commit_id: unique to a commit. start, next: the commit holds the
     records [start, next) of each partition. ingested_at_us: microseconds UTC, never falls. gaps: losses somebody accepted.
+    engine: which one fills the table. Spark keeps its offsets in a checkpoint instead, whose place is its `job` here.
     """
 
     job: str
@@ -44,6 +52,7 @@ class Marker:
     next: Offsets
     ingested_at_us: int = 0
     gaps: tuple[Gap, ...] = ()
+    engine: Engine = Engine.NATIVE
 
     def properties(self) -> dict[str, str]:
         return {PROPERTY: json.dumps(asdict(self), separators=(",", ":"))}
@@ -57,6 +66,7 @@ class Marker:
         for name in ("start", "next"):
             fields[name] = {int(partition): offset for partition, offset in fields[name].items()}
         fields["gaps"] = tuple(Gap(**gap) for gap in fields["gaps"])
+        fields["engine"] = Engine(fields.get("engine", Engine.NATIVE))
         return cls(**fields)
 
     def taken_over(self, job: str, commit_id: str) -> Marker:
@@ -83,7 +93,7 @@ def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, a
     lows = {partition: low for partition, (low, _) in source.watermarks.items()}
     if stored is None:
         return Marker(job, 1, commit_id, source.cluster_id, source.topic_id, lows, lows)
-    _check_identity(stored, source)
+    check_identity(stored, source)
     following, gaps = dict(stored.next), list(stored.gaps)
     for partition, (low, high) in sorted(source.watermarks.items()):
         position = stored.next.get(partition, low)
@@ -107,7 +117,8 @@ def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, a
     return replace(stored.taken_over(job, commit_id), start=following, next=following, gaps=tuple(gaps))
 
 
-def _check_identity(stored: Marker, source: Source) -> None:
+def check_identity(stored: Marker, source: Source) -> None:
+    """DataLoss if the topic is not the one the table was filled from."""
     if stored.cluster_id != source.cluster_id:
         raise DataLoss(
             f"the table was filled from Kafka cluster {stored.cluster_id}, this is {source.cluster_id}",
@@ -120,6 +131,19 @@ def _check_identity(stored: Marker, source: Source) -> None:
             where=f"topic {source.topic}",
             hint="its offsets mean other records now; ingest into a new lake",
         )
+
+
+def refuse_other_engine(stored: Marker | None, rows: int, *, ours: Engine, table: str) -> None:
+    """BadInput if another engine has filled the table: neither can read where the other one is. An empty one goes to who comes."""
+    if stored is None or stored.engine is ours or not rows:
+        return
+    place = f", its offsets are in the checkpoint {stored.job}" if stored.engine is Engine.SPARK else ""
+    raise BadInput(
+        f"the {stored.engine} engine has filled this table ({rows:,} rows{place}); the {ours} engine can't go on where it stopped",
+        where=table,
+        allowed="another engine on an empty table only",
+        hint=f"fleetlake ingest --engine {stored.engine}, or a new lake: fleetlake --home DIR",
+    )
 
 
 class Outcome(StrEnum):

@@ -11,8 +11,8 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.errors import Fenced, Retryable
-from fleetlake.ingest.offsets import Marker, Offsets, Outcome, Source, resume, settle
-from fleetlake.lake.catalog import Lake
+from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, refuse_other_engine, resume, settle
+from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
 from fleetlake.lake.write import write_files
 
@@ -33,10 +33,17 @@ class TableWriter:
         self.marker = Marker(job, 0, "", "", "", {}, {})
 
     def take_over(self, source: Source, *, accept_gaps: bool = False) -> Offsets:
-        """Fences earlier writers; returns where to read each partition from. DataLoss if the topic does not go on from there."""
+        """Fences earlier writers; returns where to read each partition from.
+
+        DataLoss if the topic does not go on from there, BadInput if another engine has filled the table.
+        """
         for attempt in range(ATTEMPTS):
             self._table = self._lake.table(self._name)
             stored = Marker.of(self._table.properties)
+            refuse_other_engine(stored, row_count(self._table), ours=Engine.NATIVE, table=self._name)
+            if stored and stored.engine is not Engine.NATIVE:
+                self._table = self._lake.make_anew(self._name)  # so that a commit of the other engine fails, even one on its way
+                stored = None
             marker = resume(stored, source, job=self._job, commit_id=_new_id(), accept_gaps=accept_gaps)
             try:
                 self._table = commit(self._table, properties=marker.properties())

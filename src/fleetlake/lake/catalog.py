@@ -14,7 +14,7 @@ from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import SQLAlchemyError
 
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.tables import Table, all_tables
 from fleetlake.foundation.errors import Missing, Retryable
 
 # Commits are retried by commits.py and the ingest, which check again what they build on; PyIceberg's own retry does not.
@@ -72,6 +72,13 @@ class Lake:
         except (SQLAlchemyError, OSError) as error:
             raise Retryable(f"the catalog did not answer: {error}".split("\n")[0], where=f"table {name}") from error
 
+    def make_anew(self, name: str) -> IcebergTable:
+        """Drops the table and makes it again, empty and with another identity: who knew the old one can't commit to it."""
+        definition = next(table for table in all_tables() if table.name == name)
+        self.catalog.drop_table(name)
+        self.ensure([definition])
+        return self.table(name)
+
     def has(self, name: str) -> bool:
         return self.catalog.table_exists(name)
 
@@ -98,6 +105,12 @@ def open_lake(settings: LakeSettings) -> Lake:
             where=uri or "its configuration",
             hint="fleetlake config show, then fleetlake doctor",
         ) from error
+
+
+def row_count(table: IcebergTable) -> int:
+    """Rows of the current snapshot, from its summary."""
+    snapshot = table.current_snapshot()
+    return int(snapshot.summary["total-records"] or 0) if snapshot and snapshot.summary else 0
 
 
 def local_path(location: str) -> str | None:

@@ -82,6 +82,7 @@ def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3:
         "spark.sql.streaming.stateStore.providerClass": (
             "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
         ),
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.driver.memory": "1g",
         **{f"spark.sql.catalog.{lake.name}{name}": value for name, value in catalog_conf(lake).items()},
         **{f"spark.hadoop.{name}": value for name, value in s3a_conf(lake.properties).items()},

@@ -1,0 +1,60 @@
+"""Whose a bronze table is: the Spark engine claims it for its checkpoint before the first record."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from fleetlake.foundation.errors import BadInput, Retryable
+from fleetlake.ingest.offsets import Engine, Marker, Source, check_identity, refuse_other_engine
+from fleetlake.lake.catalog import Lake, row_count
+from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
+
+ATTEMPTS = 10
+
+
+def claim(lake: Lake, name: str, source: Source, *, checkpoint: str, has_checkpoint: bool, wait: Callable[[int], None]) -> None:
+    """Makes the table the Spark engine's, filled from `source` under `checkpoint`. The commit fences a native writer.
+
+    has_checkpoint: whether a query has run under it before. BadInput if another engine, or Spark under another checkpoint, has
+    filled the table, or the checkpoint of a filled table is gone; DataLoss if the topic is not the one it was filled from.
+    """
+    for attempt in range(ATTEMPTS):
+        table = lake.table(name)
+        stored, rows = Marker.of(table.properties), row_count(table)
+        if is_claimed(stored, rows, source, table=name, checkpoint=checkpoint, has_checkpoint=has_checkpoint):
+            return
+        epoch = stored.epoch + 1 if stored else 1
+        ours = Marker(checkpoint, epoch, uuid.uuid4().hex, source.cluster_id, source.topic_id, {}, {}, engine=Engine.SPARK)
+        try:
+            commit(table, properties=ours.properties())
+        except (Conflict, UnknownOutcome):
+            wait(attempt)
+        else:
+            return
+    raise Retryable(f"the table could not be claimed in {ATTEMPTS} attempts", where=name)
+
+
+def is_claimed(stored: Marker | None, rows: int, source: Source, *, table: str, checkpoint: str, has_checkpoint: bool) -> bool:
+    """Whether the query can go on under its checkpoint as it is; False if the table is free and has to be claimed first."""
+    refuse_other_engine(stored, rows, ours=Engine.SPARK, table=table)
+    if stored is None or stored.engine is not Engine.SPARK:
+        if has_checkpoint:
+            raise BadInput(
+                "a query has run under this checkpoint before, but the table knows nothing of it (was it made anew?)",
+                where=f"{table}, checkpoint {checkpoint}",
+                hint="delete the checkpoint to read the topic from its beginning, or take the lake it belongs to",
+            )
+        return False
+    if rows:
+        check_identity(stored, source)
+    if stored.job == checkpoint and (has_checkpoint or not rows):
+        return (stored.cluster_id, stored.topic_id) == (source.cluster_id, source.topic_id)
+    if not rows:
+        return False
+    gone = "is gone" if stored.job == checkpoint else f"is {stored.job}"
+    raise BadInput(
+        f"the table has {rows:,} rows, and the checkpoint that knows their offsets {gone}; another would read them again",
+        where=f"{table}, checkpoint {checkpoint}",
+        hint="restore the checkpoint or set spark.checkpoints to where it is, or ingest into a new lake: fleetlake --home DIR",
+    )

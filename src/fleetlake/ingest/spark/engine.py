@@ -1,0 +1,210 @@
+"""One streaming query a topic: from Kafka into its bronze table, or into the raw landing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fleetlake.contracts.events import Event
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.foundation.errors import DataLoss, FleetlakeError, Retryable
+from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.spark.claim import claim
+from fleetlake.ingest.spark.decode import bronze_rows
+from fleetlake.ingest.spark.places import exclusive, has_checkpoint
+from fleetlake.ingest.spark.progress import OBSERVED, QueryReport
+from fleetlake.lake.catalog import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
+APP_NAME = "SmartCityStreaming"
+WATERMARK = "2 minutes"
+RECORDS_A_BATCH = 1_000_000  # of one topic: bounds memory and files after a long pause
+POLL_S = 0.2
+RESTARTS = 5
+LANDING_PARTITION = "ingest_date"
+# What a broker says when the records to go on with are gone, in the words of Spark's Kafka source.
+HOPELESS = ("AnalysisException", "IllegalArgumentException", "ValidationException")  # the same again, however often
+LOST = ("KAFKA_DATA_LOSS", "Some data may have been lost", "OffsetOutOfRange", "UnknownTopicOrPartition")
+
+
+class Sink(StrEnum):
+    """Where records go: the bronze tables, or Parquet files under `<landing>/<topic>/`."""
+
+    ICEBERG = "iceberg"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class SparkIngestSettings:
+    """checkpoints, landing: folders or s3a:// paths, each with one below it a topic. lock: a local file. group: for lag monitors.
+
+    deduplicate: whether the landing leaves out copies of an event that arrive within the watermark (bronze never does).
+    """
+
+    sink: Sink
+    checkpoints: str
+    landing: str
+    lock: Path
+    trigger_s: float = 1.0
+    deduplicate: bool = False
+    job: str = "fleetlake-spark"
+
+
+OnBatch = Callable[[Mapping[str, QueryReport]], None]
+
+
+class SparkIngest:
+    """Brings the records of topics into bronze, or into the landing, each exactly once.
+
+    Each topic has a query of its own with a checkpoint. Iceberg remembers in its snapshots which micro-batch of which query it has,
+    so that one repeated after a crash is left out; the landing does in `_spark_metadata`, which readers have to respect.
+    kafka: settings of the Java client. wait: back-off before restart n of a query that failed.
+    """
+
+    def __init__(
+        self,
+        session: SparkSession,
+        lake: Lake,
+        sources: Mapping[Event, Source],
+        kafka: Mapping[str, str],
+        settings: SparkIngestSettings,
+        *,
+        wait: Callable[[int], None],
+        on_batch: OnBatch = lambda reports: None,
+    ) -> None:
+        self._session, self._lake, self._sources, self._kafka, self._settings = session, lake, sources, kafka, settings
+        self._wait, self._on_batch = wait, on_batch
+        self._stop = threading.Event()
+        self.reports = {source.topic: QueryReport() for source in sources.values()}
+
+    def stop(self) -> None:
+        """Asks `run` to end its queries and return. May be called from a signal handler."""
+        self._stop.set()
+
+    def run(self, *, once: bool) -> Mapping[str, QueryReport]:
+        """Ingests until `stop`, or with `once` until all that was in the topics at the start is committed.
+
+        A query that fails is started again from its checkpoint, RESTARTS times in a row at most. Raises DataLoss, BadInput
+        (claim.py) or Retryable; what was committed by then stays, nothing is half done.
+        """
+        with exclusive(self._session, self._settings.lock):
+            if self._settings.sink is Sink.ICEBERG:
+                self._claim()
+            queries = {event: self._start(event, once=once) for event in self._sources}
+            failures = dict.fromkeys(self._sources, 0)
+            try:
+                while queries and not self._stop.wait(POLL_S):
+                    for event, query in list(queries.items()):
+                        self._follow(event, query, failures)
+                        if query.isActive:
+                            continue
+                        error = query.exception()
+                        if error is None:
+                            del queries[event]  # once: it has read all there was
+                        else:
+                            queries[event] = self._restart(event, error, failures, once=once)
+            finally:
+                for event, query in queries.items():
+                    self._end(event, query, failures)
+        return self.reports
+
+    def _claim(self) -> None:
+        self._lake.ensure(bronze_of(event) for event in self._sources)
+        for event, source in self._sources.items():
+            place = self._checkpoint(event)
+            known = has_checkpoint(self._session, place)
+            claim(self._lake, bronze_of(event).name, source, checkpoint=place, has_checkpoint=known, wait=self._wait)
+
+    def _start(self, event: Event, *, once: bool) -> StreamingQuery:
+        writer = (
+            self._rows(event)
+            .writeStream.outputMode("append")
+            .queryName(event.topic)
+            .option("checkpointLocation", self._checkpoint(event))
+        )
+        writer = writer.trigger(availableNow=True) if once else writer.trigger(processingTime=f"{self._settings.trigger_s} seconds")
+        if self._settings.sink is Sink.ICEBERG:
+            # Spark takes every column for one that may be null; a record's place never is.
+            return (
+                writer.format("iceberg")
+                .options(**{"fanout-enabled": "true", "check-nullability": "false"})
+                .toTable(f"{self._lake.catalog.name}.{bronze_of(event).name}")
+            )
+        place = f"{self._settings.landing}/{event.topic}"
+        return writer.format("parquet").option("compression", "zstd").partitionBy(LANDING_PARTITION).start(place)
+
+    def _rows(self, event: Event) -> DataFrame:
+        from pyspark.sql import functions as sf
+
+        reader = self._session.readStream.format("kafka").options(**{f"kafka.{name}": value for name, value in self._kafka.items()})
+        records = reader.options(
+            subscribe=event.topic, startingOffsets="earliest", failOnDataLoss="true", maxOffsetsPerTrigger=str(RECORDS_A_BATCH),
+            groupIdPrefix=self._settings.job,
+        ).load()  # fmt: skip
+        raw = records.select(
+            sf.col("partition").alias("kafka_partition"), sf.col("offset").alias("kafka_offset"),
+            sf.col("timestamp").alias("kafka_timestamp"), sf.col("value").alias("payload"),
+        )  # fmt: skip
+        rows = bronze_rows(event, raw, sf.current_timestamp()).withWatermark("event_time", WATERMARK)
+        if self._settings.deduplicate:
+            rows = _deduplicated(rows)
+        if self._settings.sink is Sink.PARQUET:
+            rows = rows.withColumn(LANDING_PARTITION, sf.to_date("ingested_at"))
+        return rows.observe(OBSERVED, sf.count(sf.lit(1)).alias("rows"), sf.count("reject_reason").alias("rejected"))
+
+    def _checkpoint(self, event: Event) -> str:
+        return f"{self._settings.checkpoints}/{event.topic}"
+
+    def _follow(self, event: Event, query: StreamingQuery, failures: dict[Event, int]) -> None:
+        report, grown = self.reports[event.topic], False
+        for progress in query.recentProgress:
+            grown |= report.add(json.loads(progress.json), event.topic)
+        if grown:
+            failures[event] = 0
+            self._on_batch(self.reports)
+
+    def _restart(self, event: Event, error: Exception, failures: dict[Event, int], *, once: bool) -> StreamingQuery:
+        failure = _told(event, error)
+        failures[event] += 1
+        if isinstance(failure, DataLoss) or failures[event] > RESTARTS or any(name in str(error) for name in HOPELESS):
+            raise failure from error
+        self._wait(failures[event])
+        return self._start(event, once=once)
+
+    def _end(self, event: Event, query: StreamingQuery, failures: dict[Event, int]) -> None:
+        try:
+            query.stop()
+            self._follow(event, query, failures)
+        except Exception as error:  # of pyspark and py4j: the JVM may be gone
+            raise _told(event, error) from error
+
+
+def _deduplicated(rows: DataFrame) -> DataFrame:
+    """Without copies of an event within the watermark. Rejects have no id of their own, so their place in the topic is theirs."""
+    from pyspark.sql import functions as sf
+
+    identity = sf.coalesce("event_id", sf.concat_ws("/", sf.lit("reject"), "kafka_partition", "kafka_offset"))
+    return rows.withColumn("identity", identity).dropDuplicatesWithinWatermark(["identity"]).drop("identity")
+
+
+def _told(event: Event, error: Exception) -> FleetlakeError:
+    """Spark's exception as one of ours."""
+    text = str(error)
+    where = f"topic {event.topic}"
+    if any(word in text for word in LOST):
+        return DataLoss(
+            "the records to go on with are not in the topic any more",
+            where=where,
+            hint="ingest into a new lake: fleetlake --home DIR",
+        )
+    causes = [line.strip() for line in text.splitlines() if line.strip()]
+    what = next((line for line in causes if line.startswith("Caused by")), causes[0] if causes else type(error).__name__)
+    return Retryable(f"Spark's query failed: {what}", where=where, hint="logs/spark.log has the details; run the ingest again")
