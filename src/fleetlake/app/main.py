@@ -22,6 +22,7 @@ COMMANDS = {
     "up": "start the embedded Kafka and make the topics",
     "down": "stop the embedded Kafka; its data stays",
     "status": "what runs, and what is in the topics",
+    "cluster": "a Spark cluster on this machine: a master and workers",
     "simulate": "drive vehicles from London to Birmingham and send their events",
     "replay": "send recorded drives (CSV, GPX) as events",
     "ingest": "land every record of Kafka in Iceberg, exactly once",

@@ -57,6 +57,8 @@ class SparkSection(_Section):
     landing: str | None = Field(None, description="folder or s3a:// path of --sink parquet; none: <home>/landing")
     checkpoints: str | None = Field(None, description="folder or s3a:// path of checkpoints; none: <home>/checkpoints")
     trigger_s: float = Field(1.0, ge=0, description="s from the start of one micro-batch to the next")
+    cluster_port: int = Field(17077, ge=1, le=65535, description="of the master of `fleetlake cluster`")
+    cluster_web_port: int = Field(17080, ge=1, le=65535, description="of its web page")
 
 
 class TransformSection(_Section):
