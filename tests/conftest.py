@@ -5,12 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.events import EVENTS
+from fleetlake.lake.catalog import LakeSettings
+from fleetlake.lake.spark import SparkSettings, spark_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 def free_ports() -> int:
@@ -37,6 +43,16 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A local Spark, new for each test module; lake.spark.attach gives it a test's lake as a catalog."""
+    folder = tmp_path_factory.mktemp("spark")
+    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "2"})
+    nowhere = LakeSettings("unused", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/w"})
+    with spark_session(settings, nowhere, app_name="tests") as session:
+        yield session
 
 
 @pytest.fixture

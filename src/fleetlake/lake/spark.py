@@ -67,6 +67,12 @@ def spark_session(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3
         _stop(session)
 
 
+def attach(session: SparkSession, lake: LakeSettings) -> None:
+    """Makes another lake a catalog of a running session, under the lake's name, which must be new to it."""
+    for name, value in catalog_conf(lake).items():
+        session.conf.set(f"spark.sql.catalog.{lake.name}{name}", value)
+
+
 def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3: bool = False) -> dict[str, str]:
     """Everything the session is configured with."""
     jars = [*SPARK.ensure(), *(SPARK_S3.ensure() if s3 or _needs_s3(lake.properties) else [])]

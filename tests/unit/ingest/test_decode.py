@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.event_documents import documents
 
-from fleetlake.contracts.columns import Field, Type
-from fleetlake.contracts.events import EVENTS, VEHICLE, Event
+from fleetlake.contracts.events import VEHICLE, Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.contracts.validation import parse
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
@@ -47,46 +47,6 @@ def check(connection: duckdb.DuckDBPyConnection, event: Event, payloads: Sequenc
             assert row[column.name] == expected.values.get(column.name), (payload, column.name)
         assert row["ingested_at"] == NOW
     return rows
-
-
-def plausible(field: Field) -> st.SearchStrategy[object]:
-    column = field.columns[0]
-    if column.choices:
-        return st.sampled_from(column.choices)
-    if field.type is Type.LOCATION:
-        return st.tuples(st.floats(-90, 90), st.floats(-180, 180)).map(list)
-    if field.type is Type.TIMESTAMP:
-        times = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1))
-        return times.map(lambda t: t.isoformat(timespec="milliseconds") + "Z")
-    if field.type is Type.INTEGER:
-        return st.integers(int(column.minimum or 0), int(column.maximum or 0))
-    if field.type is Type.DOUBLE:
-        return st.floats(column.minimum, column.maximum)
-    return st.booleans() if field.type is Type.BOOLEAN else st.text(min_size=1)
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-    | st.sampled_from(["12", "1.5", "true", "null", "[1]", '{"a":1}', "2026-01-01", "NaN", "", " 7 "]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=5,
-)  # fmt: skip
-
-
-@st.composite
-def documents(draw: st.DrawFn) -> tuple[Event, bytes]:
-    """An event that is mostly good, with some fields replaced by anything, left out, or added."""
-    event = draw(st.sampled_from(EVENTS))
-    document = {field.name: draw(plausible(field)) for field in event.fields}
-    for name in draw(st.lists(st.sampled_from([field.name for field in event.fields]), max_size=2)):
-        document[name] = draw(ANYTHING)
-    for name in draw(st.lists(st.sampled_from([field.name for field in event.fields]), max_size=2)):
-        document.pop(name, None)
-    if draw(st.booleans()):
-        document["extra"] = draw(ANYTHING)
-    return event, json.dumps(document, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1]))).encode(
-        errors="surrogatepass"
-    )
 
 
 @given(documents())

@@ -1,0 +1,80 @@
+"""Spark's decoder agrees with the reference rules, as the native one does, whatever a record holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.event_documents import every_kind, payloads
+
+from fleetlake.contracts.events import EVENTS, VEHICLE, Event
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.contracts.validation import parse
+from fleetlake.ingest.decode import RAW_SCHEMA
+from fleetlake.ingest.spark.decode import bronze_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+Payloads = Sequence[bytes | None]
+
+
+def check(spark: SparkSession, folder: Path, event: Event, records: Payloads) -> list[dict[str, Any]]:
+    """Decodes and compares every row with the reference; returns the rows in the order of their offsets."""
+    from pyspark.sql import functions as sf
+
+    n = len(records)
+    file = folder / f"{datetime.now(UTC).timestamp()}.parquet"
+    pq.write_table(pa.table([[0] * n, list(range(n)), [NOW] * n, list(records)], schema=RAW_SCHEMA), file)
+    decoded = bronze_rows(event, spark.read.parquet(str(file)), sf.lit(NOW)).toArrow()
+    assert decoded.schema.names == [column.name for column in bronze_of(event).columns]
+    rows: list[dict[str, Any]] = decoded.sort_by("kafka_offset").to_pylist()
+    assert [row["kafka_offset"] for row in rows] == list(range(n))
+    for payload, row in zip(records, rows, strict=True):
+        expected = parse(event, payload)
+        assert row["reject_reason"] == expected.reject_reason, payload
+        assert row["payload"] == (payload if expected.reject_reason else None)
+        for column in event.columns:
+            assert row[column.name] == expected.values.get(column.name), (payload, column.name)
+        assert (row["ingested_at"], row["kafka_timestamp"]) == (NOW, NOW)
+    return rows
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=[event.kind for event in EVENTS])
+def test_records_of_every_kind(spark: SparkSession, tmp_path: Path, event: Event) -> None:
+    rows = check(spark, tmp_path, event, every_kind())
+    assert {row["reject_reason"] is None for row in rows} == {True, False}
+
+
+@given(
+    st.sampled_from(EVENTS).flatmap(lambda event: st.tuples(st.just(event), st.lists(payloads(event), min_size=40, max_size=80)))
+)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+def test_decoder_and_reference_agree(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, made: tuple[Event, Payloads]
+) -> None:
+    event, records = made
+    check(spark, tmp_path_factory.mktemp("raw"), event, records)
+
+
+@given(st.lists(st.none() | st.binary(max_size=40) | st.text(max_size=40).map(str.encode), min_size=50, max_size=100))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_bytes_break_a_batch(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, records: Payloads) -> None:
+    check(spark, tmp_path_factory.mktemp("raw"), VEHICLE, records)
+
+
+def test_only_suspects_are_looked_at_in_python() -> None:
+    from fleetlake.ingest.spark.decode import judge
+
+    judged = judge(VEHICLE, pa.array([None, b"{", None], pa.binary()), pa.array([False, True, True]))
+    assert judged.is_null().to_pylist() == [True, False, False]
+    assert [row["reject_reason"].split(":")[0] for row in judged.to_pylist()[1:]] == ["not_json", "null_value"]
+    assert judge(VEHICLE, pa.nulls(2, pa.binary()), pa.array([False, False])).null_count == 2
