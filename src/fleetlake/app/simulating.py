@@ -40,7 +40,9 @@ def parse_speedup(text: str) -> float | None:
 
 
 def truth_folder(settings: Settings, run: SimulationSettings) -> Path:
-    return settings.home / "truth" / f"{run.start_time:%Y%m%dT%H%M%SZ}-seed{run.seed}"
+    """Its own for each run with other settings: the same run again writes the same truth again."""
+    name = f"{run.start_time:%Y%m%dT%H%M%SZ}-{run.fleet_name}-seed{run.seed}-{run.fingerprint[:8]}"
+    return settings.home / "truth" / name
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from fleetlake.simulate.driver import Ints
 from fleetlake.simulate.encode import encode
 from fleetlake.simulate.fleet import MAKES, VEHICLE_TYPES, Bools, Fleet
 from fleetlake.simulate.geodesy import EARTH_RADIUS_M, Floats, compass_index
-from fleetlake.simulate.ids import ID_BYTES, lay_out
+from fleetlake.simulate.ids import lay_out, random_bytes
 from fleetlake.simulate.route import Route
 from fleetlake.simulate.world import NEAR_INCIDENT_M, Surroundings, World
 
@@ -94,13 +94,15 @@ class Batch:
 
 
 class Reporter:
-    """Encodes reports. seed: all ids follow from it, the kind of event and the tick; so does the noise.
+    """Encodes reports. seed: the noise follows from it and the tick.
 
+    run: 128 bits that no run with other events has; an id follows from them, the kind of event, the tick and the vehicle.
     gps_noise_m: standard deviation of a fix's position to the north and to the east.
     """
 
-    def __init__(self, fleet: Fleet, route: Route, world: World, seed: int, *, gps_noise_m: float = 0.0) -> None:
+    def __init__(self, fleet: Fleet, route: Route, world: World, seed: int, *, run: int, gps_noise_m: float = 0.0) -> None:
         self._fleet, self._route, self._world, self._seed, self._gps_noise_m = fleet, route, world, seed, gps_noise_m
+        self._run = run
         self._keys = [name.encode() for name in fleet.device_id.tolist()]
 
     def batch(self, event: Event, reports: Sequence[Report]) -> Batch:
@@ -117,10 +119,9 @@ class Reporter:
         return Batch(event, [self._keys[i] for i in who.tolist()], encode(event, columns), time_ms, who)
 
     def _ids(self, event: Event, reports: Sequence[Report], time_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bytes_]:
-        """A generator of random bits for each tick: ids do not depend on how many ticks make a batch."""
-        generators = [np.random.default_rng([self._seed, 2, KINDS.index(event), report.tick]) for report in reports]
-        sizes = [(len(report.who), ID_BYTES) for report in reports]
-        bits = [rng.integers(0, 256, size, dtype=np.uint8) for rng, size in zip(generators, sizes, strict=True)]
+        """Neither who else reports nor how many ticks make a batch changes an id."""
+        kind, everyone = KINDS.index(event), len(self._fleet)
+        bits = [random_bytes(self._run, (kind, report.tick), everyone)[report.who] for report in reports]
         return lay_out(time_ms, np.concatenate(bits), version=7)
 
     def _vehicle(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:

@@ -82,11 +82,14 @@ class Fleet:
         return result
 
 
-def draw_fleet(vehicles: int, route: Route, tick_s: int, rng: np.random.Generator) -> Fleet:
-    """`vehicles` vehicles at the start of the route, with drivers and plans. They set out at ticks: first reports stand still."""
+def draw_fleet(vehicles: int, route: Route, tick_s: int, rng: np.random.Generator, *, name: str = "veh") -> Fleet:
+    """`vehicles` vehicles at the start of the route, with drivers and plans. They set out at ticks: first reports stand still.
+
+    name: what their ids begin with.
+    """
     n = vehicles
     return Fleet(
-        device_id=np.array([f"veh-{i:05d}" for i in range(n)]),
+        device_id=np.array([f"{name}-{i:05d}" for i in range(n)]),
         model=rng.integers(0, len(MAKES), n),
         model_year=rng.integers(2014, 2026, n),
         vehicle_type=rng.choice(len(VEHICLE_TYPES), n, p=(0.7, 0.2, 0.1)),

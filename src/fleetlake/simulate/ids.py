@@ -16,6 +16,16 @@ def uuid7(time_ms: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArr
     return lay_out(time_ms, rng.integers(0, 256, (len(time_ms), ID_BYTES), dtype=np.uint8), version=7)
 
 
+def random_bytes(key: int, counter: tuple[int, int], rows: int) -> npt.NDArray[np.uint8]:
+    """rows x ID_BYTES random bytes. Row i follows from the key (128 bits), the counter and i alone, however many rows there are.
+
+    Source: Philox 4x64, a counter-based generator (Salmon and others, Parallel random numbers: as easy as 1, 2, 3, 2011).
+    """
+    generator = np.random.Philox(key=key, counter=counter[0] << 192 | counter[1] << 128)
+    words = generator.random_raw(2 * rows).astype("<u8", copy=False)
+    return words.view(np.uint8).reshape(rows, 16)[:, :ID_BYTES]
+
+
 def lay_out(time_ms: npt.NDArray[np.int64], rest: npt.NDArray[np.uint8], *, version: int) -> npt.NDArray[np.bytes_]:
     """Ids from times and n x 10 bytes, of which 6 bits give way to version and variant."""
     octets = np.empty((len(time_ms), 16), np.uint8)

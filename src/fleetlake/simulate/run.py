@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,15 +27,17 @@ ROWS_AT_ONCE = 5_000  # ticks are encoded together up to so many vehicles' repor
 MAX_VEHICLES, MAX_TICK_S = 1_000_000, 60
 SLOWEST_SPEEDUP, MAX_GPS_NOISE_M = 0.001, 1_000.0
 YEARS = (1970, 2199)  # an id's time counts from 1970
+FLEET_NAME = re.compile("[A-Za-z0-9_-]{1,40}")
 LOOK_AROUND_S = 3  # weather, traffic and incidents are looked at this often
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationSettings:
-    """vehicles: how many. tick_s: whole seconds between reports. seed: everything follows from it and start_time, ids included.
+    """vehicles: how many. tick_s: whole seconds between reports. seed: everything follows from it and the other settings.
 
     speedup: simulated seconds per second, None for as fast as it goes. gps_noise_m: standard deviation of the fixes' positions, to
-    the north and to the east; distances from noisy fixes are too long. BadInput if a value is out of range.
+    the north and to the east; distances from noisy fixes are too long. fleet: what device ids begin with, sim<seed> if it is empty:
+    a vehicle can't be in two places, so runs of one time want fleets of their own. BadInput if a value is out of range.
     """
 
     vehicles: int
@@ -41,6 +46,7 @@ class SimulationSettings:
     seed: int = 1
     speedup: float | None = None
     gps_noise_m: float = 0.0
+    fleet: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.vehicles <= MAX_VEHICLES:
@@ -55,6 +61,19 @@ class SimulationSettings:
             raise BadInput(f"GPS noise of {self.gps_noise_m:g} m", allowed=f"0 to {MAX_GPS_NOISE_M:g} m")
         if self.start_time.tzinfo is None or not YEARS[0] <= self.start_time.astimezone(UTC).year <= YEARS[1]:
             raise BadInput(f"a start at {self.start_time.isoformat()}", allowed=f"with a time zone, years {YEARS[0]} to {YEARS[1]}")
+
+        if not FLEET_NAME.fullmatch(self.fleet_name):
+            raise BadInput(f"a fleet called {self.fleet!r}", allowed="1 to 40 letters, digits, dashes and underscores")
+
+    @property
+    def fleet_name(self) -> str:
+        return self.fleet or f"sim{self.seed}"
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits that follow from every setting that changes an event, so not from the speed-up."""
+        known = asdict(self) | {"speedup": None, "start_time": self.start_ms, "fleet": self.fleet_name}
+        return hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @property
     def start_ms(self) -> int:
@@ -93,8 +112,9 @@ class Journey:
         self.route = london_to_birmingham()
         self.world = World(self.route, settings.seed, settings.start_ms)
         self._rng = np.random.default_rng([settings.seed, 0])
-        self.fleet = draw_fleet(settings.vehicles, self.route, settings.tick_s, self._rng)
-        self.reporter = Reporter(self.fleet, self.route, self.world, settings.seed, gps_noise_m=settings.gps_noise_m)
+        self.fleet = draw_fleet(settings.vehicles, self.route, settings.tick_s, self._rng, name=settings.fleet_name)
+        run, noise_m = int(settings.fingerprint, 16), settings.gps_noise_m
+        self.reporter = Reporter(self.fleet, self.route, self.world, settings.seed, run=run, gps_noise_m=noise_m)
         self.truth = Truth(self.fleet, self.route, settings.start_ms)
 
     def ticks(self) -> Iterator[Tick]:

@@ -54,10 +54,20 @@ def test_a_table_for_people_and_the_truth_where_it_says(
     text = capsys.readouterr().err
     assert "1 of 1 vehicles have arrived in Birmingham" in text
     assert all(event.topic in text for event in EVENTS)
-    folder = tmp_path / ".fleetlake" / "truth" / "20260701T100000Z-seed9"
+    (folder,) = (tmp_path / ".fleetlake" / "truth").iterdir()
+    assert folder.name.startswith("20260701T100000Z-sim9-seed9-")
     assert str(folder.relative_to(tmp_path)) in text
     assert {path.stem for path in folder.iterdir()} == {"trips", "stops", "harsh_events", "overspeed"}
-    assert pq.read_table(folder / "trips.parquet").column("device_id").to_pylist() == ["veh-00000"]
+    assert pq.read_table(folder / "trips.parquet").column("device_id").to_pylist() == ["sim9-00000"]
+
+
+def test_runs_of_one_start_and_seed_keep_each_others_truth(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for more in ((), ("--fleet", "north"), ("--tick", "60"), ("--speedup", "1e9")):
+        assert run(monkeypatch, *SMALL, *more) == 0
+    assert len(list((tmp_path / ".fleetlake" / "truth").iterdir())) == 3  # the speed-up makes no other run
+    assert '"deviceId\\":\\"north-00000' in capsys.readouterr().out
 
 
 def test_the_same_command_twice_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,6 +84,7 @@ def test_the_same_command_twice_gives_the_same_bytes(monkeypatch: pytest.MonkeyP
         (("--vehicles", "0"), "0 vehicles; allowed: 1 to 1,000,000"),
         (("--tick", "61"), "a tick of 61 s; allowed: 1 to 60 s"),
         (("--seed", "-1"), "seed -1; allowed: 0 or more"),
+        (("--fleet", "a b"), "a fleet called 'a b'; allowed: 1 to 40 letters, digits, dashes and underscores"),
         (("--speedup", "fast"), "--speedup fast; allowed: a number, or max"),
         (("--speedup", "nan"), "--speedup nan; allowed: a number, or max"),
         (("--speedup", "0"), "a speed-up of 0; allowed: 0.001 or more, or max"),

@@ -6,24 +6,27 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fleetlake.contracts.events import COMPASS, EVENTS, Event
+from fleetlake.contracts.events import COMPASS, EVENTS, GPS, Event
 from fleetlake.contracts.validation import parse
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate import SimulationSettings, produce_data_to_kafka, run_simulation, simulate_journey
 from fleetlake.simulate.driver import THRESHOLDS_MS2
+from fleetlake.simulate.events import Report
 from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
 from fleetlake.simulate.geodesy import bearing_deg, compass_index, distance_m
 from fleetlake.simulate.motion import BRAKING_LIMIT_MS2
 from fleetlake.simulate.route import london_to_birmingham
-from fleetlake.simulate.run import SimulationReport
+from fleetlake.simulate.run import Journey, SimulationReport
 from fleetlake.simulate.sink import NdjsonSink
 
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
@@ -88,6 +91,48 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
     assert first_ticks(3) == first_ticks(3)
     assert first_ticks(3) != first_ticks(4)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"vehicles": 4},
+        {"seed": 2},
+        {"tick_s": 5},
+        {"gps_noise_m": 1.0},
+        {"fleet": "north"},
+        {"start_time": START + timedelta(seconds=3)},
+    ],
+)
+def test_runs_that_differ_share_no_event_id(other: dict[str, Any]) -> None:
+    given = {"vehicles": 3, "start_time": START, "seed": 1}
+
+    def ids(settings: SimulationSettings) -> set[bytes]:
+        ticks = islice(simulate_journey(settings), 60)
+        return {json.loads(value)["id"] for batches in ticks for batch in batches for value in batch.values}
+
+    one, two = ids(SimulationSettings(**given)), ids(SimulationSettings(**given | other))
+    assert min(len(one), len(two)) > 300
+    assert not one & two
+
+
+def test_an_id_is_its_vehicles_own() -> None:
+    """Whoever else reports at a tick, and whatever else is in the batch."""
+    settings = SimulationSettings(3, START)
+    journey = Journey(settings)
+    reports = [tick.report for tick in islice(journey.ticks(), 120) if len(tick.report.who)]
+    together = journey.reporter.batch(GPS, reports)
+    alone = [replace(report, **_of_last(report)) for report in reports]
+    last = [value for key, value in zip(together.keys, together.values, strict=True) if key == together.keys[-1]]
+    assert [json.loads(value)["id"] for value in journey.reporter.batch(GPS, alone).values][-5:] == [
+        json.loads(value)["id"] for value in last
+    ][-5:]
+
+
+def _of_last(report: Report) -> dict[str, Any]:
+    """The fields of a report that are per vehicle, of its last vehicle alone."""
+    values = {name: getattr(report, name) for name in Report.__slots__ if name not in ("time_ms", "tick", "around")}
+    return {name: value[-1:] for name, value in values.items()} | {"around": report.around.of(np.array([len(report.who) - 1]))}
 
 
 def test_five_events_a_tick_until_all_have_arrived(driven) -> None:  # type: ignore[no-untyped-def]

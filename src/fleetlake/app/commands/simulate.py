@@ -19,7 +19,10 @@ def simulate(
     vehicles: Annotated[int, typer.Option(help="How many.")] = 5,
     tick: Annotated[int, typer.Option(help="Seconds between two reports of a vehicle.")] = 3,
     speedup: Annotated[str, typer.Option(metavar="X|max", help="Simulated seconds per second; 1 is real time.")] = "max",
-    seed: Annotated[int, typer.Option(help="Everything follows from it and the start time, event ids included.")] = 1,
+    seed: Annotated[int, typer.Option(help="Everything follows from it and the other options, event ids included.")] = 1,
+    fleet: Annotated[
+        str, typer.Option(metavar="NAME", help="What device ids begin with; sim<seed> unless given, for example sim1-00002.")
+    ] = "",
     start_time: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"], help="UTC; today at 06:00 unless given.")
     ] = None,
@@ -31,6 +34,8 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON; with --to ndjson they go to stderr.")] = False,
 ) -> None:
     """Drives vehicles from London to Birmingham and sends five events per vehicle and tick. Ends when all have arrived.
+
+    The same options give the same events, byte by byte, ids included; any other option gives ids of its own.
 
     Example: fleetlake simulate --vehicles 20 --speedup max --seed 7 --faults duplicates=0.01,late=0.02,poison=0.005
     """
@@ -45,7 +50,7 @@ def simulate(
 
     settings = load_settings()
     start = start_time.replace(tzinfo=UTC) if start_time else default_start()
-    run = SimulationSettings(vehicles, start, tick, seed, parse_speedup(speedup))
+    run = SimulationSettings(vehicles, start, tick, seed, parse_speedup(speedup), fleet=fleet)
     rates, folder = FaultRates.parse(faults), truth or truth_folder(settings, run)
     with simulation_progress(run) as on_tick:
         if to is Target.NDJSON:
