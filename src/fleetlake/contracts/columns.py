@@ -39,6 +39,11 @@ class Column:
     vss: str = ""
     id: int = 0
 
+    @property
+    def comment(self) -> str:
+        """What a catalog shows for it."""
+        return f"{self.description} ({self.unit})" if self.unit else self.description
+
     def nullable(self) -> Column:
         return replace(self, required=False)
 

@@ -17,7 +17,7 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
-from fleetlake.contracts.columns import Column, Type
+from fleetlake.contracts.columns import Type
 from fleetlake.contracts.tables import Table
 
 ICEBERG_TYPES: dict[Type, PrimitiveType] = {
@@ -36,7 +36,7 @@ def iceberg_schema(table: Table) -> Schema:
     """Schema with the contract's field ids, units in the column comments."""
     return Schema(
         *(
-            NestedField(column.id, column.name, ICEBERG_TYPES[column.type], required=column.required, doc=_comment(column))
+            NestedField(column.id, column.name, ICEBERG_TYPES[column.type], required=column.required, doc=column.comment)
             for column in table.columns
         )
     )
@@ -46,7 +46,3 @@ def partition_spec(table: Table) -> PartitionSpec:
     """One partition a UTC day of `table.partition_by`."""
     source = table.column(table.partition_by)
     return PartitionSpec(PartitionField(source.id, PARTITION_FIELD_ID, DayTransform(), f"{table.partition_by}_day"))
-
-
-def _comment(column: Column) -> str:
-    return f"{column.description} ({column.unit})" if column.unit else column.description

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fleetlake.contracts.columns import Column, Field, Type
 from fleetlake.contracts.events import EVENTS, Event
-from fleetlake.contracts.tables import Table, all_tables
+from fleetlake.contracts.tables import RAW, Table, all_tables
 
 INTRODUCTION = """\
 # Events and tables
@@ -21,7 +21,7 @@ signal's path in the COVESA Vehicle Signal Specification.
 
 def markdown_reference() -> str:
     """The whole reference. Ends with one newline; the same contracts give the same text."""
-    parts = [INTRODUCTION, "## Events\n", *map(_event, EVENTS), "## Tables\n", *map(_table, all_tables())]
+    parts = [INTRODUCTION, "## Events\n", *map(_event, EVENTS), "## Tables\n", *map(_table, (*RAW, *all_tables()))]
     return "\n".join(parts)
 
 

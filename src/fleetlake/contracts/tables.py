@@ -1,4 +1,4 @@
-"""Every table of the lake: bronze and silver follow from the events, gold is listed in gold.py."""
+"""Every table of the lake: raw, bronze and silver follow from the events, gold is listed in gold.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Table:
     """One Iceberg table, format v2, partitioned by the day of `partition_by`.
 
     columns: numbered from 1 in their order, as every Iceberg catalog numbers them when it makes a table; a new column
-    therefore goes at the end. sort: the columns files are sorted by. event: what a bronze or silver table holds.
+    therefore goes at the end. sort: the columns files are sorted by. event: what a raw, bronze or silver table holds.
     """
 
     layer: str
@@ -41,6 +41,7 @@ KAFKA_TIMESTAMP = Column("kafka_timestamp", Type.TIMESTAMP, "Time the producer o
 INGESTED_AT = Column("ingested_at", Type.TIMESTAMP, "When the ingest decoded the record; never falls from commit to commit")
 REJECT_REASON = Column("reject_reason", Type.STRING, "rule: field: what was seen. Null for a good record")
 PAYLOAD = Column("payload", Type.BINARY, "The record's bytes, kept only where it was rejected")
+SOURCE_FILE = Column("source_file", Type.STRING, "URI of the landing's file it is from; s3a:// is written s3://", required=True)
 IS_LATE = Column(
     "is_late",
     Type.BOOLEAN,
@@ -59,6 +60,16 @@ BRONZE = tuple(
     for event in EVENTS
 )  # fmt: skip
 
+RAW = tuple(
+    Table(
+        "raw", event.kind, f"Every record of the files in the raw landing of topic {event.topic}, once. {event.description}.",
+        (SOURCE_FILE, KAFKA_PARTITION.nullable(), KAFKA_OFFSET.nullable(), KAFKA_TIMESTAMP, INGESTED_AT, REJECT_REASON, PAYLOAD,
+         *(column.nullable() for column in event.columns)),
+        partition_by="event_time", event=event,
+    )
+    for event in EVENTS
+)  # fmt: skip
+
 SILVER = tuple(
     Table(
         "silver", event.kind, f"One row per event_id, the first arrival; rejects left out. {event.description}.",
@@ -67,6 +78,10 @@ SILVER = tuple(
     )
     for event in EVENTS
 )  # fmt: skip
+
+
+def raw_of(event: Event) -> Table:
+    return next(table for table in RAW if table.event is event)
 
 
 def bronze_of(event: Event) -> Table:
@@ -78,7 +93,7 @@ def silver_of(event: Event) -> Table:
 
 
 def all_tables() -> tuple[Table, ...]:
-    """Bronze, silver and gold, in the order they are filled."""
+    """Bronze, silver and gold, in the order they are filled. The raw tables are none of them: only `fleetlake etl` makes those."""
     from fleetlake.contracts.gold import GOLD
 
     return (*BRONZE, *SILVER, *GOLD)

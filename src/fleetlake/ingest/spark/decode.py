@@ -8,7 +8,7 @@ reasons. Only the bytes of suspects travel to Python; for all other records it g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -41,26 +41,37 @@ SURELY_A_TIME = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[
 ESCAPED_SURROGATE = (r"\ud", r"\uD")
 
 
-def bronze_rows(event: Event, records: DataFrame, ingested_at: SparkColumn) -> DataFrame:
+def bronze_rows(event: Event, records: DataFrame, ingested_at: SparkColumn, *, kept: Sequence[str] = ()) -> DataFrame:
     """Turns records into bronze rows, in the columns and order of the event's bronze table.
 
-    records: the columns of RAW, one row a record. ingested_at: when they arrived. Never fails on account of what a record holds.
+    records: the columns of RAW, one row a record. ingested_at: when they arrived. kept: columns of `records` that come before those
+    of the table, as they are. Never fails on account of what a record holds.
     """
     from pyspark.sql import functions as sf
 
-    text = sf.when(sf.is_valid_utf8(sf.col("payload").cast("string")), sf.col("payload").cast("string"))
-    read = records.select(*RAW, text.alias("text"))
+    read = records.select(*kept, *RAW, _text(sf.col("payload")).alias("text"))
     read = read.select(
         "*", sf.from_json("text", wire_schema(event), JSON_OPTIONS).alias("e"), sf.json_object_keys("text").alias("names")
     )
     checked = read.select(
-        *RAW, *(sql.alias(name) for field in event.fields for name, sql in _columns(field)), _is_good(event).alias("ok")
+        *kept, *RAW, *(sql.alias(name) for field in event.fields for name, sql in _columns(field)), _is_good(event).alias("ok")
     )
     suspect = _suspect_rules(event)(sf.when(~sf.col("ok"), sf.col("payload")), ~sf.col("ok"))
     settled = checked.select("*", suspect.alias("s"))
     return settled.select(
-        *(_settled(column, ingested_at).cast(_spark_type(column)).alias(column.name) for column in bronze_of(event).columns)
+        *kept, *(_settled(column, ingested_at).cast(_spark_type(column)).alias(column.name) for column in bronze_of(event).columns)
     )
+
+
+def _text(payload: SparkColumn) -> SparkColumn:
+    """The payload as text; null if it is not UTF-8."""
+    from pyspark.sql import functions as sf
+
+    text = payload.cast("string")
+    if hasattr(sf, "is_valid_utf8"):
+        return sf.when(sf.is_valid_utf8(text), text)
+    # Spark before 4: its decode puts U+FFFD for what is not UTF-8, so only what is comes back as it was.
+    return sf.when(sf.encode(sf.decode(payload, "UTF-8"), "UTF-8") == payload, text)
 
 
 def wire_schema(event: Event) -> StructType:
@@ -97,7 +108,13 @@ def _columns(field: Field) -> list[tuple[str, SparkColumn]]:
     wire = sf.col("e").getField(field.name)
     if field.type is Type.LOCATION:
         return [(column.name, sf.get(wire, sf.lit(position))) for position, column in enumerate(field.columns)]
-    return [(field.column.name, wire.try_cast("timestamp") if field.type is Type.TIMESTAMP else wire)]
+    return [(field.column.name, _time(field) if field.type is Type.TIMESTAMP else wire)]
+
+
+def _time(field: Field) -> SparkColumn:
+    from pyspark.sql import functions as sf
+
+    return sf.expr(f"try_cast(e.`{field.name}` AS timestamp)")  # Column.try_cast is of Spark 4
 
 
 def _is_good(event: Event) -> SparkColumn:
@@ -117,7 +134,7 @@ def _document_rules() -> list[SparkColumn]:
         sf.col("e").getField(CORRUPT).isNull(),
         sf.startswith(text, sf.lit("{")),
         # The first brace that closes is the last character. An event with an inner object is a suspect.
-        sf.instr(text, "}") == sf.length(sf.rtrim(text, sf.lit(JSON_SPACE))),
+        sf.instr(text, "}") == sf.length(sf.call_function("rtrim", sf.lit(JSON_SPACE), text)),
         *(~sf.contains(text, sf.lit(escape)) for escape in ESCAPED_SURROGATE),
         sf.size(names) == sf.size(sf.array_distinct(names)),
     ]
@@ -139,7 +156,7 @@ def _rules(field: Field) -> list[SparkColumn]:
         if field.required:
             rules.append(wire != "")
     elif field.type is Type.TIMESTAMP:
-        rules += [wire.rlike(SURELY_A_TIME), wire.try_cast("timestamp").isNotNull()]
+        rules += [wire.rlike(SURELY_A_TIME), _time(field).isNotNull()]
     elif field.type is Type.LOCATION:
         rules.append(sf.size(wire) == len(field.columns))
     if not rules:
@@ -164,8 +181,8 @@ def _settled(column: Column, ingested_at: SparkColumn) -> SparkColumn:
 
 def _suspect_rules(event: Event) -> Callable[[SparkColumn, SparkColumn], SparkColumn]:
     """The reference rules as a function of two columns: payload, whether it is a suspect. Gives what `judge` does."""
+    from pyspark.sql import functions as sf
     from pyspark.sql import types as st
-    from pyspark.sql.pandas.functions import arrow_udf
 
     fields = [st.StructField(column.name, _spark_type(column)) for column in event.columns]
     result = st.StructType([*fields, st.StructField("reject_reason", st.StringType())])
@@ -173,6 +190,13 @@ def _suspect_rules(event: Event) -> Callable[[SparkColumn, SparkColumn], SparkCo
     def rules(payload: pa.Array, suspect: pa.Array) -> pa.Array:
         return judge(event, payload, suspect)
 
+    def rules_of_one(payload: bytes | None, suspect: bool) -> dict[str, object] | None:
+        return _judged(event, None if payload is None else bytes(payload)) if suspect else None
+
+    try:
+        from pyspark.sql.pandas.functions import arrow_udf
+    except ImportError:  # Spark before 4.1: the same, slower, a row at a time
+        return sf.udf(rules_of_one, result)
     function: Any = arrow_udf  # its stubs know of simple types only
     return function(rules, result)  # type: ignore[no-any-return]
 
@@ -182,9 +206,13 @@ def judge(event: Event, payloads: pa.Array, suspects: pa.Array) -> pa.Array:
     types = {column.name: ARROW_TYPES[column.type] for column in event.columns} | {"reject_reason": pa.string()}
     if not suspects.true_count:
         return pa.nulls(len(payloads), pa.struct(types))
-    looked_at = [
-        parse(event, payload) if suspect else None
+    rows = [
+        _judged(event, payload) if suspect else None
         for payload, suspect in zip(payloads.to_pylist(), suspects.to_pylist(), strict=True)
     ]
-    rows = [None if parsed is None else {**parsed.values, "reject_reason": parsed.reject_reason} for parsed in looked_at]
     return pa.array(rows, pa.struct(types))
+
+
+def _judged(event: Event, payload: bytes | None) -> dict[str, object]:
+    parsed = parse(event, payload)
+    return {**parsed.values, "reject_reason": parsed.reject_reason}
