@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: raw consume, or native ingest. Prints one JSON line."""
+"""One measurement in a process of its own: raw consume, native or Spark ingest. Prints one JSON line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import resource
 import sys
 import time
 from pathlib import Path
+
+import psutil
 
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
@@ -57,9 +59,60 @@ def native(kafka: KafkaSettings, home: Path) -> tuple[int, float]:
     return table.scan().count(), ended[0] - began
 
 
+def spark(kafka: KafkaSettings, home: Path) -> list[dict[str, object]]:
+    """To committed Iceberg by Structured Streaming on local[2], twice in one JVM: cold, warm. Seconds from start to last commit."""
+    from fleetlake.ingest.offsets import Source
+    from fleetlake.ingest.spark.engine import APP_NAME, Sink, SparkIngest, SparkIngestSettings
+    from fleetlake.lake.catalog import LakeSettings, open_lake, row_count
+    from fleetlake.lake.spark import SparkSettings, attach, spark_session
+
+    source = Source(TOPIC, cluster_id(kafka), topic_ids(kafka, [TOPIC])[TOPIC], watermarks(kafka, [TOPIC])[TOPIC])
+    lakes = [
+        LakeSettings(f"bench_{name}", {"type": "sql", "uri": f"sqlite:///{home}/{name}.db", "warehouse": f"file://{home}/{name}"})
+        for name in ("cold", "warm")
+    ]
+    found: list[dict[str, object]] = []
+    memory = {"spark.driver.memory": "4g"}
+    with spark_session(SparkSettings("local[2]", home / "spark.log", memory), lakes[0], app_name=APP_NAME) as session:
+        for settings in lakes:
+            attach(session, settings)
+            lake, place = open_lake(settings), f"{home}/checkpoints/{settings.name}"
+            made = SparkIngestSettings(Sink.ICEBERG, place, f"{home}/landing", home / "lock")
+            engine = SparkIngest(session, lake, {VEHICLE: source}, kafka.java_config(), made, wait=time.sleep)
+            began, cpu = time.perf_counter(), tree_cpu_s()
+            engine.run(once=True)
+            seconds, table = time.perf_counter() - began, lake.table("bronze.vehicle")
+            found.append(
+                {
+                    "what": settings.name.replace("bench_", "spark "), "rows": row_count(table), "seconds": seconds,
+                    "cpu_s": tree_cpu_s() - cpu, "peak_mb": tree_peak_mb(),
+                }
+            )  # fmt: skip
+    return found
+
+
+def _tree() -> list[psutil.Process]:
+    ours = psutil.Process()
+    return [ours, *ours.children(recursive=True)]
+
+
+def tree_cpu_s() -> float:
+    """CPU seconds of this process and all it started that still run."""
+    return sum(sum(process.cpu_times()[:2]) for process in _tree())
+
+
+def tree_peak_mb() -> float:
+    """Peak memory of this process and all it started, added up as if all had it at once."""
+    statuses = [Path(f"/proc/{process.pid}/status").read_text() for process in _tree()]
+    return sum(int(line.split()[1]) for status in statuses for line in status.splitlines() if line.startswith("VmHWM")) / 1000
+
+
 def main() -> None:
     what, servers, home = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     kafka = KafkaSettings(servers)
+    if what == "spark":
+        print(json.dumps(spark(kafka, home)))
+        return
     before = time.process_time()
     rows, seconds = raw(kafka) if what == "raw" else native(kafka, home)
     usage = resource.getrusage(resource.RUSAGE_SELF)

@@ -1,70 +1,19 @@
 """The native ingest against a real broker: what is in Kafka is in bronze, once, whatever happens to the process."""
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.command_line import Cli, send, wait_until
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
 from fleetlake.contracts.events import EVENTS
-from fleetlake.contracts.tables import bronze_of
-from fleetlake.ingest.offsets import Marker
-from fleetlake.lake.catalog import LakeSettings, open_lake
-
-GOOD = {
-    "id": "", "deviceId": "", "timestamp": "2026-01-01T08:00:00.000Z", "location": [51.5, -0.12], "cameraId": "c",
-    "type": "None", "status": "Resolved", "speed": 50,
-}  # fmt: skip
-
-
-class Cli:
-    """Runs fleetlake commands against one broker and one home folder."""
-
-    def __init__(self, broker: EmbeddedBroker, home: Path) -> None:
-        self._command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), "--set", f"kafka.port={broker.port}"]
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEETLAKE")}
-        self._home = home
-        self._started: list[subprocess.Popen[str]] = []
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [*self._command, *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment
-        )
-        self._started.append(process)
-        return process
-
-    def run(self, *arguments: str, expect: int = 0) -> str:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == expect, err + out
-        return err if expect else out
-
-    def landed(self) -> int:
-        """Records in the lake, of the topic whose table is committed last."""
-        properties = {"type": "sql", "uri": f"sqlite:///{self._home}/catalog.db", "warehouse": f"file://{self._home}/warehouse"}
-        lake = open_lake(LakeSettings("local", properties))
-        try:
-            name = bronze_of(EVENTS[-1]).name
-            marker = Marker.of(lake.table(name).properties) if lake.has(name) else None
-            return sum(marker.next.values()) if marker else 0
-        finally:
-            lake.close()
-
-    def end(self) -> None:
-        """Kills what a failed test left running."""
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
 
 
 @pytest.fixture
@@ -72,21 +21,6 @@ def cli(broker: EmbeddedBroker, home: Path) -> Iterator[Cli]:
     made = Cli(broker, home)
     yield made
     made.end()
-
-
-def events(first: int, count: int) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values; every 50th is a duplicate of the one before, every 70th is poison."""
-    for i in range(first, first + count):
-        device = f"veh-{i % 20:05d}"
-        number = i - 1 if i % 50 == 49 else i
-        value = json.dumps(GOOD | {"id": f"event-{number}", "deviceId": f"veh-{number % 20:05d}"}).encode()
-        yield device.encode(), b"{broken" if i % 70 == 69 else value
-
-
-def send(producer: EventProducer, first: int, count: int) -> None:
-    keys, values = zip(*events(first, count), strict=True)
-    for event in EVENTS:
-        producer.send(event, keys, values)
 
 
 def test_once_lands_all_and_again_lands_nothing(broker: EmbeddedBroker, cli: Cli) -> None:
@@ -169,7 +103,7 @@ def test_a_second_ingest_fences_the_first(broker: EmbeddedBroker, cli: Cli) -> N
         send(producer, 300_000, 50)
         producer.flush()
         first = cli.start("--set", "ingest.flush_age_s=0.05", "ingest")
-        wait_until(lambda: cli.landed() > 0, first)  # so it owns every table by now
+        wait_until(lambda: cli.rows(EVENTS[-1]) > 0, first)  # so it owns every table by now
         while first.poll() is None:
             cli.run("ingest", "--once")  # takes the tables over
             send(producer, 300_100, 50)
@@ -179,15 +113,6 @@ def test_a_second_ingest_fences_the_first(broker: EmbeddedBroker, cli: Cli) -> N
     assert err.startswith("error: another ingest took this table over")
     cli.run("ingest", "--once")
     cli.run("verify")
-
-
-def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Waits for a condition that a running process brings about."""
-    give_up_at = time.monotonic() + 60
-    while not holds():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
 
 
 def test_no_broker_is_one_line_and_exit_2(home: Path, broker: EmbeddedBroker) -> None:
