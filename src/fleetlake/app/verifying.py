@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from fleetlake.app.ingesting import sources_now
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
+from fleetlake.foundation.errors import Unproven
 from fleetlake.ingest.offsets import Offsets
-from fleetlake.ingest.verify import TopicCheck, check_topic
+from fleetlake.ingest.verify import State, TopicCheck, check_topic
 from fleetlake.transform.marker import read_marker
 
 if TYPE_CHECKING:
@@ -25,11 +26,27 @@ def check_lake(settings: Settings) -> list[TopicCheck]:
 
     lake = open_lake_from(settings)
     sources = sources_now(kafka_settings(settings))
-    return [check_topic(lake, event, source, _silver_read(lake, event)) for event, source in sources.items()]
+    read = {event: _silver_read(lake, event) for event in sources}
+    if any(offsets is not None for offsets in read.values()):  # there was a transform: what it has not read, it has not read yet
+        read = {event: offsets or {} for event, offsets in read.items()}
+    return [check_topic(lake, event, source, read[event]) for event, source in sources.items()]
+
+
+def require_equal(checks: Sequence[TopicCheck]) -> None:
+    """Unproven if the tables are not what they should be, with what to do about it."""
+    failed = [check for check in checks if check.state is not State.OK]
+    if not failed:
+        return
+    behind = all(check.state is State.BEHIND for check in failed)
+    raise Unproven(
+        "silver is behind bronze" if behind else "the lake and Kafka do not hold the same",
+        where=", ".join(check.topic for check in failed),
+        hint=", then ".join(dict.fromkeys(hint for check in failed for hint in check.hints)),
+    )
 
 
 def _silver_read(lake: Lake, event: Event) -> Offsets | None:
-    """How far silver has read the event's bronze table; None before the first transform."""
+    """How far silver has read the event's bronze table; None if it never has."""
     name = silver_of(event).name
     marker = read_marker(lake.table(name)) if lake.has(name) else None
     return marker.sources[bronze_of(event).name].offsets if marker else None
@@ -44,9 +61,11 @@ def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:
         silver = "-" if check.silver is None else f"{check.silver:,}"
         late = "-" if check.late is None else f"{check.late:,}"
         counts = f"{check.kafka:>11,}{check.landed:>11,}{check.rejected:>10,}{check.duplicates:>12,}{silver:>11}{late:>9}"
-        print(f"{check.topic:<16}{counts}  {'ok' if not check.problems else 'NOT EQUAL'}")
+        print(f"{check.topic:<16}{counts}  {check.state}")
     for check in checks:
         for problem in check.problems:
             print(f"{check.topic}: {problem}")
-    if not any(check.problems for check in checks):
-        print("Every record of Kafka is in bronze once, at its offset; silver has every good event id once.")
+    if all(check.state is State.OK for check in checks):
+        built = all(check.silver is not None or not check.landed for check in checks)
+        silver = "silver has every good event id once." if built else "silver not built yet: fleetlake transform"
+        print(f"Every record of Kafka is in bronze once, at its offset; {silver}")

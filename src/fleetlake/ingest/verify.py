@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 
 import duckdb
 
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
-from fleetlake.ingest.offsets import Marker, Offsets, Source
+from fleetlake.foundation.errors import DataLoss
+from fleetlake.ingest.offsets import Marker, Offsets, Source, check_identity
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.scan import expose
+
+INGEST, TRANSFORM, REBUILD = "fleetlake ingest --once", "fleetlake transform", "fleetlake transform --full"
+
+
+class State(StrEnum):
+    """What a topic's check found."""
+
+    OK = "ok"
+    BEHIND = "behind"  # bronze is Kafka; silver has yet to read some of it
+    NOT_EQUAL = "NOT EQUAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +31,7 @@ class TopicCheck:
 
     kafka: between the watermarks. landed: rows of bronze. rejected: those with a reason. duplicates: good rows whose event_id an
     earlier one has. silver, late: rows of silver; None before the first transform. problems: what does not add up.
+    hints: what to do about it, in this order.
     """
 
     topic: str
@@ -28,35 +41,56 @@ class TopicCheck:
     duplicates: int
     silver: int | None
     late: int | None
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...] = ()
+    state: State = State.OK
+    hints: tuple[str, ...] = ()
 
 
 def check_topic(lake: Lake, event: Event, source: Source, silver_read: Offsets | None) -> TopicCheck:
-    """Compares a topic with its tables.
+    """Compares a topic with its tables; first whether it is the topic the tables were filled from.
 
     silver_read: the next offset of each partition the silver table has not read yet; None if there was no transform. Offsets of a
     topic without transactions and compaction are contiguous, so each partition's rows have to be, from its first offset to its end.
     """
     kafka = sum(high - low for low, high in source.watermarks.values())
     if not lake.has(bronze_of(event).name):
-        absent = (f"{kafka} records are in Kafka, none in the lake",) if kafka else ()
-        return TopicCheck(source.topic, kafka, 0, 0, 0, None, None, absent)
+        if not kafka:
+            return TopicCheck(source.topic, 0, 0, 0, 0, None, None)
+        absent = f"{kafka} records are in Kafka, none in the lake"
+        return TopicCheck(source.topic, kafka, 0, 0, 0, None, None, (absent,), State.NOT_EQUAL, (INGEST,))
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     bronze = lake.table(bronze_of(event).name)
     expose(con, bronze, "bronze")
-    problems = _compare_offsets(con, source, Marker.of(bronze.properties))
+    problems, hints = _compare_source(con, source, Marker.of(bronze.properties))
     rejected, duplicates, landed = _row(
         con,
         """SELECT count(reject_reason), count(*) FILTER (reject_reason IS NULL) - count(DISTINCT event_id)
            FILTER (reject_reason IS NULL), count(*) FROM bronze""",
     )
     silver = late = None
+    waiting, wrong = 0, list[str]()
     if silver_read is not None:
         expose(con, lake.table(silver_of(event).name), "silver")
-        silver, late, more = _compare_silver(con, silver_read)
-        problems += more
-    return TopicCheck(source.topic, kafka, landed, rejected, duplicates, silver, late, tuple(problems))
+        silver, late, waiting, wrong = _compare_silver(con, silver_read)
+        problems += wrong
+    state = State.NOT_EQUAL if problems else State.BEHIND if waiting else State.OK
+    if waiting:
+        problems.append(f"silver: {waiting} bronze rows are waiting for {TRANSFORM}")
+    if wrong or waiting:
+        hints.append(REBUILD if wrong else TRANSFORM)
+    return TopicCheck(source.topic, kafka, landed, rejected, duplicates, silver, late, tuple(problems), state, tuple(hints))
+
+
+def _compare_source(con: duckdb.DuckDBPyConnection, source: Source, marker: Marker | None) -> tuple[list[str], list[str]]:
+    """Problems and hints. Offsets of another topic than the table's say nothing, so they are not compared then."""
+    if marker is not None:
+        try:
+            check_identity(marker, source)
+        except DataLoss as other:
+            return [other.what], [other.hint]
+    problems = _compare_offsets(con, source, marker)
+    return problems, [INGEST] if problems else []
 
 
 def _compare_offsets(con: duckdb.DuckDBPyConnection, source: Source, marker: Marker | None) -> list[str]:
@@ -83,8 +117,8 @@ def _compare_offsets(con: duckdb.DuckDBPyConnection, source: Source, marker: Mar
     return problems
 
 
-def _compare_silver(con: duckdb.DuckDBPyConnection, read: Offsets) -> tuple[int, int, list[str]]:
-    """Silver against the good event ids of the bronze rows it has read."""
+def _compare_silver(con: duckdb.DuckDBPyConnection, read: Offsets) -> tuple[int, int, int, list[str]]:
+    """Silver against the good event ids of the bronze rows it has read: its rows, the late ones, bronze rows to read, problems."""
     con.execute("CREATE TEMP TABLE read (kafka_partition INTEGER, next BIGINT)")
     if read:
         con.executemany("INSERT INTO read VALUES (?, ?)", list(read.items()))
@@ -106,9 +140,7 @@ def _compare_silver(con: duckdb.DuckDBPyConnection, read: Offsets) -> tuple[int,
         problems.append(f"silver: {missing} good event ids of bronze are missing")
     if extra:
         problems.append(f"silver: {extra} event ids are not in bronze")
-    if waiting:
-        problems.append(f"silver: {waiting} bronze rows are waiting for fleetlake transform")
-    return rows, late, problems
+    return rows, late, waiting, problems
 
 
 def _row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:

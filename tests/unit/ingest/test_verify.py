@@ -1,0 +1,135 @@
+"""What verify says of a lake: from the tables and the watermarks alone, so no broker is needed to see it wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from fleetlake.app.verifying import print_checks, require_equal
+from fleetlake.contracts.arrow import table_schema
+from fleetlake.contracts.events import GPS
+from fleetlake.contracts.tables import Table, all_tables, bronze_of, silver_of
+from fleetlake.foundation.errors import Unproven
+from fleetlake.ingest.offsets import Engine, Marker, Source
+from fleetlake.ingest.verify import TopicCheck, check_topic
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.commits import commit
+from fleetlake.lake.write import write_files
+
+T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
+MARKER = Marker("fleetlake", 1, "c1", "cluster", "topic", {0: 0}, {0: 10})
+SOURCE = Source(GPS.topic, "cluster", "topic", {0: (0, 10)})
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    """Ten good rows of gps in bronze, of partition 0."""
+    uri = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/warehouse"}
+    made = open_lake(LakeSettings("test", uri))
+    made.ensure(all_tables())
+    add(made, bronze_of(GPS), [bronze(number) for number in range(10)], MARKER)
+    yield made
+    made.close()
+
+
+def add(lake: Lake, contract: Table, rows: list[dict[str, Any]], marker: Marker) -> None:
+    table = lake.table(contract.name)
+    files = write_files(table, pa.Table.from_pylist(rows, schema=table_schema(contract)), folder=str(len(table.snapshots())))
+    commit(table, added=files, properties=marker.properties())
+
+
+def bronze(number: int) -> dict[str, Any]:
+    place = {"kafka_partition": 0, "kafka_offset": number, "kafka_timestamp": T0, "ingested_at": T0}
+    return place | {"event_id": f"e{number}", "device_id": "v", "event_time": T0 + timedelta(seconds=number)}
+
+
+def silver(lake: Lake, first: int, after: int) -> None:
+    rows = [bronze(number) | {"is_late": False, "late_by_s": 0.0} for number in range(first, after)]
+    add(lake, silver_of(GPS), rows, MARKER)
+
+
+def said(check: TopicCheck, capsys: pytest.CaptureFixture[str]) -> str:
+    print_checks([check], as_json=False)
+    return capsys.readouterr().out
+
+
+def test_equal(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    silver(lake, 0, 10)
+    check = check_topic(lake, GPS, SOURCE, {0: 10})
+    assert (check.kafka, check.landed, check.silver, check.problems, check.state) == (10, 10, 10, (), "ok")
+    assert "silver has every good event id once" in said(check, capsys)
+    require_equal([check])
+
+
+@pytest.mark.parametrize("engine", list(Engine))
+@pytest.mark.parametrize(
+    ("source", "words", "hint"),
+    [
+        (replace(SOURCE, cluster_id="other"), "filled from Kafka cluster cluster, this is other", "check kafka.bootstrap_servers"),
+        (replace(SOURCE, topic_id="new"), "the topic was deleted and made again: it is new", "ingest into a new lake"),
+        (
+            Source(GPS.topic, "other", "new", {0: (0, 0)}),  # an empty broker in place of the one that filled the lake
+            "filled from Kafka cluster cluster, this is other",
+            "check kafka.bootstrap_servers",
+        ),
+    ],
+)
+def test_another_kafka_than_the_one_the_lake_was_filled_from(
+    lake: Lake, engine: Engine, source: Source, words: str, hint: str
+) -> None:
+    add(lake, bronze_of(GPS), [], replace(MARKER, engine=engine))
+    check = check_topic(lake, GPS, source, None)
+    assert len(check.problems) == 1  # offsets of another topic are not compared
+    assert words in check.problems[0]
+    assert check.state == "NOT EQUAL"
+    with pytest.raises(Unproven) as caught:
+        require_equal([check])
+    assert hint in caught.value.hint
+    assert "ingest --once" not in caught.value.hint
+
+
+def test_silver_that_was_never_built(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    check = check_topic(lake, GPS, SOURCE, None)
+    text = said(check, capsys)
+    assert "silver not built yet: fleetlake transform" in text
+    assert "every good event id" not in text
+    require_equal([check])
+
+
+def test_silver_that_is_behind(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    silver(lake, 0, 4)
+    check = check_topic(lake, GPS, SOURCE, {0: 4})
+    assert check.state == "behind"
+    assert "silver: 6 bronze rows are waiting" in said(check, capsys)
+    with pytest.raises(Unproven, match="silver is behind bronze") as caught:
+        require_equal([check])
+    assert caught.value.hint == "fleetlake transform"
+
+
+def test_bronze_behind_kafka_and_silver_behind_bronze(lake: Lake) -> None:
+    silver(lake, 0, 4)
+    check = check_topic(lake, GPS, replace(SOURCE, watermarks={0: (0, 12)}), {0: 4})
+    assert check.state == "NOT EQUAL"
+    with pytest.raises(Unproven, match="the lake and Kafka do not hold the same") as caught:
+        require_equal([check])
+    assert caught.value.hint == "fleetlake ingest --once, then fleetlake transform"
+
+
+def test_silver_that_lacks_a_row_it_has_read(lake: Lake) -> None:
+    silver(lake, 1, 10)
+    check = check_topic(lake, GPS, SOURCE, {0: 10})
+    assert check.problems == ("silver: 1 good event ids of bronze are missing",)
+    assert (check.state, check.hints) == ("NOT EQUAL", ("fleetlake transform --full",))
+
+
+def test_the_checks_as_json(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    print_checks([check_topic(lake, GPS, SOURCE, {0: 4})], as_json=True)
+    (check,) = json.loads(capsys.readouterr().out)
+    assert (check["state"], check["hints"]) == ("NOT EQUAL", ["fleetlake transform --full"])
