@@ -1,0 +1,102 @@
+"""Writes src/fleetlake/runtime/locks: every jar with its version and SHA-256, resolved from the few that are named here.
+
+Run by `make lock`. Jars that pip's pyspark ships, in whatever version, are left out of Spark's locks: Spark's own come first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+
+from jgo.maven import Dependency, MavenContext
+
+from fleetlake.runtime.jars import LOCKS
+
+KAFKA, ICEBERG, SPARK, HADOOP, SDK = "4.1.1", "1.12.0", "4.1.1", "3.4.2", "2.29.52"
+RESOLVED = {
+    "kafka": [f"org.apache.kafka:kafka_2.13:{KAFKA}", "org.slf4j:slf4j-simple:1.7.36"],
+    "spark": [
+        f"org.apache.spark:spark-sql-kafka-0-10_2.13:{SPARK}",
+        f"org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:{ICEBERG}",
+        "org.xerial:sqlite-jdbc:3.50.3.0",
+    ],
+}
+# What s3-transfer-manager needs of the SDK, instead of the 600 MB of software.amazon.awssdk:bundle that hadoop-aws asks for. Named
+# one by one, because jgo does not follow the SDK's POMs; `mvn dependency:tree` of s3-transfer-manager does.
+SDK_PARTS = [
+    "annotations",
+    "apache-client",
+    "arns",
+    "auth",
+    "aws-core",
+    "aws-query-protocol",
+    "aws-xml-protocol",
+    "checksums",
+    "checksums-spi",
+    "crt-core",
+    "endpoints-spi",
+    "http-auth",
+    "http-auth-aws",
+    "http-auth-aws-eventstream",
+    "http-auth-spi",
+    "http-client-spi",
+    "identity-spi",
+    "json-utils",
+    "metrics-spi",
+    "netty-nio-client",
+    "profiles",
+    "protocol-core",
+    "regions",
+    "retries",
+    "retries-spi",
+    "s3",
+    "s3-transfer-manager",
+    "sdk-core",
+    "third-party-jackson-core",
+    "utils",
+]
+NAMED = {
+    "spark-s3": [
+        f"org.apache.iceberg:iceberg-aws-bundle:{ICEBERG}",
+        f"org.apache.hadoop:hadoop-aws:{HADOOP}",
+        "software.amazon.s3.analyticsaccelerator:analyticsaccelerator-s3:1.2.1",
+        "software.amazon.eventstream:eventstream:1.0.1",
+        "org.wildfly.openssl:wildfly-openssl:2.1.4.Final",
+        "org.reactivestreams:reactive-streams:1.0.4",
+        "commons-logging:commons-logging:1.2",
+        *(f"software.amazon.awssdk:{part}:{SDK}" for part in SDK_PARTS),
+    ]
+}
+
+
+def main() -> None:
+    context = MavenContext()
+    for name, coordinates in RESOLVED.items():
+        inputs, others = context.resolver.resolve([context.create_dependency(coordinate) for coordinate in coordinates])
+        shipped = set() if name == "kafka" else _shipped_with_pyspark()
+        _write(name, [jar for jar in (*inputs, *others) if jar.scope != "test" and jar.artifactId not in shipped])
+    for name, coordinates in NAMED.items():
+        _write(name, [context.create_dependency(coordinate) for coordinate in coordinates])
+
+
+def _write(name: str, jars: list[Dependency]) -> None:
+    lines = sorted({f"{jar.groupId}:{jar.artifactId}:{jar.version} {_digest(jar)}\n" for jar in jars})
+    header = f"# Jars of {name}: group:artifact:version sha256. Made by `make lock` (requirements/lock_jars.py).\n"
+    (LOCKS / f"{name}.lock").write_text(header + "".join(lines))
+
+
+def _digest(jar: Dependency) -> str:
+    return hashlib.sha256(jar.artifact.resolve().read_bytes()).hexdigest()
+
+
+def _shipped_with_pyspark() -> set[str]:
+    found = importlib.util.find_spec("pyspark")
+    if found is None or found.origin is None:
+        raise SystemExit("pyspark is not installed: make .venv/dev first")
+    return {re.sub(r"-\d.*", "", path.name) for path in (Path(found.origin).parent / "jars").glob("*.jar")}
+
+
+if __name__ == "__main__":
+    main()
