@@ -27,7 +27,9 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
 	--no-header --no-annotate pyproject.toml requirements/build.in
 lock: .venv/dev
 	$(LOCK) -o requirements/run.lock
+	$(LOCK) --extra spark -o requirements/spark.lock
 	$(LOCK) --extra dev --extra spark -o requirements/dev.lock
+	$(BIN)/python requirements/lock_jars.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
