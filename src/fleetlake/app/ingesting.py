@@ -83,8 +83,9 @@ def open_spark_ingest(settings: Settings, run: SparkRun) -> Iterator[SparkIngest
     """
     from fleetlake.app.wiring import kafka_settings, lake_settings, open_lake_from, spark_settings
     from fleetlake.ingest.spark.engine import APP_NAME, Sink, SparkIngest, SparkIngestSettings
-    from fleetlake.lake.spark import is_s3, spark_session
+    from fleetlake.lake.spark import is_s3, require_spark, spark_session
 
+    require_spark()
     kafka, home, configured = kafka_settings(settings), settings.home.resolve(), settings.spark
     sources, java = sources_now(kafka), kafka.java_config()
     landing, checkpoints = configured.landing or f"{home}/landing", configured.checkpoints or f"{home}/checkpoints"
@@ -143,12 +144,16 @@ def progress_on_terminal(what: str) -> Iterator[OnCommit]:
             seen[topic] = report
             landed = sum(report.landed for report in seen.values())
             rate = landed / max(time.monotonic() - started, 1e-3)
-            topics = "  ".join(f"{name} {report.landed:,}" for name, report in sorted(seen.items()))
-            behind = sum(getattr(report, "lag", 0) for report in seen.values())
-            lag = f", {behind:,} behind" if behind else ""
-            live.update(Text(f"{what}: {landed:,} records committed, {rate:,.0f}/s{lag}   {topics}"))
+            topics = "  ".join(f"{name} {report.landed:,}{_lag(report)}" for name, report in sorted(seen.items()))
+            live.update(Text(f"{what}: {landed:,} records committed, {rate:,.0f}/s   {topics}"))
 
         yield show
+
+
+def _lag(report: TopicReport) -> str:
+    """How far behind its topic a Spark query is; the native engine does not say."""
+    lag = getattr(report, "lag", 0)
+    return f" (lag {lag:,})" if lag else ""
 
 
 def print_counts(reports: Mapping[str, TopicReport], *, as_json: bool) -> None:

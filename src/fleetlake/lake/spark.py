@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from fleetlake.foundation.errors import BadInput, Missing, Retryable
 from fleetlake.lake.catalog import LakeSettings
 from fleetlake.runtime.jars import SPARK, SPARK_S3
-from fleetlake.runtime.java import java_for_spark
+from fleetlake.runtime.java import Java, java_for_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,15 +56,21 @@ def spark_session(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3
     s3: whether paths outside the catalog are on S3 too. The session is in UTC and talks on the loopback interface unless the master
     is another machine. Missing without pyspark, a whole JDK or the jars; Retryable if the master does not answer.
     """
-    if importlib.util.find_spec("pyspark") is None:
-        raise Missing("pyspark is not installed", hint="pip install 'fleetlake[spark]', or use --engine native")
+    java = require_spark()
     conf = session_conf(spark, lake, app_name=app_name, s3=s3)
     with _stderr_to(spark.log):  # which the JVM inherits
-        session = _start(conf)
+        session = _start(conf, java)
     try:
         yield session
     finally:
         _stop(session)
+
+
+def require_spark() -> Java:
+    """The Java that Spark runs on. Missing without pyspark or a whole JDK: asked before anything takes time."""
+    if importlib.util.find_spec("pyspark") is None:
+        raise Missing("pyspark is not installed", hint="pip install 'fleetlake[spark]', or use --engine native")
+    return java_for_spark()
 
 
 def attach(session: SparkSession, lake: LakeSettings) -> None:
@@ -146,11 +152,11 @@ def _jdbc(uri: str) -> str:
     return f"jdbc:{uri.replace('+psycopg2', '')}"
 
 
-def _start(conf: Mapping[str, str]) -> SparkSession:
+def _start(conf: Mapping[str, str], java: Java) -> SparkSession:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
-    os.environ["JAVA_HOME"] = str(java_for_spark().home)
+    os.environ["JAVA_HOME"] = str(java.home)
     os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
     # Python workers import fleetlake: the same interpreter in local mode and on a cluster of this machine.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
