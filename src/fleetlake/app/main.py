@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import tempfile
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +19,8 @@ from fleetlake import __version__
 from fleetlake.foundation.errors import FleetlakeError
 
 CRASH_EXIT_CODE = 70  # EX_SOFTWARE
+BAD_HOME_EXIT_CODE = 2
+ROOT_OPTIONS = ("--home", "--profile", "--config", "--set")
 COMMANDS = {
     "demo": "London to Birmingham: broker, 20 vehicles, ingest, trips, a map, in one go",
     "up": "start the embedded Kafka and make the topics",
@@ -26,7 +30,6 @@ COMMANDS = {
     "simulate": "drive vehicles from London to Birmingham and send their events",
     "replay": "send recorded drives (CSV, GPX) as events",
     "ingest": "land every record of Kafka in Iceberg, exactly once",
-    "etl": "load the raw landing's new files into Iceberg, each once",
     "transform": "bring silver and gold up to what was ingested",
     "verify": "compare Kafka with the lake, offset by offset",
     "query": "SQL over all tables, now or as of a snapshot",
@@ -99,27 +102,51 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output left: nothing to report
         sys.exit(0)
     except Exception as error:
+        if (option := getattr(error, "option_name", None)) in ROOT_OPTIONS:
+            sys.exit(_say(f"{option} goes before the command; try: fleetlake {option} VALUE COMMAND ...", error.exit_code))  # type: ignore[attr-defined]
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option: typer knows how to say it
             error.show()
             sys.exit(error.exit_code)
         if type(error).__name__ == "Abort":
             sys.exit(_say("interrupted", 130))
-        sys.exit(_say(f"unexpected {type(error).__name__}: {error}; the details are in {_crash_log()}", CRASH_EXIT_CODE))
+        sys.exit(_say_unexpected(error))
 
 
 def _say(message: str, exit_code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    from fleetlake.app.masking import without_secrets
+
+    print(f"error: {' '.join(without_secrets(message).split())}", file=sys.stderr)
     return exit_code
 
 
-def _crash_log() -> Path:
+def _say_unexpected(error: Exception) -> int:
+    """A folder of the user's that can't be used is theirs to mend, exit code 2; all else is ours, with its details in a log."""
+    home = _home()
+    if (
+        isinstance(error, OSError)
+        and error.filename
+        and Path(os.fsdecode(error.filename)).absolute().is_relative_to(home.absolute())
+    ):
+        said = f"the home folder can't be used: {error.strerror}; at {os.fsdecode(error.filename)}"
+        return _say(f"{said}; try: another one, fleetlake --home DIR", BAD_HOME_EXIT_CODE)
+    return _say(f"unexpected {type(error).__name__}: {error}; {_crash_log(home)}", CRASH_EXIT_CODE)
+
+
+def _home() -> Path:
     from fleetlake.app.wiring import OVERRIDES
 
-    folder = (OVERRIDES.get().home or Path(".fleetlake")) / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    log.write_text(traceback.format_exc())
-    return log
+    return OVERRIDES.get().home or Path(".fleetlake")
+
+
+def _crash_log(home: Path) -> str:
+    """Writes the details below home, or else to the temporary folder, and says where they are."""
+    name, details = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log", traceback.format_exc()
+    for folder in (home / "logs", Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(details)
+            return f"the details are in {folder / name}"
+    return "no folder took the details"
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from fleetlake.app.masking import shown
 from fleetlake.foundation.errors import BadInput
 
 DEFAULT_FILE = "fleetlake.toml"
 ENV_PREFIX, ENV_DELIMITER = "FLEETLAKE__", "__"
 ENV_PROFILE = "FLEETLAKE_PROFILE"
-SECRET_WORDS = ("password", "secret", "token", "key", "credential")
 Tree = dict[str, Any]
 
 
@@ -125,7 +125,7 @@ def load(overrides: Overrides) -> Loaded:
     sources: dict[str, str] = {}
     for source, tree in layers:
         for name, value in _leaves(tree):
-            _put(merged, name, value)
+            _put(merged, name, value, sources)
             sources[".".join(name)] = _variable(name) if source == "environment" else source
     try:
         return Loaded(Settings(**merged), sources)
@@ -138,18 +138,18 @@ def describe(loaded: Loaded) -> Iterator[tuple[str, str, str, str]]:
     for name, model_field in Settings.model_fields.items():
         value = getattr(loaded.settings, name)
         if not isinstance(value, BaseModel):
-            yield name, str(value), loaded.sources.get(name, "default"), model_field.description or ""
+            yield name, shown(name, str(value)), loaded.sources.get(name, "default"), model_field.description or ""
             continue
         for key, inner in type(value).model_fields.items():
-            dotted, shown = f"{name}.{key}", getattr(value, key)
-            if isinstance(shown, dict) and shown:
-                for entry, text in shown.items():
+            dotted, found = f"{name}.{key}", getattr(value, key)
+            if isinstance(found, dict) and found:
+                for entry, text in found.items():
                     full = f"{dotted}.{entry}"
-                    yield full, _masked(entry, text), loaded.sources.get(full, "default"), inner.description or ""
+                    yield full, shown(entry, text), loaded.sources.get(full, "default"), inner.description or ""
             else:
                 yield (
                     dotted,
-                    "" if shown in (None, {}) else str(shown),
+                    "" if found in (None, {}) else shown(key, str(found)),
                     loaded.sources.get(dotted, "default"),
                     inner.description or "",
                 )
@@ -187,7 +187,7 @@ def _flags(overrides: Overrides) -> Tree:
             raise BadInput(f"--set {assignment} has no =", allowed="--set section.name=value")
         section, _, rest = name.partition(".")
         key, _, entry = rest.partition(".")  # what follows belongs to one name: kafka.properties.security.protocol
-        _put(tree, tuple(part for part in (section, key, entry) if part), value)
+        _put(tree, tuple(part for part in (section, key, entry) if part), value, {})
     if overrides.home is not None:
         tree["home"] = overrides.home
     return tree
@@ -195,18 +195,27 @@ def _flags(overrides: Overrides) -> Tree:
 
 def _leaves(tree: Tree, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _leaves(value, (*above, key))
         else:
             yield (*above, key), value
 
 
-def _put(tree: Tree, name: tuple[str, ...], value: Any) -> None:
-    for key in name[:-1]:
+def _put(tree: Tree, name: tuple[str, ...], value: Any, sources: Mapping[str, str]) -> None:
+    """Puts a value where it belongs. sources: of what is in the tree already."""
+    for depth, key in enumerate(name[:-1], 1):
         tree = tree.setdefault(key, {})
         if not isinstance(tree, dict):
-            raise BadInput(f"{'.'.join(name)} is below a value, not a section")
-    tree[name[-1]] = value
+            section = ".".join(name[:depth])
+            raise BadInput(
+                f"{section} is a section, but has a value; {'.'.join(name)} can't be set too",
+                where=sources.get(section, "flag"),
+                hint=f"a section [{section}] there",
+            )
+    if value == {}:  # an empty section
+        tree.setdefault(name[-1], value)
+    else:
+        tree[name[-1]] = value
 
 
 def _bad_value(error: ValidationError, sources: Mapping[str, str]) -> BadInput:
@@ -218,10 +227,11 @@ def _bad_value(error: ValidationError, sources: Mapping[str, str]) -> BadInput:
         section = Settings.model_fields.get(path[0])
         known = getattr(section.annotation, "model_fields", Settings.model_fields) if section else Settings.model_fields
         allowed = ", ".join(known)
-        return BadInput(f"there is no setting {name}", where=sources.get(name, "the configuration"), allowed=allowed)
-    return BadInput(f"{name}: {first['msg']}, not {first['input']!r}", where=sources.get(name, "the configuration"))
+        return BadInput(f"there is no setting {name}", where=_source(name, sources), allowed=allowed)
+    return BadInput(f"{name}: {first['msg']}, not {shown(name, repr(first['input']))}", where=_source(name, sources))
 
 
-def _masked(name: str, value: str) -> str:
-    secret = any(word in name.lower() for word in SECRET_WORDS)
-    return "********" if secret and not value.startswith(("env:", "file:")) else value
+def _source(name: str, sources: Mapping[str, str]) -> str:
+    """Where a setting, or a section by what is in it, came from."""
+    found = (source for known, source in sources.items() if known == name or known.startswith(f"{name}."))
+    return next(found, "the configuration")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import free_ports
 
 from fleetlake.app.main import COMMANDS, cli
 
@@ -43,6 +44,8 @@ def test_every_command_has_help() -> None:
         (["query", "SELEC 1"], "error: "),
         (["snapshots", "gold.tirps"], "error: there is no table gold.tirps"),
         (["replay", "absent.csv"], "error: "),
+        (["query", "--home", "x", "SELECT 1"], "error: --home goes before the command; try: fleetlake --home VALUE COMMAND"),
+        (["config", "show", "--set", "kafka.port=1"], "error: --set goes before the command"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_2(tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -70,6 +73,39 @@ def test_an_unexpected_failure_keeps_its_details_in_a_log(tmp_path: Path) -> Non
     assert done.stderr.count("\n") == 1
     (log,) = (tmp_path / ".fleetlake" / "logs").iterdir()
     assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize("command", [["up"], ["ingest", "--once"], ["transform"], ["simulate", "--to", "ndjson"], ["status"]])
+@pytest.mark.parametrize("home", ["/proc/foo", "/etc/passwd", "file/below"])
+def test_a_home_that_is_none_is_one_clear_line(tmp_path: Path, home: str, command: list[str]) -> None:
+    (tmp_path / "file").touch()
+    done = run("--home", home, "--set", f"kafka.port={free_ports()}", *command, cwd=tmp_path)
+    assert done.returncode == (1 if command == ["status"] else 2)
+    assert done.stderr.count("\n") == (0 if command == ["status"] else 1)
+    assert "Traceback" not in done.stderr
+    assert "unexpected" not in done.stderr
+
+
+def test_a_file_where_the_broker_has_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "kafka").touch()
+    done = run("--home", "home", "--set", f"kafka.port={free_ports()}", "up", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error: the home folder can't be used: File exists; at" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_failure_whose_log_can_not_be_written(tmp_path: Path) -> None:
+    program = (
+        "import sys, tempfile\nimport fleetlake.app.wiring as w\n"
+        "tempfile.tempdir = '/proc/none'\n"
+        "def boom(): raise RuntimeError('boom at postgresql://u:PASSWORD@h/db')\n"
+        "w.load_all = boom\nfrom fleetlake.app.main import main\nmain()\n"
+    )
+    arguments = ["--home", "/proc/foo", "config", "show"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert done.stderr == "error: unexpected RuntimeError: boom at postgresql://********@h/db; no folder took the details\n"
 
 
 def test_the_version(tmp_path: Path) -> None:

@@ -49,6 +49,64 @@ def test_a_secret_is_not_shown_but_its_reference_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("lake.properties.uri=postgresql://u:PASSWORD@h/db", "postgresql://********@h/db"),
+        ("lake.properties.uri=postgresql://u:PASS/W@ORD@h/db", "postgresql://********@h/db"),
+        ("lake.properties.uri=http://PASSWORD@h:8181", "http://********@h:8181"),
+        ("lake.properties.uri=jdbc:x://h/db?user=u&password=PASSWORD&ssl=on", "jdbc:x://h/db?user=u&password=********&ssl=on"),
+        ("lake.properties.adlfs.x=Endpoint=https://h;AccountKey=PASSWORD==;Suffix=s", None),
+        ("lake.properties.adlfs.connection-string=PASSWORD", "********"),
+        ("lake.properties.header.Authorization=Bearer PASSWORD", "********"),
+        ("lake.properties.header.X-Custom=Bearer PASSWORD", "Bearer ********"),
+        ("lake.properties.header.X-API-Key=PASSWORD", "********"),
+        ("kafka.properties.sasl.oauthbearer.config=principal=PASSWORD", "********"),
+        ("kafka.properties.sasl.jaas.config=org.X required PASSWORD;", "********"),
+        ("kafka.properties.sasl.kerberos.other.config=PASSWORD", "********"),
+        ("kafka.bootstrap_servers=u:PASSWORD@h:9092", "u:PASSWORD@h:9092"),  # no URL, and Kafka would not take it
+        ("spark.landing=s3a://id:PASSWORD@bucket/x", "s3a://********@bucket/x"),
+        ("spark.properties.spark.driver.extraJavaOptions=-Djavax.keyStorePassword=PASSWORD -Dx=1", None),
+        ("spark.properties.spark.hadoop.fs.s3a.access.key=PASSWORD", "********"),
+        ("kafka.properties.ssl.keystore.location=/etc/store.pem", "/etc/store.pem"),
+        ("kafka.properties.sasl.oauthbearer.config=env:OAUTH", "env:OAUTH"),
+        ("kafka.properties.sasl.jaas.config=file:/run/jaas", "file:/run/jaas"),
+        ("lake.properties.uri=sqlite:////tmp/a/catalog.db", "sqlite:////tmp/a/catalog.db"),
+    ],
+)
+def test_secrets_of_every_kind_are_masked(assignment: str, value: str | None) -> None:
+    name = assignment.partition("=")[0]
+    shown = {key: text for key, text, _, _ in describe(load(Overrides(assignments=[assignment])))}[name]
+    assert "********" in shown if value is None else shown == value
+    assert "PASSWORD" not in shown or "bootstrap" in name
+
+
+def test_a_secret_of_the_wrong_type_is_not_shown_either(tmp_path: Path) -> None:
+    (tmp_path / "fleetlake.toml").write_text('[kafka.properties]\n"sasl.password" = 271828\n')
+    with pytest.raises(BadInput, match=r"sasl\.password") as caught:
+        load(Overrides())
+    assert "271828" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[kafak]\nport = 1\n", "[kafak]\n"])
+def test_a_section_there_is_none_of_is_said_with_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "fleetlake.toml").write_text(text)
+    with pytest.raises(BadInput, match=r"no setting kafak; at fleetlake\.toml; allowed: home, kafka"):
+        load(Overrides())
+
+
+def test_an_empty_section_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "fleetlake.toml").write_text("[kafka]\nport = 1001\n[profile.x.kafka]\n")
+    assert source_of(Overrides(profile="x"), "kafka.port") == ("1001", "fleetlake.toml")
+
+
+def test_a_value_where_a_section_belongs_is_said_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fleetlake.toml").write_text("kafka = 3\n")
+    monkeypatch.setenv("FLEETLAKE__KAFKA__PORT", "1003")
+    with pytest.raises(BadInput, match=r"kafka is a section.*at fleetlake\.toml"):
+        load(Overrides())
+
+
+@pytest.mark.parametrize(
     ("overrides", "words"),
     [
         (Overrides(assignments=["kafka.prt=1"]), r"no setting kafka\.prt; at flag; allowed: bootstrap_servers, port"),
