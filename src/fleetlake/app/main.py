@@ -30,6 +30,7 @@ COMMANDS = {
     "simulate": "drive vehicles from London to Birmingham and send their events",
     "replay": "send recorded drives (CSV, GPX) as events",
     "ingest": "land every record of Kafka in Iceberg, exactly once",
+    "etl": "load the raw landing's new files into Iceberg, each once",
     "transform": "bring silver and gold up to what was ingested",
     "verify": "compare Kafka with the lake, offset by offset",
     "query": "SQL over all tables, now or as of a snapshot",
