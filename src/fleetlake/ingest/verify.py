@@ -12,7 +12,7 @@ from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import DataLoss
 from fleetlake.ingest.offsets import Marker, Offsets, Source, check_identity
 from fleetlake.lake.catalog import Lake
-from fleetlake.lake.scan import expose
+from fleetlake.lake.scan import damage_named, expose
 
 INGEST, TRANSFORM, REBUILD = "fleetlake ingest --once", "fleetlake transform", "fleetlake transform --full"
 
@@ -58,8 +58,12 @@ def check_topic(lake: Lake, event: Event, source: Source, silver_read: Offsets |
             return TopicCheck(source.topic, 0, 0, 0, 0, None, None)
         absent = f"{kafka} records are in Kafka, none in the lake"
         return TopicCheck(source.topic, kafka, 0, 0, 0, None, None, (absent,), State.NOT_EQUAL, (INGEST,))
-    con = duckdb.connect()
-    con.execute("SET TimeZone = 'UTC'")
+    with duckdb.connect() as con, damage_named(con):
+        con.execute("SET TimeZone = 'UTC'")
+        return _check(con, lake, event, source, silver_read)
+
+
+def _check(con: duckdb.DuckDBPyConnection, lake: Lake, event: Event, source: Source, silver_read: Offsets | None) -> TopicCheck:
     bronze = lake.table(bronze_of(event).name)
     expose(con, bronze, "bronze")
     problems, hints = _compare_source(con, source, Marker.of(bronze.properties))
@@ -79,6 +83,7 @@ def check_topic(lake: Lake, event: Event, source: Source, silver_read: Offsets |
         problems.append(f"silver: {waiting} bronze rows are waiting for {TRANSFORM}")
     if wrong or waiting:
         hints.append(REBUILD if wrong else TRANSFORM)
+    kafka = sum(high - low for low, high in source.watermarks.values())
     return TopicCheck(source.topic, kafka, landed, rejected, duplicates, silver, late, tuple(problems), state, tuple(hints))
 
 

@@ -67,7 +67,7 @@ class Lake:
                 f"there is no table {name}",
                 where=f"catalog {self.catalog.name}",
                 allowed=", ".join(self.names()) or "nothing yet: the lake is empty",
-                hint="fleetlake ingest --once",
+                hint=builder_of(name),
             ) from error
         except (SQLAlchemyError, OSError) as error:
             raise Retryable(f"the catalog did not answer: {error}".split("\n")[0], where=f"table {name}") from error
@@ -105,6 +105,11 @@ def open_lake(settings: LakeSettings) -> Lake:
             where=uri or "its configuration",
             hint="fleetlake config show, then fleetlake doctor",
         ) from error
+
+
+def builder_of(name: str) -> str:
+    """The command that makes a table of this name, whether it is one of ours or not."""
+    return "fleetlake transform" if name.startswith(("silver.", "gold.")) else "fleetlake ingest --once"
 
 
 def row_count(table: IcebergTable) -> int:

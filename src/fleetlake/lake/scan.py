@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, DataFileContent
 from pyiceberg.table import Table as IcebergTable
 
+from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.catalog import local_path
 
+MAGIC = b"PAR1"  # how a Parquet file ends
+STATEMENT_ERRORS = (
+    duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
+    duckdb.OutOfMemoryException, duckdb.PermissionException, duckdb.NotImplementedException,
+)  # fmt: skip
+FILES_OF_VIEW = re.compile(r"'((?:[^']|'')*\.parquet)'")
 DUCKDB_TYPES = {
     "string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "boolean": "BOOLEAN",
     "timestamptz": "TIMESTAMPTZ", "timestamp": "TIMESTAMP", "date": "DATE", "binary": "BLOB",
@@ -35,7 +47,8 @@ def expose(
     A table that has delete files (another engine's) is read through PyIceberg, into memory.
     """
     scan = table.scan(row_filter=row_filter or AlwaysTrue(), snapshot_id=snapshot_id)
-    tasks = list(scan.plan_files())
+    with _metadata_of(table):
+        tasks = list(scan.plan_files())
     if any(task.delete_files for task in tasks):
         _view_of_arrow(con, table, view, scan.to_arrow())
     else:
@@ -70,25 +83,101 @@ def added_files(table: IcebergTable, after_sequence: int) -> list[DataFile]:
     snapshot = table.current_snapshot()
     if snapshot is None:
         return []
-    return [
-        entry.data_file
-        for manifest in snapshot.manifests(table.io)
-        if manifest.sequence_number > after_sequence
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-        if (entry.sequence_number or 0) > after_sequence and entry.data_file.content == DataFileContent.DATA
-    ]
+    with _metadata_of(table):
+        return [
+            entry.data_file
+            for manifest in snapshot.manifests(table.io)
+            if manifest.sequence_number > after_sequence
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            if (entry.sequence_number or 0) > after_sequence and entry.data_file.content == DataFileContent.DATA
+        ]
 
 
 def expose_files(con: duckdb.DuckDBPyConnection, table: IcebergTable, view: str, files: Iterable[DataFile]) -> None:
-    """Makes `view` read just these files of `table`; a typed, empty view if there are none. Columns are found by field id."""
+    """Makes `view` read just these files of `table`; a typed, empty view if there are none. Columns are found by field id.
+
+    Damaged if a local one is not there, or does not end as it was written.
+    """
+    files = list(files)
     locations = [file.file_path for file in files]
     paths = [path for path in map(local_path, locations) if path is not None]
+    for path, file in zip(paths, files, strict=False):
+        if len(paths) == len(files) and not _is_whole(path, file.file_size_in_bytes):
+            raise Damaged(path, ".".join(table.name()))
     if not locations:
         _create(con, view, f"SELECT {_null_columns(table)} WHERE false")
     elif len(paths) == len(locations):
         _create(con, view, f"SELECT * FROM read_parquet([{', '.join(map(quote, paths))}], schema = {_by_field_id(table)})")
     else:
         _view_of_arrow(con, table, view, _dataset(table, locations))
+
+
+class Damaged(Permanent):
+    """A file of a table is not there or not what was written."""
+
+    def __init__(self, path: str, table: str, kind: str = "data") -> None:
+        anew = not table.startswith(("bronze.", "raw."))
+        super().__init__(
+            f"{kind} file {path} of table {table} is missing or damaged",
+            hint="fleetlake transform --full makes the table anew"
+            if anew
+            else "restore the file, or ingest what Kafka has into a new lake: fleetlake --home DIR ingest --once",
+        )
+
+
+@contextmanager
+def damage_named(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Where a statement fails because a data file of a view is missing or damaged, raises Damaged, which names it.
+
+    Not every such error of DuckDB's says which file it was, so the footers of all are looked at then.
+    """
+    try:
+        yield
+    except STATEMENT_ERRORS:
+        raise
+    except duckdb.Error as error:
+        for path in _files_of_views(con):
+            if path in str(error).split("LINE 1")[0] or not _has_footer(path):
+                raise Damaged(path, _table_of(path)) from error
+        raise
+
+
+def _is_whole(path: str, size_bytes: int) -> bool:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  # one of thousands: a Path each costs more than the look
+            if os.fstat(file.fileno()).st_size != size_bytes:
+                return False
+            return os.pread(file.fileno(), len(MAGIC), size_bytes - len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def _has_footer(path: str) -> bool:
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
+def _files_of_views(con: duckdb.DuckDBPyConnection) -> list[str]:
+    views = con.execute("SELECT sql FROM duckdb_views() WHERE NOT internal").fetchall()
+    return [path.replace("''", "'") for (sql,) in views for path in FILES_OF_VIEW.findall(sql)]
+
+
+def _table_of(path: str) -> str:
+    """`layer.table`, as its files lie in `.../layer/table/data/...`."""
+    parts = Path(path).parts
+    at = len(parts) - 1 - parts[::-1].index("data") if "data" in parts else len(parts) - 1
+    return ".".join(part.removesuffix(".db") for part in parts[max(at - 2, 0) : at])
+
+
+@contextmanager
+def _metadata_of(table: IcebergTable) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Damaged(str(error.filename or error), ".".join(table.name()), "metadata") from error
 
 
 def quote(text: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import csv
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
@@ -15,9 +16,12 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
+from fleetlake.foundation.errors import BadInput
+
 TABLE_ROWS = 50
 WIDEST = 80
 WORD = 20
+PLACE = re.compile(r"(^|_)(lat|latitude|lon|lng|longitude)$", re.IGNORECASE)
 FOLDABLE = 1.5  # times the terminal's width a table may have, to be folded into it
 
 
@@ -30,6 +34,9 @@ class Form(StrEnum):
 
 
 def form_of(*, as_json: bool, as_csv: bool = False) -> Form:
+    """BadInput for both at once."""
+    if as_json and as_csv:
+        raise BadInput("--json and --csv together", allowed="one of them")
     return Form.JSON if as_json else Form.CSV if as_csv else Form.TABLE
 
 
@@ -104,13 +111,15 @@ def printable(text: str, widest: int = WIDEST) -> str:
     return safe if len(safe) <= widest else safe[: widest - 1] + "…"
 
 
-def cell(value: Any) -> str:
-    """A value as a table shows it."""
+def cell(value: Any, *, is_place: bool = False) -> str:
+    """A value as a table shows it; is_place: degrees, of which three decimals would be a hundred metres."""
     match value:
         case None:
             return ""
         case bool():
             return "yes" if value else "no"
+        case float() if is_place:
+            return f"{value:.6f}"
         case float():
             return (
                 f"{value:.6g}"
@@ -159,7 +168,10 @@ def _write_csv(rows: pa.Table, stream: TextIO) -> None:
 def _write_table(rows: pa.Table, stream: TextIO, title: str) -> None:
     names = [printable(name) for name in rows.column_names]
     numeric = [_is_number(field.type) for field in rows.schema]
-    body = [[cell(value) for value in record.values()] for record in _records(rows)]
+    places = [bool(PLACE.search(name)) for name in names]
+    body = [
+        [cell(value, is_place=place) for value, place in zip(record.values(), places, strict=True)] for record in _records(rows)
+    ]
     if stream.isatty():
         _write_rich(names, numeric, body, stream, title)
     else:

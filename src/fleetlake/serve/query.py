@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -18,11 +19,12 @@ from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.scan import expose, expose_files
 from fleetlake.serve.as_of import Moment, parse_moment, require_some, snapshot_at
-from fleetlake.serve.session import explain, fetch, reading_session
+from fleetlake.serve.session import explain, fetch, no_table, reading_session
 
 QUARANTINE = "quarantine"
 QUARANTINE_COLUMNS = "kafka_partition, kafka_offset, kafka_timestamp, ingested_at, reject_reason, payload"
-ONE_SELECT = "one SELECT, WITH, VALUES, DESCRIBE or SUMMARIZE"
+ONE_SELECT = "one SELECT, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW TABLES"
+SHOWS_ALL = ("SHOW_SPECIAL", "SHOW_FROM")
 
 
 def run_query(lake: Lake, sql: str, as_of: str | None = None, *, memory_limit: str = "1GB") -> pa.Table:
@@ -33,11 +35,14 @@ def run_query(lake: Lake, sql: str, as_of: str | None = None, *, memory_limit: s
     by then is empty. Only tables the statement names are looked at. Raises BadInput for what can't be run.
     """
     names = lake.names()
-    allowed = f"{ONE_SELECT} over {', '.join([*names, QUARANTINE])}"
-    used = tables_in(sql, names, allowed)
+    tables = [*names, QUARANTINE]
+    tree = _parse(sql)
+    if _is_show_tables(tree):
+        return pa.table({"name": tables})
+    used = _tables_in(tree, names, tables)
     moment = parse_moment(as_of, lake) if as_of is not None else None
     with reading_session(lambda con: expose_tables(con, lake, used, moment), memory_limit=memory_limit) as con:
-        return fetch(con, sql, allowed=allowed)
+        return fetch(con, sql, tables=tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +53,23 @@ class UsedTables:
     quarantine: bool = False
 
 
-def tables_in(sql: str, names: list[str], allowed: str) -> UsedTables:
-    """The tables a statement reads. BadInput if it is not one SELECT (or the like) or names a table there is none of."""
-    tree = _parse(sql, allowed)
+def _is_show_tables(tree: dict[str, Any]) -> bool:
+    """SHOW TABLES by itself. DuckDB would list those of one schema."""
+    (statement,) = tree["statements"]
+    return bool((statement["node"].get("from_table") or {}).get("table_name") == '"tables"')
+
+
+def _tables_in(tree: dict[str, Any], names: list[str], tables: list[str]) -> UsedTables:
+    """The tables a statement reads. BadInput if it names one there is none of."""
     used: set[str] = set()
     for node in _nodes(tree):
-        if node.get("type") == "SHOW_REF" and node.get("table_name"):
-            return UsedTables(tuple(names), quarantine=True)  # SHOW TABLES
+        if node.get("type") == "SHOW_REF" and node.get("show_type") in SHOWS_ALL:
+            return UsedTables(tuple(names), quarantine=True)  # SHOW ALL TABLES, SHOW TABLES FROM gold
         if node.get("type") == "BASE_TABLE":
             used.add(f"{node['schema_name']}.{node['table_name']}".lower())
     unknown = sorted(name for name in used if not name.startswith(".") and name not in names)
     if unknown:
-        raise BadInput(f"there is no table {', '.join(unknown)}", allowed=", ".join([*names, QUARANTINE]))
+        raise no_table(unknown[0], tables)
     return UsedTables(tuple(sorted(used & set(names))), quarantine=f".{QUARANTINE}" in used)
 
 
@@ -103,19 +113,19 @@ def _expose_at(
         expose(con, table, view, snapshot_id=snapshot_id, row_filter=row_filter)
 
 
-def _parse(sql: str, allowed: str) -> dict[str, object]:
+def _parse(sql: str) -> dict[str, Any]:
     """DuckDB's own syntax tree: what it does not take for a SELECT is not run."""
     with duckdb.connect() as con:
         try:
             statements = con.extract_statements(sql)
             if len(statements) != 1:
-                raise BadInput(f"expected one statement, got {len(statements)}", allowed=allowed)
+                raise BadInput(f"expected one statement, got {len(statements)}", allowed=ONE_SELECT)
             (text,) = con.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0]
         except duckdb.Error as error:
-            raise explain(error, allowed) from error
-    tree: dict[str, object] = json.loads(text)
+            raise explain(error) from error
+    tree: dict[str, Any] = json.loads(text)
     if tree.get("error"):
-        raise BadInput("a query can only read", where=sql.split(maxsplit=1)[0], allowed=allowed)
+        raise BadInput("a query can only read", where=sql.split(maxsplit=1)[0], allowed=ONE_SELECT)
     return tree
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
 from pyiceberg.table import Table as IcebergTable
 
+from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Permanent
-from fleetlake.lake.catalog import local_path
-from fleetlake.lake.scan import quote
+from fleetlake.lake.catalog import builder_of, local_path
+from fleetlake.lake.scan import damage_named, quote
+
+NO_TABLE = re.compile('Table with name "?([^" ]+)"? does not exist')
 
 
 @contextmanager
@@ -44,17 +48,20 @@ def reading_session(
 
 
 def fetch(
-    con: duckdb.DuckDBPyConnection, sql: str, *, allowed: str = "", parameters: Mapping[str, object] | None = None
+    con: duckdb.DuckDBPyConnection, sql: str, *, tables: Sequence[str] = (), parameters: Mapping[str, object] | None = None
 ) -> pa.Table:
-    """All rows of a SELECT. What DuckDB refuses is raised as BadInput, with `allowed` as what would have been accepted."""
+    """All rows of a SELECT. What DuckDB refuses is raised as BadInput; tables: what is named if a table is unknown."""
     try:
-        return con.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        with damage_named(con):
+            return con.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
     except duckdb.Error as error:
-        raise explain(error, allowed) from error
+        raise explain(error, tables) from error
 
 
-def explain(error: duckdb.Error, allowed: str) -> FleetlakeError:
+def explain(error: duckdb.Error, tables: Sequence[str] = ()) -> FleetlakeError:
     """A DuckDB error in one line of our own kind."""
+    if isinstance(error, duckdb.CatalogException) and (found := NO_TABLE.search(str(error))):
+        return no_table(found[1], tables)
     said = " ".join(str(error).split("\n\nLINE")[0].split())
     if isinstance(error, duckdb.OutOfMemoryException):
         return Permanent(
@@ -62,4 +69,16 @@ def explain(error: duckdb.Error, allowed: str) -> FleetlakeError:
         )
     if isinstance(error, (duckdb.IOException, duckdb.InternalException)):
         return Permanent(f"the lake could not be read: {said}", hint="run it again; a file may have been replaced meanwhile")
-    return BadInput(f"the query was not accepted: {said}", allowed=allowed)
+    return BadInput(f"the query was not accepted: {said}")
+
+
+def no_table(name: str, tables: Sequence[str]) -> BadInput:
+    """The error for a table there is none of, with the full name that may have been meant."""
+    bare = name.rpartition(".")[2].lower()
+    meant = [table for table in tables if "." not in name and table.rpartition(".")[2] == bare]
+    ours = any(table.name == name for table in all_tables())
+    return BadInput(
+        f"there is no table {name}",
+        allowed=", ".join(tables),
+        hint=" or ".join(meant) if meant else builder_of(name) if ours else "",
+    )

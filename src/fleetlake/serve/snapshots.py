@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from pyiceberg.table.snapshots import Snapshot
 
-from fleetlake.lake.catalog import Lake
+from fleetlake.foundation.errors import Missing
+from fleetlake.lake.catalog import Lake, builder_of
 
 OURS = "fleetlake."
 
@@ -33,6 +34,9 @@ class SnapshotRow:
 
 def list_snapshots(lake: Lake, name: str) -> list[SnapshotRow]:
     """The snapshots of a table that have not expired, oldest first. Missing if there is no such table."""
+    names = lake.names()
+    if name not in names:
+        raise Missing(f"there is no table {name}", allowed=", ".join(names), hint="" if names else builder_of(name))
     table = lake.table(name)
     current = table.current_snapshot()
     found = sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fleetlake.foundation.errors import BadInput
-from fleetlake.lake.catalog import Lake
-from fleetlake.lake.scan import expose
+from fleetlake.foundation.errors import BadInput, Missing
+from fleetlake.lake.catalog import Lake, local_path
+from fleetlake.lake.scan import Damaged, expose
 from fleetlake.serve import query
 from fleetlake.serve.as_of import Moment
+from fleetlake.serve.page import collect_drives
 from fleetlake.serve.query import run_query
+from fleetlake.serve.report import trips
+
+T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
+FIX = {
+    "kafka_partition": 0, "kafka_offset": 1, "kafka_timestamp": T0, "ingested_at": T0, "event_id": "e1", "device_id": "v0",
+    "event_time": T0, "is_late": False, "late_by_s": 0.0, "latitude": 51.5, "longitude": -0.1,
+}  # fmt: skip
 
 
 def next_millisecond() -> None:
@@ -49,6 +59,8 @@ def test_times_are_utc(lake: Lake, history: Any) -> None:
 
 
 def test_show_tables_lists_all(lake: Lake) -> None:
+    assert values(lake, "show tables;") == [(name,) for name in [*lake.names(), "quarantine"]]
+    assert ("trips",) in values(lake, "SHOW TABLES FROM gold")
     assert ("quarantine",) in values(lake, "SELECT name FROM (SHOW ALL TABLES)")
 
 
@@ -109,18 +121,87 @@ def test_a_query_only_reads_the_tables(lake: Lake, history: Any, tmp_path: Path,
     ("sql", "said"),
     [
         ("SELEC 1", 'syntax error at or near "SELEC"'),
-        ("SELECT * FROM silver.cars", "there is no table silver.cars"),
-        ("SELECT * FROM gps", "gps"),
         ("SELECT nosuch FROM bronze.gps", 'Referenced column "nosuch" not found'),
         ("SELECT CAST('x' AS INTEGER)", "Could not convert string 'x' to INT32"),
+        ("SELECT nosuch(1)", "Scalar Function with name nosuch does not exist"),
     ],
 )
-def test_errors_say_what_is_allowed(lake: Lake, sql: str, said: str) -> None:
+def test_errors_say_what_is_wrong_and_nothing_else(lake: Lake, sql: str, said: str) -> None:
     with pytest.raises(BadInput) as caught:
         run_query(lake, sql)
-    assert said in str(caught.value)
-    assert "silver.gps" in str(caught.value)
+    assert said in caught.value.what
+    assert (caught.value.allowed, caught.value.hint) == ("", "")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("sql", "name", "hint"),
+    [
+        ("SELECT * FROM silver.cars", "silver.cars", ""),
+        ("SELECT * FROM gps", "gps", "bronze.gps or silver.gps"),
+        ("WITH cars AS (FROM Trips) FROM cars", "Trips", "gold.trips"),
+        ("SELECT * FROM cars", "cars", ""),
+    ],
+)
+def test_an_unknown_table_is_told_with_those_there_are(lake: Lake, sql: str, name: str, hint: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        run_query(lake, sql)
+    assert caught.value.what == f"there is no table {name}"
+    assert "bronze.gps" in caught.value.allowed
+    assert "quarantine" in caught.value.allowed
+    assert caught.value.hint == hint
+
+
+def test_a_table_that_is_not_made_yet_is_told_with_the_command_that_makes_it(lake: Lake) -> None:
+    lake.catalog.drop_table("gold.trips")
+    with pytest.raises(BadInput, match=r"no table gold\.trips.*try: fleetlake transform"):
+        run_query(lake, "SELECT * FROM gold.trips")
+    with pytest.raises(Missing, match=r"no table gold\.trips.*try: fleetlake transform"):
+        trips(lake)
+
+
+def file_of(lake: Lake, name: str) -> Path:
+    (task,) = lake.table(name).scan().plan_files()
+    path = local_path(task.file.file_path)
+    assert path
+    return Path(path)
+
+
+def missing(file: Path) -> None:
+    file.unlink()
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def overwritten(file: Path) -> None:
+    file.write_bytes(b"x" * file.stat().st_size)
+
+
+def without_a_footer(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-300:-20] = b"\x5a" * 280
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [missing, cut, overwritten, without_a_footer])
+def test_a_file_that_is_missing_or_damaged_is_named(lake: Lake, history: Any, damage: Callable[[Path], None]) -> None:
+    history.gps(1)
+    history.trip(0)
+    history.add("silver.gps", [FIX])
+    damaged = {name: file_of(lake, name) for name in ("bronze.gps", "gold.trips")}
+    for file in damaged.values():
+        damage(file)
+    for name, read in (
+        ("bronze.gps", lambda: run_query(lake, "SELECT max(speed_kmh), max(event_id) FROM bronze.gps")),
+        ("gold.trips", lambda: trips(lake)),
+        ("gold.trips", lambda: collect_drives(lake)),
+    ):
+        with pytest.raises(Damaged, match=rf"data file .*\.parquet of table {name} is missing or damaged") as caught:
+            read()
+        assert str(damaged[name]) in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_as_of_a_snapshot(lake: Lake, history: Any) -> None:

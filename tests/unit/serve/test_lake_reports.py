@@ -31,8 +31,10 @@ def test_snapshots_are_listed_oldest_first(lake: Lake, history: Any) -> None:
 
 def test_snapshots_of_no_table(lake: Lake) -> None:
     assert list_snapshots(lake, "gold.trips") == []
-    with pytest.raises(Missing, match=r"gold\.cars.*silver\.gps"):
-        list_snapshots(lake, "gold.cars")
+    for name in ("gold.cars", "nosuch", "gold", "quarantine", ""):
+        with pytest.raises(Missing, match=rf"there is no table {name}; allowed: bronze\.emergency, .*silver\.gps") as caught:
+            list_snapshots(lake, name)
+        assert caught.value.exit_code == 2
 
 
 def test_trips_and_their_totals(lake: Lake, history: Any) -> None:

@@ -52,6 +52,12 @@ def test_a_table_off_the_terminal_is_aligned() -> None:
     assert written(rows, Form.TABLE) == "device      km\nv1         1.5\nlonger  200.25\n"
 
 
+def test_a_tables_places_are_exact_to_a_decimetre() -> None:
+    rows = pa.table({"latitude": [51.5073512], "start_longitude": [-0.1], "lon": [1.0], "km": [1.23456]})
+    assert written(rows, Form.TABLE).split() == [*rows.column_names, "51.507351", "-0.100000", "1.000000", "1.235"]
+    assert json.loads(written(rows, Form.JSON))[0]["latitude"] == 51.5073512
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

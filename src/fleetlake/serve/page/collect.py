@@ -13,7 +13,7 @@ from pyiceberg.expressions.parser import parse
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.tables import all_tables
 from fleetlake.lake.catalog import Lake
-from fleetlake.lake.scan import expose
+from fleetlake.lake.scan import damage_named, expose
 
 SOURCES = {"silver.gps": "event_time", "silver.vehicle": "event_time", "gold.trips": "start_time", "gold.stops": "start_time"}
 EPISODE_GAP_S = 10  # peaks of a kind no further apart are one harsh event
@@ -67,7 +67,7 @@ class DrivePage:
 def collect_drives(lake: Lake, *, harsh: HarshThresholds | None = None, limits: PageLimits | None = None) -> DrivePage:
     """Reads the newest days, and no file older than these. A table that is not there yet counts as empty."""
     harsh, limits = harsh or HarshThresholds(), limits or PageLimits()
-    with duckdb.connect() as con:
+    with duckdb.connect() as con, damage_named(con):
         con.execute("SET TimeZone = 'UTC'")
         _expose(lake, con, since=None)
         oldest = con.execute(OLDEST_DAY, {"days": limits.days}).fetchone()
