@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def check_lake(settings: Settings) -> list[TopicCheck]:
     """The books of the five topics, in the contracts' order."""
-    from fleetlake.app.wiring import kafka_settings, open_lake_from
+    from fleetlake.app.wiring import kafka_settings, open_existing_lake
 
-    lake = open_lake_from(settings)
+    lake = open_existing_lake(settings)
     sources = sources_now(kafka_settings(settings))
     read = {event: _silver_read(lake, event) for event in sources}
     if any(offsets is not None for offsets in read.values()):  # there was a transform: what it has not read, it has not read yet

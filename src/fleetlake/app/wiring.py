@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetlake.app.settings import Loaded, Overrides, Settings, load
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fleetlake.lake.spark import SparkSettings
     from fleetlake.transform.settings import TransformSettings
 
+SQLITE = "sqlite:///"
 OVERRIDES: ContextVar[Overrides] = ContextVar("overrides", default=Overrides())  # noqa: B039  # frozen
 
 
@@ -64,6 +66,16 @@ def open_lake_from(settings: Settings) -> Lake:
     from fleetlake.lake.catalog import open_lake
 
     return open_lake(lake_settings(settings))
+
+
+def open_existing_lake(settings: Settings) -> Lake:
+    """For those who only read: Missing if the lake is a local one that is not there yet, and nothing is made then."""
+    from fleetlake.foundation.errors import Missing
+
+    uri = lake_properties(settings).get("uri", "")
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+        raise Missing(f"no lake at {settings.home}", hint="fleetlake ingest makes it, or fleetlake --home DIR")
+    return open_lake_from(settings)
 
 
 def spark_settings(settings: Settings, master: str | None = None) -> SparkSettings:

@@ -42,7 +42,13 @@ def test_every_command_has_help() -> None:
         (["simulate", "--vehicles", "0"], "error: 0 vehicles; allowed: 1 to"),
         (["simulate", "--faults", "x=1"], "error: --faults x=1 is not understood; allowed: duplicates, late, poison"),
         (["query", "SELEC 1"], "error: "),
-        (["snapshots", "gold.tirps"], "error: there is no table gold.tirps"),
+        (["snapshots", "gold.tirps"], "error: no lake at .fleetlake; try: fleetlake ingest makes it, or fleetlake --home DIR"),
+        (["report", "trips"], "error: no lake at .fleetlake"),
+        (["quarantine"], "error: no lake at .fleetlake"),
+        (["verify"], "error: no lake at .fleetlake"),
+        (["query", "SELECT 1", "--json", "--csv"], "error: --json and --csv together; allowed: one of them"),
+        (["report", "trips", "--json", "--csv"], "error: --json and --csv together"),
+        (["report", "trips", "--from", "2026-01-02", "--to", "2026-01-01"], "error: --from 2026-01-02 is later than --to"),
         (["replay", "absent.csv"], "error: "),
         (["query", "--home", "x", "SELECT 1"], "error: --home goes before the command; try: fleetlake --home VALUE COMMAND"),
         (["config", "show", "--set", "kafka.port=1"], "error: --set goes before the command"),
@@ -54,6 +60,7 @@ def test_bad_input_is_one_clear_line_and_exit_2(tmp_path: Path, arguments: list[
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unexpected_failure_keeps_its_details_in_a_log(tmp_path: Path) -> None:

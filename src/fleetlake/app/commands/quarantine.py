@@ -18,12 +18,12 @@ def quarantine(
 
     Example: fleetlake quarantine --topic gps_data
     """
-    from fleetlake.app.wiring import load_settings, open_lake_from
+    from fleetlake.app.wiring import load_settings, open_existing_lake
     from fleetlake.serve.output import TABLE_ROWS, Form, write_json, write_rows
     from fleetlake.serve.quarantine import as_document, read_quarantine
 
     most = limit if limit is not None else 0 if as_json else TABLE_ROWS
-    found = read_quarantine(open_lake_from(load_settings()), topic=topic, limit=most)
+    found = read_quarantine(open_existing_lake(load_settings()), topic=topic, limit=most)
     if as_json:
         write_json(as_document(found))
     elif not found.counts.num_rows:

@@ -22,9 +22,9 @@ def query(
 
     Example: fleetlake query "SELECT device_id, sum(distance_km) FROM gold.trips GROUP BY ALL" --as-of 2026-01-01T12:00:00Z
     """
-    from fleetlake.app.wiring import load_settings, open_lake_from
+    from fleetlake.app.wiring import load_settings, open_existing_lake
     from fleetlake.serve.output import form_of, write_rows
     from fleetlake.serve.query import run_query
 
-    rows = run_query(open_lake_from(load_settings()), sql, as_of)
-    write_rows(rows, form_of(as_json=as_json, as_csv=as_csv), limit=limit)
+    form = form_of(as_json=as_json, as_csv=as_csv)
+    write_rows(run_query(open_existing_lake(load_settings()), sql, as_of), form, limit=limit)

@@ -32,15 +32,18 @@ def trips(
 
     Example: fleetlake report trips --from 2026-01-01 --to 2026-01-02
     """
-    from fleetlake.app.wiring import load_settings, open_lake_from
+    from fleetlake.app.wiring import load_settings, open_existing_lake
+    from fleetlake.foundation.errors import BadInput
     from fleetlake.serve.as_of import parse_time
     from fleetlake.serve.output import Form, form_of, write_rows
     from fleetlake.serve.report import for_people
     from fleetlake.serve.report import trips as read_trips
 
     since, before = (parse_time(text, option) if text else None for text, option in ((start, "--from"), (until, "--to")))
-    rows, totals = read_trips(open_lake_from(load_settings()), device=device, start=since, until=before)
+    if since and before and since > before:
+        raise BadInput(f"--from {start} is later than --to {until}", allowed="a time before --to")
     form = form_of(as_json=as_json, as_csv=as_csv)
+    rows, totals = read_trips(open_existing_lake(load_settings()), device=device, start=since, until=before)
     if form is not Form.TABLE:
         write_rows(rows, form, limit=limit)
         return

@@ -25,11 +25,11 @@ def snapshots(
 
     import pyarrow as pa
 
-    from fleetlake.app.wiring import load_settings, open_lake_from
+    from fleetlake.app.wiring import load_settings, open_existing_lake
     from fleetlake.serve.output import TABLE_ROWS, Form, write_json_array, write_rows
     from fleetlake.serve.snapshots import list_snapshots
 
-    found = list_snapshots(open_lake_from(load_settings()), table)
+    found = list_snapshots(open_existing_lake(load_settings()), table)
     most = limit if limit is not None else 0 if as_json else TABLE_ROWS
     shown = [asdict(row) for row in (found[-most:] if most else found)]
     if as_json:
