@@ -22,7 +22,7 @@ from fleetlake.contracts.tables import SILVER, all_tables, bronze_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files
-from fleetlake.transform import runner, silver
+from fleetlake.transform import native, runner
 from fleetlake.transform.marker import read_marker
 from fleetlake.transform.runner import TransformReport, run_transform
 from fleetlake.transform.settings import Thresholds, TransformSettings
@@ -177,7 +177,7 @@ def test_a_run_that_dies_between_tables_is_finished_by_the_next(lake: Lake, monk
 
 def test_two_runs_at_once_count_a_row_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     ingest(lake, [record(0, 0), record(1, 3)])
-    written = silver.write_files
+    written = native.write_files
     others: list[TransformReport] = []
 
     def overtaken(*arguments: Any, **more: Any) -> Any:
@@ -186,7 +186,7 @@ def test_two_runs_at_once_count_a_row_once(lake: Lake, monkeypatch: pytest.Monke
             others.append(transform(lake))
         return written(*arguments, **more)
 
-    monkeypatch.setattr(silver, "write_files", overtaken)
+    monkeypatch.setattr(native, "write_files", overtaken)
     assert gps_counts(transform(lake)).read == 0, "the other run was faster"
     assert gps_counts(others[1]).inserted == 2
     assert silver_ids(lake) == ["e0/0", "e0/1"]
@@ -194,7 +194,7 @@ def test_two_runs_at_once_count_a_row_once(lake: Lake, monkeypatch: pytest.Monke
 
 def test_a_writer_that_never_lets_go_is_an_error(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ingest(lake, [record(0, 0)])
-    written = silver.write_files
+    written = native.write_files
     attempts: list[int] = []
 
     def overtaken(*arguments: Any, **more: Any) -> Any:
@@ -202,7 +202,7 @@ def test_a_writer_that_never_lets_go_is_an_error(lake: Lake, monkeypatch: pytest
         commit(lake.table("silver.gps"), properties={"other": "writer"})
         return written(*arguments, **more)
 
-    monkeypatch.setattr(silver, "write_files", overtaken)
+    monkeypatch.setattr(native, "write_files", overtaken)
     with pytest.raises(Conflict):
         transform(lake)
     assert len(attempts) == SETTINGS.attempts

@@ -63,8 +63,13 @@ def _write_file(table: IcebergTable, rows: pa.Table, location: str, day: date | 
         ) as writer,
     ):
         writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+    return describe_file(table, location, day, writer.writer.metadata, len(output))
+
+
+def describe_file(table: IcebergTable, location: str, day: date | None, footer: pq.FileMetaData, size_bytes: int) -> DataFile:
+    """What Iceberg has to know of a Parquet file of `table`: its columns have the table's field ids, its rows are of one day."""
     statistics = data_file_statistics_from_parquet_metadata(
-        writer.writer.metadata,
+        footer,
         compute_statistics_plan(table.schema(), table.properties),
         parquet_path_to_id_mapping(table.schema()),
     )
@@ -73,7 +78,7 @@ def _write_file(table: IcebergTable, rows: pa.Table, location: str, day: date | 
         file_path=location,
         file_format=FileFormat.PARQUET,
         partition=Record((day - EPOCH).days if day else None),
-        file_size_in_bytes=len(output),
+        file_size_in_bytes=size_bytes,
         sort_order_id=None,
         spec_id=table.spec().spec_id,
         equality_ids=None,

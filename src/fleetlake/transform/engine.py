@@ -1,34 +1,50 @@
-"""The DuckDB connection models run on."""
+"""What a transform needs of an engine. Statements are in DuckDB's dialect; the Spark engine translates them."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any, Protocol
 
-import duckdb
+from pyiceberg.expressions import BooleanExpression
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.transform.models import Model, macros
-from fleetlake.transform.settings import TransformSettings
-
-
-@contextmanager
-def engine(settings: TransformSettings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory DuckDB with the models' macros, in UTC, that spills what exceeds its memory to a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="fleetlake-transform-") as folder:
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": settings.memory_limit,
-            "temp_directory": folder,
-            "autoinstall_known_extensions": False,
-        }
-        if settings.threads:
-            config["threads"] = settings.threads
-        with duckdb.connect(config=config) as con:
-            con.execute("SET TimeZone = 'UTC'")
-            con.execute(macros())
-            yield con
+Settings = Mapping[str, float | str | timedelta]
+NO_SETTINGS: Settings = {}
 
 
-def materialise(con: duckdb.DuckDBPyConnection, name: str, model: Model) -> None:
-    """Runs a model once and keeps its rows as the temporary table `name`."""
-    con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {model.sql}', model.settings)
+class Engine(Protocol):
+    """Relations by name (`name` or `schema.name`), made anew where the name is taken; gone when the engine is closed.
+
+    Statements are SELECTs with settings as `$name` and the macros of the models. Times leave as microseconds since 1970,
+    `micros(t)`, and enter as text, `CAST($t AS TIMESTAMPTZ)`.
+    """
+
+    def expose(self, name: str, table: IcebergTable, row_filter: BooleanExpression | None = None) -> None:
+        """Makes `name` read a table as it was loaded, but for files that can't hold a row that `row_filter` lets through."""
+
+    def expose_files(self, name: str, table: IcebergTable, files: Iterable[DataFile]) -> None:
+        """Makes `name` read just these files of a table."""
+
+    def define(self, name: str, select: str, settings: Settings = NO_SETTINGS) -> None:
+        """Makes `name` the rows of a SELECT, computed where it is read; what it reads must not be made anew meanwhile."""
+
+    def materialise(self, name: str, select: str, settings: Settings = NO_SETTINGS) -> None:
+        """Makes `name` the rows of a SELECT, computed once; it may read what `name` was before."""
+
+    def rows(self, select: str, settings: Settings = NO_SETTINGS) -> list[tuple[Any, ...]]:
+        """A few rows: counts and bounds."""
+
+    def files_with(self, table: IcebergTable, files: list[DataFile], key: str, ids: str) -> list[DataFile]:
+        """Those files that hold a row whose column `key` is in column `id` of the relation `ids`."""
+
+    def write(self, name: str, table: IcebergTable, folder: str, sort: tuple[str, ...]) -> list[DataFile]:
+        """Writes a relation with the table's columns under `<table>/data/<folder>/`, split by day, each file sorted.
+
+        Returns the files, for a commit; until then they are not visible to readers of the table.
+        """
+
+
+Engines = Callable[[], AbstractContextManager[Engine]]

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import duckdb
-import pyarrow as pa
+from pyiceberg.expressions import BooleanExpression
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.events import GPS, VEHICLE
 from fleetlake.contracts.tables import Table, silver_of
 from fleetlake.lake.catalog import Lake
-from fleetlake.lake.commits import Conflict, commit
-from fleetlake.lake.scan import expose_files
-from fleetlake.lake.write import write_files
-from fleetlake.transform.engine import engine, materialise
+from fleetlake.transform.bounds import between, instant
+from fleetlake.transform.engine import Engine, Engines
 from fleetlake.transform.marker import Marker, Source, read_marker, source_now
 from fleetlake.transform.models import fixes_model, seams_model, table_model
-from fleetlake.transform.settings import Thresholds, TransformSettings
-from fleetlake.transform.windows import SilverTables, expose_touched, load_all_fixes, stretches
+from fleetlake.transform.settings import Thresholds
+from fleetlake.transform.windows import SilverTables, compute_touched, expose_touched, load_all_fixes
+from fleetlake.transform.writing import write_and_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class GoldCounts:
     rebuilt: bool = False
 
 
-def refresh_gold(lake: Lake, table: Table, settings: TransformSettings, *, full: bool) -> GoldCounts:
+def refresh_gold(lake: Lake, table: Table, thresholds: Thresholds, engines: Engines, *, full: bool) -> GoldCounts:
     """Brings one gold table up to silver, by one commit or, if silver has nothing new, by none.
 
     Afterwards the table is what its model makes of all of silver, whichever way silver's rows were divided into runs (windows.py
@@ -47,20 +44,20 @@ def refresh_gold(lake: Lake, table: Table, settings: TransformSettings, *, full:
     gold = lake.table(table.name)
     silver = SilverTables(lake.table("silver.gps"), lake.table("silver.vehicle"))
     now = {"silver.gps": source_now(silver.gps), "silver.vehicle": source_now(silver.vehicle)}
-    marker = Marker(definition(table, settings.thresholds), now)
+    marker = Marker(definition(table, thresholds), now)
     before = read_marker(gold)
     rebuild = full or (before is not None and before.definition != marker.definition)
-    if before and before.sources == now and not rebuild:
+    if not rebuild and (silver.is_empty() if before is None else before.sources == now):
         return GoldCounts(table.name)
-    with engine(settings) as con:
+    with engines() as engine:
         if before is None or rebuild:
-            found = _build(con, table, silver, gold, settings.thresholds)
+            found = _build(engine, table, silver, gold, thresholds)
         else:
-            found = _rebuild_touched(con, table, silver, gold, settings.thresholds, before.sources)
+            found = _rebuild_touched(engine, table, silver, gold, thresholds, before.sources)
         if not found and not rebuild:
             return GoldCounts(table.name)
-        counts = _compare(con, table, rebuilt=rebuild)
-        _replace(con, table, gold, marker)
+        counts = _compare(engine, table, rebuilt=rebuild)
+        _replace(engine, table, gold, marker, counts)
     return counts
 
 
@@ -73,80 +70,93 @@ def definition(table: Table, thresholds: Thresholds) -> str:
     return hashlib.sha256(" ".join(model.digest for model in models).encode()).hexdigest()[:16]
 
 
-def _build(con: duckdb.DuckDBPyConnection, table: Table, silver: SilverTables, gold: IcebergTable, thresholds: Thresholds) -> bool:
-    """Makes the tables `episodes` and `existing` of everything. False if there are no fixes."""
-    load_all_fixes(con, silver, thresholds)
-    materialise(con, "episodes", table_model(table, thresholds))
-    expose_files(con, gold, "gold.stored", _files(gold))
-    con.execute("CREATE OR REPLACE TEMP TABLE existing AS SELECT * FROM gold.stored")
-    con.execute("CREATE OR REPLACE TEMP TABLE stretch AS SELECT DISTINCT device_id FROM fixes")
-    return _count(con, "fixes") > 0
+def _build(engine: Engine, table: Table, silver: SilverTables, gold: IcebergTable, thresholds: Thresholds) -> bool:
+    """Makes the relations `episodes`, `existing` and `stretch` of everything. False if there are no fixes."""
+    load_all_fixes(engine, silver, thresholds)
+    model = table_model(table, thresholds)
+    engine.materialise("episodes", model.sql, model.settings)
+    engine.expose("existing", gold)
+    engine.materialise("stretch", "SELECT DISTINCT device_id FROM fixes")
+    return _count(engine, "stretch") > 0
 
 
 def _rebuild_touched(
-    con: duckdb.DuckDBPyConnection,
+    engine: Engine,
     table: Table,
     silver: SilverTables,
     gold: IcebergTable,
     thresholds: Thresholds,
     read: Mapping[str, Source],
 ) -> bool:
-    """Makes the tables `episodes` and `existing` of the stretches that new silver rows touch. False if there are no new rows."""
-    if not expose_touched(con, silver, {name: source.sequence for name, source in read.items()}):
+    """Makes those relations of the stretches that new silver rows touch. False if there are no new rows."""
+    if not expose_touched(engine, silver, {name: source.sequence for name, source in read.items()}):
         return False
-    model, seams = table_model(table, thresholds), seams_model(table, thresholds)
-    con.execute("CREATE OR REPLACE TEMP TABLE fixes AS SELECT 1")
-    parts = 0
-    for _ in stretches(con, silver, seams, thresholds):
-        materialise(con, f"episodes_{parts}", model)
-        parts += 1
-    union = " UNION ALL ".join(f"SELECT * FROM episodes_{part}" for part in range(parts))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE episodes AS {union}")
-    expose_files(con, gold, "gold.stored", _files(gold))
-    con.execute("""
-        CREATE OR REPLACE TEMP TABLE existing AS
-        SELECT stored.* FROM gold.stored AS stored JOIN stretch USING (device_id)
-        WHERE stored.start_time >= stretch.from_time AND stored.start_time < stretch.to_time
-    """)
+    compute_touched(engine, silver, table_model(table, thresholds), seams_model(table, thresholds), thresholds)
+    engine.expose("gold.stored", gold, _within_stretches(engine))
+    engine.materialise(
+        "existing",
+        """
+        SELECT stored.* FROM gold.stored AS stored JOIN stretch ON stretch.device_id = stored.device_id
+        WHERE (from_time IS NULL OR stored.start_time >= from_time) AND (to_time IS NULL OR stored.start_time < to_time)
+        """,
+    )
     return True
 
 
-def _compare(con: duckdb.DuckDBPyConnection, table: Table, *, rebuilt: bool) -> GoldCounts:
-    """Makes the tables `fresh` and `gone`: rows to add and ids to take out. A row that came out the same is in neither."""
-    columns = ", ".join(column.name for column in table.columns)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT {columns} FROM episodes EXCEPT SELECT {columns} FROM existing")
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE gone AS
-        SELECT {table.columns[0].name} AS id FROM (SELECT {columns} FROM existing EXCEPT SELECT {columns} FROM episodes)
+def _within_stretches(engine: Engine) -> BooleanExpression:
+    """What holds for the start of every episode in a stretch."""
+    ((low, high, is_open_below, is_open_above),) = engine.rows("""
+        SELECT micros(min(from_time)), micros(max(to_time)), bool_or(from_time IS NULL), bool_or(to_time IS NULL) FROM stretch
     """)
-    return GoldCounts(
-        table.name, _count(con, "stretch"), _count(con, "episodes"), _count(con, "fresh"), _count(con, "gone"), rebuilt
+    return between(
+        "start_time",
+        None if is_open_below else instant(low).isoformat(),
+        None if is_open_above else instant(high).isoformat(),
     )
 
 
-def _replace(con: duckdb.DuckDBPyConnection, table: Table, gold: IcebergTable, marker: Marker) -> None:
-    """Commits `fresh` without `gone`: files that hold rows of `gone` are replaced by what else they hold."""
-    removed, added = [], [con.sql("SELECT * FROM fresh").to_arrow_table()]
+def _compare(engine: Engine, table: Table, *, rebuilt: bool) -> GoldCounts:
+    """Makes the relations `fresh` and `gone`: rows to add, and ids to take out. A row that came out the same is in neither."""
+    columns = ", ".join(column.name for column in table.columns)
     key = table.columns[0].name
-    for file in _files(gold) if _count(con, "gone") else []:
-        expose_files(con, gold, "gold.file", [file])
-        kept = con.sql(f"SELECT * FROM gold.file WHERE {key} NOT IN (SELECT id FROM gone)").to_arrow_table()
-        if kept.num_rows < file.record_count:
-            removed.append(file)
-            added.append(kept)
-    written = write_files(gold, pa.concat_tables(added), folder=f"transform/{uuid.uuid4().hex}", sort=table.sort)
-    try:
-        commit(gold, added=written, removed=removed, properties=marker.properties())
-    except Conflict:
-        for file in written:
-            gold.io.delete(file.file_path)
-        raise
+    engine.materialise("fresh", f"SELECT {columns} FROM episodes EXCEPT SELECT {columns} FROM existing")
+    engine.materialise(
+        "gone",
+        f"""
+        SELECT {key} AS id, {table.partition_by} AS at_time
+        FROM (SELECT {columns} FROM existing EXCEPT SELECT {columns} FROM episodes) AS gone
+        """,
+    )
+    relations = ("stretch", "episodes", "fresh", "gone")
+    ((devices, computed, added, removed),) = engine.rows(
+        "SELECT " + ", ".join(f"(SELECT count(*) FROM {name})" for name in relations)
+    )
+    return GoldCounts(table.name, devices, computed, added, removed, rebuilt)
 
 
-def _files(table: IcebergTable) -> list[DataFile]:
-    return [task.file for task in table.scan().plan_files()]
+def _replace(engine: Engine, table: Table, gold: IcebergTable, marker: Marker, counts: GoldCounts) -> None:
+    """Commits `fresh` without `gone`: files that hold rows of `gone` are replaced by what else they hold."""
+    key = table.columns[0].name
+    columns = ", ".join(column.name for column in table.columns)
+    removed = _files_with_gone(engine, table, gold) if counts.removed else []
+    engine.expose_files("gold.replaced", gold, removed)
+    engine.define(
+        "written",
+        f"""
+        SELECT {columns} FROM fresh UNION ALL SELECT {columns} FROM gold.replaced
+        WHERE NOT EXISTS (SELECT 1 FROM gone WHERE gone.id = replaced.{key})
+        """,
+    )
+    write_and_commit(engine, "written" if counts.added or removed else None, gold, table.sort, marker, removed)
 
 
-def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:
-    ((rows,),) = con.execute(f"SELECT count(*) FROM {name}").fetchall()
+def _files_with_gone(engine: Engine, table: Table, gold: IcebergTable) -> list[DataFile]:
+    ((first, last),) = engine.rows("SELECT micros(min(at_time)), micros(max(at_time)) FROM gone")
+    within = between(table.partition_by, instant(first).isoformat(), instant(last).isoformat())
+    files = [task.file for task in gold.scan(row_filter=within).plan_files()]
+    return engine.files_with(gold, files, table.columns[0].name, "gone")
+
+
+def _count(engine: Engine, name: str) -> int:
+    ((rows,),) = engine.rows(f"SELECT count(*) FROM {name}")
     return int(rows)

@@ -1,4 +1,4 @@
-"""A run of the native engine: silver, table by table, then gold. Killed anywhere, the next run does what is left."""
+"""A run: silver, table by table, then gold. Killed anywhere, the next run does what is left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.tables import all_tables, silver_of
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.catalog import Lake
+from fleetlake.transform.engine import Engines
 from fleetlake.transform.gold import GoldCounts, refresh_gold
+from fleetlake.transform.native import native_engine
 from fleetlake.transform.settings import TransformSettings
 from fleetlake.transform.silver import SilverCounts, refresh_silver
 
@@ -28,24 +30,30 @@ class TransformReport:
 
 
 def run_transform(
-    lake: Lake, settings: TransformSettings, *, full: bool = False, on_progress: Callable[[str], None] | None = None
+    lake: Lake,
+    settings: TransformSettings,
+    *,
+    engines: Engines | None = None,
+    full: bool = False,
+    on_progress: Callable[[str], None] | None = None,
 ) -> TransformReport:
-    """Brings silver and gold up to bronze.
+    """Brings silver and gold up to bronze. engines: opens what computes a table, the native engine by default.
 
     Every table is committed once, with a marker of what it was made from, or not at all if nothing is new. So a run that was killed
     between two tables has lost nothing, and two runs at once can't both count a row: the later commit conflicts and is computed
     anew, up to `settings.attempts` times. full: compute all tables from bronze; the result is the same.
     on_progress gets the name of each table as it begins. Raises Conflict if other writers never let a commit through.
     """
+    opened = engines or partial(native_engine, settings)
     tell = on_progress or (lambda _: None)
     lake.ensure(all_tables())
     silver, gold = [], []
     for event in EVENTS:
         tell(silver_of(event).name)
-        silver.append(_attempt(partial(refresh_silver, lake, event, settings, full=full), settings.attempts))
+        silver.append(_attempt(partial(refresh_silver, lake, event, settings.thresholds, opened, full=full), settings.attempts))
     for table in GOLD:
         tell(table.name)
-        gold.append(_attempt(partial(refresh_gold, lake, table, settings, full=full), settings.attempts))
+        gold.append(_attempt(partial(refresh_gold, lake, table, settings.thresholds, opened, full=full), settings.attempts))
     return TransformReport(tuple(silver), tuple(gold))
 
 

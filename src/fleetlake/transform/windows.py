@@ -16,23 +16,21 @@ The search looks at a day on either side first, then at eight, then at sixty-fou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import duckdb
-from pyiceberg.expressions import BooleanExpression
-from pyiceberg.expressions.parser import parse
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.lake.scan import expose, expose_added
-from fleetlake.transform.engine import materialise
+from fleetlake.lake.scan import added_files
+from fleetlake.transform.bounds import EPOCH, between, instant
+from fleetlake.transform.engine import Engine
 from fleetlake.transform.models import Model, fixes_model
 from fleetlake.transform.settings import Thresholds
 
 FIRST_REACH = timedelta(days=1)
 WIDER = 8
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+KINDS = ("gps", "vehicle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,100 +40,118 @@ class SilverTables:
     gps: IcebergTable
     vehicle: IcebergTable
 
+    def of(self, kind: str) -> IcebergTable:
+        return self.gps if kind == "gps" else self.vehicle
+
+    def is_empty(self) -> bool:
+        """Whether there is no GPS row, and so no fix."""
+        return not any(True for _ in self.gps.scan().plan_files())
+
     def span(self) -> tuple[datetime, datetime]:
         """From the first day of the fixes to the end of the last."""
         days = [task.file.partition[0] for task in self.gps.scan().plan_files()] or [0]
         return EPOCH + timedelta(days=min(days)), EPOCH + timedelta(days=max(days) + 1)
 
 
-def expose_touched(con: duckdb.DuckDBPyConnection, silver: SilverTables, read: Mapping[str, int]) -> bool:
-    """Makes the table `touched` (device_id, t0, t1): the devices with rows added since `read` (sequences), and when those were.
+def load_all_fixes(engine: Engine, silver: SilverTables, thresholds: Thresholds) -> None:
+    """Makes the relation `fixes` of all there are."""
+    for kind in KINDS:
+        engine.expose(f"silver.{kind}", silver.of(kind))
+    engine.materialise("fixes", fixes_model(thresholds).sql)
+
+
+def expose_touched(engine: Engine, silver: SilverTables, read: Mapping[str, int]) -> bool:
+    """Makes the relation `touched` (device_id, t0, t1): the devices with rows added since `read` (sequences), and when those were.
 
     False if nothing was added.
     """
-    expose_added(con, silver.gps, "added.gps", after_sequence=read["silver.gps"])
-    expose_added(con, silver.vehicle, "added.vehicle", after_sequence=read["silver.vehicle"])
-    con.execute("""
-        CREATE OR REPLACE TEMP TABLE touched AS
+    for kind in KINDS:
+        table = silver.of(kind)
+        engine.expose_files(f"added.{kind}", table, added_files(table, read[f"silver.{kind}"]))
+    engine.materialise(
+        "touched",
+        """
         SELECT device_id, min(event_time) AS t0, max(event_time) AS t1
-        FROM (SELECT device_id, event_time FROM added.gps UNION ALL SELECT device_id, event_time FROM added.vehicle)
+        FROM (SELECT device_id, event_time FROM added.gps UNION ALL SELECT device_id, event_time FROM added.vehicle) AS added
         GROUP BY device_id
-    """)
-    return _bounds(con) is not None
+        """,
+    )
+    return _bounds(engine) is not None
 
 
-def stretches(con: duckdb.DuckDBPyConnection, silver: SilverTables, seams: Model, thresholds: Thresholds) -> Iterator[None]:
-    """Goes through the devices in the table `touched`, as many at a time as the same reach does for, and uses it up.
+def compute_touched(engine: Engine, silver: SilverTables, model: Model, seams: Model, thresholds: Thresholds) -> None:
+    """Makes the relations `stretch` (device_id, from_time, to_time: [L, R), null where the data ends) and `episodes` of `touched`.
 
-    At each yield the table `fixes` holds their stretches' fixes, and the table `stretch` (device_id, from_time, to_time: [L, R),
-    infinite where the data ends) has got a row for each.
+    As many devices at a time as the same reach does for; `touched` is used up.
     """
-    con.execute("CREATE OR REPLACE TEMP TABLE stretch (device_id VARCHAR, from_time TIMESTAMPTZ, to_time TIMESTAMPTZ)")
     first, last = silver.span()
-    reach = FIRST_REACH
-    while bounds := _bounds(con):
-        low, high = max(first, bounds[0] - reach), min(last, bounds[1] + reach)
-        within = parse(f"event_time >= '{low.isoformat()}' and event_time <= '{high.isoformat()}'")
-        _load_fixes(con, silver, within, reach, thresholds)
-        materialise(con, "seams", seams)
+    reach, parts = FIRST_REACH, 0
+    while bounds := _bounds(engine):
+        within = bounds[0] - reach, bounds[1] + reach
+        _load_fixes(engine, silver, within, reach, thresholds)
+        engine.materialise("seams", seams.sql, seams.settings)
         # Near the edge of what was read a seam may only seem to be one; that far in, its model has seen all it looks at.
-        con.execute(RESOLVE, {"first": first, "last": last, "reach": reach, "margin": timedelta(seconds=2 * thresholds.trip_end_s)})
-        con.execute(TRIM)
-        yield
-        con.execute("DELETE FROM touched WHERE device_id IN (SELECT device_id FROM stretch)")
+        margin = timedelta(seconds=2 * thresholds.trip_end_s)
+        ends: dict[str, str | float | timedelta] = {"first": first.isoformat(), "last": last.isoformat()}
+        engine.materialise(f"stretch_{parts}", STRETCHES, ends | {"reach": reach, "margin": margin})
+        engine.materialise("fixes", FIXES_OF.format(stretch=f"stretch_{parts}"))
+        engine.materialise(f"episodes_{parts}", model.sql, model.settings)
+        engine.materialise("touched", TOUCHED_WITHOUT.format(stretch=f"stretch_{parts}"))
+        parts += 1
         reach = min(reach * WIDER, last - first + FIRST_REACH)
+    for name in ("stretch", "episodes"):
+        engine.define(name, " UNION ALL ".join(f"SELECT * FROM {name}_{part}" for part in range(parts)))
 
 
-RESOLVE = """
-    INSERT INTO stretch
+STRETCHES = """
     WITH reaches AS (
-        SELECT *, t0 - $reach AS low, t1 + $reach AS high, t0 - $reach <= $first AS from_first, t1 + $reach >= $last AS to_last
+        SELECT
+            *, t0 - $reach AS low, t1 + $reach AS high,
+            t0 - $reach <= CAST($first AS TIMESTAMPTZ) AS from_first, t1 + $reach >= CAST($last AS TIMESTAMPTZ) AS to_last
         FROM touched
     ),
     bounds AS (
         SELECT
-            device_id, from_first, to_last,
-            max(seam_time) FILTER (WHERE seam_time < t0 AND (from_first OR seam_time >= low + $margin)) AS before,
-            min(seam_time) FILTER (WHERE seam_time > t1 AND (to_last OR seam_time <= high - $margin)) AS after
-        FROM reaches LEFT JOIN seams USING (device_id)
-        GROUP BY ALL
+            reaches.device_id, from_first, to_last,
+            max(seam_time) FILTER (WHERE seam_time < t0 AND (from_first OR seam_time >= low + $margin)) AS from_time,
+            min(seam_time) FILTER (WHERE seam_time > t1 AND (to_last OR seam_time <= high - $margin)) AS to_time
+        FROM reaches LEFT JOIN seams ON seams.device_id = reaches.device_id
+        GROUP BY reaches.device_id, from_first, to_last
     )
-    SELECT device_id, coalesce(before, '-infinity'), coalesce(after, 'infinity')
+    SELECT device_id, from_time, to_time
     FROM bounds
-    WHERE (before IS NOT NULL OR from_first) AND (after IS NOT NULL OR to_last)
+    WHERE (from_time IS NOT NULL OR from_first) AND (to_time IS NOT NULL OR to_last)
 """
 
-TRIM = """
-    DELETE FROM fixes WHERE NOT EXISTS (
-        SELECT 1 FROM stretch
-        WHERE stretch.device_id = fixes.device_id AND event_time >= from_time AND event_time < to_time
-    )
+FIXES_OF = """
+    SELECT fixes.* FROM fixes JOIN {stretch} AS stretch ON stretch.device_id = fixes.device_id
+    WHERE (from_time IS NULL OR event_time >= from_time) AND (to_time IS NULL OR event_time < to_time)
 """
 
-
-def load_all_fixes(con: duckdb.DuckDBPyConnection, silver: SilverTables, thresholds: Thresholds) -> None:
-    """Makes the table `fixes` of all there are."""
-    expose(con, silver.gps, "silver.gps")
-    expose(con, silver.vehicle, "silver.vehicle")
-    materialise(con, "fixes", fixes_model(thresholds))
+TOUCHED_WITHOUT = """
+    SELECT * FROM touched WHERE NOT EXISTS (SELECT 1 FROM {stretch} AS stretch WHERE stretch.device_id = touched.device_id)
+"""
 
 
 def _load_fixes(
-    con: duckdb.DuckDBPyConnection, silver: SilverTables, within: BooleanExpression, reach: timedelta, thresholds: Thresholds
+    engine: Engine, silver: SilverTables, within: tuple[datetime, datetime], reach: timedelta, thresholds: Thresholds
 ) -> None:
-    """Makes the table `fixes` of those of the devices in `touched` from `reach` before t0 to `reach` after t1."""
-    con.execute("CREATE OR REPLACE TEMP TABLE reached AS SELECT device_id, t0 - $reach AS low, t1 + $reach AS high FROM touched",
-                {"reach": reach})  # fmt: skip
-    for table, kind in ((silver.gps, "gps"), (silver.vehicle, "vehicle")):
-        expose(con, table, f"stored.{kind}", row_filter=within)
-        con.execute(f"""
-            CREATE SCHEMA IF NOT EXISTS silver;
-            CREATE OR REPLACE VIEW silver.{kind} AS
-            SELECT stored.* FROM stored.{kind} AS stored JOIN reached USING (device_id) WHERE event_time BETWEEN low AND high
-        """)
-    materialise(con, "fixes", fixes_model(thresholds))
+    """Makes the relation `fixes` of those of the devices in `touched` from `reach` before t0 to `reach` after t1."""
+    low, high = within[0].isoformat(), within[1].isoformat()
+    engine.materialise("reached", "SELECT device_id, t0 - $reach AS low, t1 + $reach AS high FROM touched", {"reach": reach})
+    for kind in KINDS:
+        engine.expose(f"stored.{kind}", silver.of(kind), between("event_time", low, high))
+        engine.define(
+            f"silver.{kind}",
+            f"""
+            SELECT stored.* FROM stored.{kind} AS stored JOIN reached ON reached.device_id = stored.device_id
+            WHERE event_time BETWEEN low AND high
+                AND event_time BETWEEN CAST('{low}' AS TIMESTAMPTZ) AND CAST('{high}' AS TIMESTAMPTZ)
+            """,
+        )
+    engine.materialise("fixes", fixes_model(thresholds).sql)
 
 
-def _bounds(con: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None:
-    (row,) = con.sql("SELECT min(t0) AS t0, max(t1) AS t1 FROM touched").to_arrow_table().to_pylist()
-    return (row["t0"], row["t1"]) if row["t0"] is not None else None
+def _bounds(engine: Engine) -> tuple[datetime, datetime] | None:
+    ((t0, t1),) = engine.rows("SELECT micros(min(t0)), micros(max(t1)) FROM touched")
+    return None if t0 is None else (instant(t0), instant(t1))

@@ -11,8 +11,8 @@ import pytest
 from transform_rows import Rows
 
 from fleetlake.contracts.gold import GOLD
-from fleetlake.transform.engine import engine
 from fleetlake.transform.models import table_model
+from fleetlake.transform.native import native_engine
 from fleetlake.transform.settings import Thresholds, TransformSettings
 
 FIX_SCHEMA = pa.schema(
@@ -31,8 +31,8 @@ FIX_SCHEMA = pa.schema(
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine(TransformSettings(threads=2)) as connection:
-        yield connection
+    with native_engine(TransformSettings(threads=2)) as engine:
+        yield engine.con
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from transform_rows import Rows, fix
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS, VEHICLE, Event
 from fleetlake.contracts.gold import GOLD
-from fleetlake.contracts.tables import silver_of
+from fleetlake.contracts.tables import Table, silver_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files
-from fleetlake.transform import gold as gold_module
-from fleetlake.transform import windows
+from fleetlake.transform import native, windows
 from fleetlake.transform.gold import GoldCounts, refresh_gold
+from fleetlake.transform.native import native_engine
 from fleetlake.transform.settings import Thresholds, TransformSettings
 
 SETTINGS = TransformSettings(threads=1)
@@ -57,7 +58,11 @@ def add(lake: Lake, event: Event, rows: Rows) -> None:
 
 
 def refresh(lake: Lake, *, full: bool = False) -> list[GoldCounts]:
-    return [refresh_gold(lake, table, SETTINGS, full=full) for table in GOLD]
+    return [refresh_table(lake, table, full=full) for table in GOLD]
+
+
+def refresh_table(lake: Lake, table: Table, *, full: bool = False, settings: TransformSettings = SETTINGS) -> GoldCounts:
+    return refresh_gold(lake, table, settings.thresholds, partial(native_engine, settings), full=full)
 
 
 def contents(lake: Lake) -> dict[str, Rows]:
@@ -239,9 +244,9 @@ def test_other_thresholds_compute_all_anew(lake: Lake) -> None:
     add(lake, GPS, drive(0, 100) + drive(600, 700))
     refresh(lake)
     wider = TransformSettings(Thresholds(trip_end_s=600.0), threads=1)
-    counts = refresh_gold(lake, GOLD[0], wider, full=False)
+    counts = refresh_table(lake, GOLD[0], settings=wider)
     assert (counts.rebuilt, counts.added, counts.removed) == (True, 1, 2)
-    assert refresh_gold(lake, GOLD[0], wider, full=False) == GoldCounts("gold.trips")
+    assert refresh_table(lake, GOLD[0], settings=wider) == GoldCounts("gold.trips")
 
 
 def test_a_full_build_repairs_what_was_lost(lake: Lake) -> None:
@@ -257,16 +262,16 @@ def test_a_full_build_repairs_what_was_lost(lake: Lake) -> None:
 
 def test_a_conflict_leaves_neither_rows_nor_files(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(lake, GPS, drive(0, 100))
-    written = gold_module.write_files
+    written = native.write_files
 
     def overtaken(*arguments: Any, **more: Any) -> Any:
         commit(lake.table("gold.trips"), properties={"other": "writer"})
         return written(*arguments, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gold_module, "write_files", overtaken)
+        patch.setattr(native, "write_files", overtaken)
         with pytest.raises(Conflict):
-            refresh_gold(lake, GOLD[0], SETTINGS, full=False)
+            refresh_table(lake, GOLD[0])
     assert list((tmp_path / "gold").rglob("*.parquet")) == []
     refresh(lake)
     assert len(contents(lake)["gold.trips"]) == 1

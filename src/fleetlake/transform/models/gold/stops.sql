@@ -5,9 +5,10 @@
 -- stop_min_s. The fix that is farther begins a new run (so a vehicle that creeps is not at rest). Silence does not break a run: what
 -- was here before and is here after was here. A fix without a speed is not at rest.
 -- Open     the device's fixes end in it.
+-- Anchors  the first fixes of places, found one after the other along those runs that do not stay where they began.
 -- The position is the mean of the fixes' offsets from the first one, so that it holds across the antimeridian, in whole 1e-9 degrees,
 -- so that it does not depend on the order of addition.
-WITH RECURSIVE ordered AS (
+WITH ordered AS (
     SELECT
         device_id, event_time, latitude, longitude, latest_time,
         row_number() OVER (PARTITION BY device_id ORDER BY event_time, event_id) AS position,
@@ -24,26 +25,42 @@ runs AS (
     FROM ordered
 ),
 slow_fixes AS (
-    SELECT *, row_number() OVER (PARTITION BY device_id, run ORDER BY position) AS nth
+    SELECT
+        device_id, event_time, latitude, longitude, latest_time, position, last_position, run,
+        row_number() OVER from_start AS nth,
+        great_circle_km(first_value(latitude) OVER from_start, first_value(longitude) OVER from_start, latitude, longitude) * 1000
+            > $stop_radius_m AS is_away
     FROM runs
     WHERE slow
+    WINDOW from_start AS (PARTITION BY device_id, run ORDER BY position)
+),
+wandering AS (
+    SELECT
+        slow_fixes.device_id, slow_fixes.run,
+        list_sort(list([{'position': position, 'latitude': latitude, 'longitude': longitude}])) AS places
+    FROM slow_fixes
+    WHERE EXISTS (
+        SELECT 1 FROM slow_fixes AS away
+        WHERE away.device_id = slow_fixes.device_id AND away.run = slow_fixes.run AND away.is_away
+    )
+    GROUP BY slow_fixes.device_id, slow_fixes.run
 ),
 anchors AS (
-    SELECT device_id, run, position, latitude, longitude
+    SELECT device_id, position
     FROM slow_fixes
     WHERE nth = 1
-    UNION ALL
-    SELECT device_id, run, position, latitude, longitude
+    UNION
+    SELECT device_id, anchor.position
     FROM (
         SELECT
-            away.device_id, away.run, away.position, away.latitude, away.longitude,
-            row_number() OVER (PARTITION BY away.device_id, away.run ORDER BY away.position) AS nth
-        FROM anchors
-        JOIN slow_fixes AS away
-            ON away.device_id = anchors.device_id AND away.run = anchors.run AND away.position > anchors.position
-        WHERE great_circle_km(anchors.latitude, anchors.longitude, away.latitude, away.longitude) * 1000 > $stop_radius_m
-    ) AS farther
-    WHERE nth = 1
+            device_id,
+            unnest(list_reduce(places, lambda found, place: CASE
+                WHEN great_circle_km(found[1].latitude, found[1].longitude, place[1].latitude, place[1].longitude) * 1000
+                    > $stop_radius_m THEN list_concat(place, found)
+                ELSE found
+            END, places[1])) AS anchor
+        FROM wandering
+    ) AS found_anchors
 ),
 placed AS (
     SELECT

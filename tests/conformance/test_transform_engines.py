@@ -1,0 +1,270 @@
+"""The transform on Spark: the same rows as DuckDB's, model by model and lake by lake, whichever engine ran before."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from tests.conformance.transform_lakes import T0, Rows, bronze_rows, compact, contents, ingest, simulated
+
+from fleetlake.contracts.events import GPS, VEHICLE
+from fleetlake.contracts.gold import GOLD
+from fleetlake.contracts.tables import SILVER, all_tables
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.commits import Conflict, commit
+from fleetlake.transform.marker import read_marker
+from fleetlake.transform.models import Model, fixes_model, seams_model, table_model
+from fleetlake.transform.native import native_engine
+from fleetlake.transform.runner import TransformReport, run_transform
+from fleetlake.transform.settings import Thresholds, TransformSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SETTINGS = TransformSettings(threads=1)
+
+
+@contextmanager
+def new_lake(folder: Path) -> Iterator[Lake]:
+    made = open_lake(
+        LakeSettings("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/a warehouse"})
+    )
+    made.ensure(all_tables())
+    yield made
+    made.close()
+
+
+def on_native(lake: Lake, **more: Any) -> TransformReport:
+    return run_transform(lake, SETTINGS, **more)
+
+
+def on_spark(session: SparkSession, lake: Lake, **more: Any) -> TransformReport:
+    from fleetlake.transform.spark.engine import spark_engine
+
+    return run_transform(lake, SETTINGS, engines=partial(spark_engine, session, lake.catalog.name), **more)
+
+
+def assert_same(lake: Lake, expected: Lake) -> None:
+    found = contents(lake)
+    for name, rows in contents(expected).items():
+        assert found[name].to_pylist() == rows.to_pylist(), name
+
+
+VEHICLE_MORE = {"latitude": 52.0, "longitude": -1.0, "speed_kmh": 50.0, "direction": "N"}
+
+
+def hand_made() -> tuple[Rows, Rows]:
+    """GPS and vehicle rows in order of arrival, for increments of ten: what tends to go wrong, in one device or another."""
+    gps: Rows = []
+
+    def add(device_id: str, at_s: float, speed_kmh: float | None, **more: Any) -> None:
+        time = T0 + timedelta(seconds=at_s)
+        row = {"event_id": f"hand-{len(gps)}", "device_id": device_id, "event_time": time, "speed_kmh": speed_kmh}
+        gps.append(row | {"latitude": 52.0 + at_s / 10_000, "longitude": -1.0} | more)
+
+    for at_s in (0, 30, 60, 290, 310, 900):  # in order, with a gap that ends a trip
+        add("in order", at_s, 50.0)
+    for at_s in (900, 0, 60, 1200, 30, 2400):  # out of order, late
+        add("out of order", at_s, 50.0)
+    add("twice", 0, 50.0, event_id="again")
+    add("twice", 3, 60.0, event_id="again")
+    add("nowhere", 0, 50.0, latitude=None, longitude=None)
+    add("nowhere", 3, None)
+    add("fast", 0, 0.1 + 0.2)
+    for at_s in range(0, 400, 20):  # rests at the antimeridian, drifts away by steps
+        add("rests", 86_400 - 200 + at_s, 0.5, latitude=-16.5, longitude=179.9998 if at_s % 40 else -179.9998)
+    for at_s in range(0, 1200, 20):
+        add("creeps", at_s, 3.0, latitude=51.0 + at_s * 1e-5, longitude=0.1)
+    for at_s in (0, 200, 400):  # in one instant twice, by id
+        add("doubled", at_s, 0.0)
+        add("doubled", at_s, 20.0, latitude=52.5)
+    vehicle = [
+        {**{name: row[name] for name in ("event_id", "device_id", "event_time")}, **VEHICLE_MORE, "ignition": number % 3 > 0}
+        for number, row in enumerate(gps)
+        if number % 2
+    ]
+    return gps, vehicle
+
+
+def arriving(rows: Rows, start: int, *, poison: bool = True) -> Rows:
+    """Rows as they come from a second partition, from offset `start` on; every seventh is preceded by a bad one."""
+    made: Rows = []
+    for number, row in enumerate(rows):
+        if poison and number % 7 == 0:
+            made.append({"reject_reason": "not_json: -: x", "payload": b"{"})
+        made.append(row)
+    return [
+        row | {"kafka_partition": 1, "kafka_offset": offset, "ingested_at": T0 + timedelta(days=2, seconds=offset)}
+        for offset, row in enumerate(made, start)
+    ]
+
+
+def test_every_model_gives_the_same_rows(spark: SparkSession) -> None:
+    """Silver, fixes, seams, trips and stops of 200 devices with random histories; all columns, all bits."""
+    chance = random.Random(4)
+    gps, vehicle = random_histories(200, chance)
+    relations = {
+        "arrived": bronze_rows(GPS, gps),
+        "seen": pa.table({"event_id": [row["event_id"] for row in gps[::9]]}),
+        "latest": pa.table([["v1", "v2"], [T0 + timedelta(hours=1), T0]], schema=LATEST),
+        "silver.gps": bronze_rows(GPS, gps).filter(pa.compute.field("event_id").is_valid()),
+        "silver.vehicle": bronze_rows(VEHICLE, vehicle),
+    }
+    thresholds = Thresholds()
+    models: dict[str, Model] = {"silver": table_model(SILVER[1], thresholds), "fixes": fixes_model(thresholds)}
+    for table in GOLD:
+        models |= {table.name: table_model(table, thresholds), f"{table.name}.seams": seams_model(table, thresholds)}
+    expected, found = of_native(relations, models), of_spark(spark, relations, models)
+    for name in models:
+        assert len(expected[name]) > 20, name
+        assert found[name] == expected[name], name
+
+
+LATEST = pa.schema([pa.field("device_id", pa.string()), pa.field("event_time", pa.timestamp("us", tz="UTC"))])
+
+
+def random_histories(devices: int, chance: random.Random) -> tuple[Rows, Rows]:
+    gps: Rows = []
+    for device in range(devices):
+        at_s, latitude, longitude = 0.0, chance.uniform(-89, 89), chance.uniform(-180, 180)
+        for number in range(40):
+            at_s += chance.choice([0, 1, 3, 3, 60, 150, 299, 301, 700])
+            longitude += chance.choice([0, 0, 0, 0.0003, 0.001])
+            row: dict[str, Any] = {"latitude": latitude, "longitude": (longitude + 180) % 360 - 180}
+            row["speed_kmh"] = chance.choice([0.0, 0.0, 0.0, 3.5, 8.04672, 60.0, None])
+            made = {"event_id": f"{device}/{number:02}", "device_id": f"v{device}", "event_time": T0 + timedelta(seconds=at_s)}
+            gps.append(made | row)
+    vehicle = [
+        {**{name: row[name] for name in ("event_id", "device_id", "event_time")}, "ignition": chance.random() < 0.6}
+        for row in gps
+        if chance.random() < 0.7
+    ]
+    return arriving(gps, 0, poison=False), arriving(vehicle, 0, poison=False)
+
+
+def of_native(relations: dict[str, pa.Table], models: dict[str, Model]) -> dict[str, list[tuple[Any, ...]]]:
+    with native_engine(SETTINGS) as engine:
+        for name, rows in relations.items():
+            engine.con.register(f"rows_of_{name.replace('.', '_')}", rows)
+            engine.define(name, f"SELECT * FROM rows_of_{name.replace('.', '_')}")
+        return of_models(engine, models)
+
+
+def of_spark(session: SparkSession, relations: dict[str, pa.Table], models: dict[str, Model]) -> dict[str, list[tuple[Any, ...]]]:
+    from fleetlake.transform.spark.engine import spark_engine
+
+    with spark_engine(session, "none") as engine:
+        for name, rows in relations.items():
+            engine.name(name, session.createDataFrame(rows))
+        return of_models(engine, models)
+
+
+def of_models(engine: Any, models: dict[str, Model]) -> dict[str, list[tuple[Any, ...]]]:
+    found = {}
+    for name, model in models.items():
+        engine.materialise(name.replace(".", "_") if name != "fixes" else name, model.sql, model.settings)
+        relation = name.replace(".", "_")
+        columns = columns_of(engine, relation)
+        found[name] = sorted(engine.rows(f"SELECT {columns} FROM {relation}"), key=str)
+    return found
+
+
+def columns_of(engine: Any, relation: str) -> str:
+    """All columns, times as microseconds, so that the engines' Python types are the same."""
+    names = {
+        "silver": "kafka_offset, is_late, late_by_s, event_id, device_id, micros(event_time), speed_kmh, latitude, longitude",
+        "fixes": "event_id, device_id, micros(event_time), latitude, longitude, speed_kmh, ignition, micros(latest_time)",
+    }
+    if relation.endswith("seams"):
+        return "device_id, micros(seam_time)"
+    if relation in names:
+        return names[relation]
+    table = next(table for table in GOLD if table.name.replace(".", "_") == relation)
+    return ", ".join(f"micros({c.name})" if c.type == "timestamp" else c.name for c in table.columns)
+
+
+def test_engines_that_take_turns_fill_a_lake_like_native_alone(spark: SparkSession, tmp_path: Path) -> None:
+    """A simulated drive and hand-made cases, in increments; after each, all columns of all tables are compared."""
+    drive = simulated(vehicles=3, tick_s=20)
+    gps, vehicle = hand_made()
+    (tmp_path / "native").mkdir()
+    (tmp_path / "both").mkdir()
+    with new_lake(tmp_path / "native") as native, new_lake(tmp_path / "both") as both:
+        shares, turns = [0.0, 0.4, 0.45, 0.8, 1.0], ["spark", "spark", "native", "spark"]
+        for number, turn in enumerate(turns):
+            arrived = {event: part_of(rows, shares[number], shares[number + 1]) for event, rows in drive.items()}
+            hand = {GPS: gps[number :: len(turns)], VEHICLE: vehicle[number :: len(turns)]}
+            for lake in (native, both):
+                ingest(lake, arrived)
+                ingest(lake, {event: bronze_rows(event, arriving(rows, number * 1000)) for event, rows in hand.items()})
+                if number == 1:
+                    compact(lake, GPS)
+            report = on_spark(spark, both) if turn == "spark" else on_native(both)
+            assert report == on_native(native), "the same counts"
+            assert_same(both, native)
+            assert markers(both) == markers(native)
+        assert all(counts.rebuilt is False for counts in (*report.silver, *report.gold))
+        on_spark(spark, both, full=True)
+        assert_same(both, native)
+
+
+def part_of(rows: pa.Table, start: float, end: float) -> pa.Table:
+    first, last = int(rows.num_rows * start), int(rows.num_rows * end)
+    return rows.slice(first, last - first)
+
+
+def markers(lake: Lake) -> list[tuple[str, list[Any]]]:
+    found = []
+    for table in (*SILVER, *GOLD):
+        marker = read_marker(lake.table(table.name))
+        assert marker is not None
+        found.append((marker.definition, [source.offsets for source in marker.sources.values()]))
+    return found
+
+
+def fixes(first: int, count: int) -> pa.Table:
+    rows = [
+        {"event_id": f"e{n}", "device_id": "v1", "event_time": T0 + timedelta(seconds=3 * n), "speed_kmh": 50.0,
+         "latitude": 52.0, "longitude": n / 1000}
+        for n in range(first, first + count)
+    ]  # fmt: skip
+    return bronze_rows(GPS, arriving(rows, first, poison=False))
+
+
+def test_a_lost_race_leaves_neither_rows_nor_files(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fleetlake.transform.spark import engine
+
+    written = engine.write_files
+    attempts: list[int] = []
+
+    def overtaken(*arguments: Any) -> Any:
+        attempts.append(1)
+        commit(lake.table("silver.gps"), properties={"other": uuid.uuid4().hex})
+        return written(*arguments)
+
+    with new_lake(tmp_path) as lake:
+        ingest(lake, {GPS: fixes(0, 5)})
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "write_files", overtaken)
+            with pytest.raises(Conflict):
+                run_transform(lake, TransformSettings(attempts=2), engines=partial(engine.spark_engine, spark, lake.catalog.name))
+        assert len(attempts) == 2
+        assert [path for path in (tmp_path / "a warehouse" / "silver").rglob("data/**/*") if path.is_file()] == []
+        assert on_spark(spark, lake).silver[1].inserted == 5
+
+
+def test_nothing_new_makes_no_commit(spark: SparkSession, tmp_path: Path) -> None:
+    with new_lake(tmp_path) as lake:
+        ingest(lake, {GPS: fixes(0, 5)})
+        on_native(lake)
+        before = {name: lake.table(name).metadata.current_snapshot_id for name in lake.names()}
+        assert sum(counts.read for counts in on_spark(spark, lake).silver) == 0
+        assert {name: lake.table(name).metadata.current_snapshot_id for name in lake.names()} == before
