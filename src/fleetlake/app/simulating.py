@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from fleetlake.foundation.errors import BadInput
+from fleetlake.serve.output import plain
 from fleetlake.simulate.run import SimulationReport, SimulationSettings, Tick
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def simulation_progress(run: SimulationSettings) -> Iterator[Callable[[Tick], No
 def print_simulation(report: SimulationReport, truth: Path, *, as_json: bool, stream: TextIO) -> None:
     """What was sent, by topic."""
     if as_json:
-        print(json.dumps(asdict(report) | {"truth": str(truth)}, default=str), file=stream)
+        print(json.dumps(plain(asdict(report) | {"truth": str(truth)})), file=stream)
         return
     sent = sum(tally.sent for tally in report.tallies.values())
     print(f"{report.arrived} of {report.vehicles} vehicles have arrived in Birmingham, {report.route_km:.1f} km each,", file=stream)

@@ -36,7 +36,7 @@ def test_json_lines_to_stdout_and_counts_that_agree_to_stderr(
     out, err = capsys.readouterr()
     records = [json.loads(line) for line in out.splitlines()]
     counts = json.loads(err)
-    assert (counts["arrived"], counts["vehicles"], counts["first"]) == (1, 1, "2026-07-01 10:00:00+00:00")
+    assert (counts["arrived"], counts["vehicles"], counts["first"]) == (1, 1, "2026-07-01T10:00:00Z")
     assert Counter(record["topic"] for record in records) == {t: tally["sent"] for t, tally in counts["tallies"].items()}
     rejected = Counter(
         record["topic"]

@@ -107,4 +107,6 @@ def _as_json(report: ReplayReport) -> str:
     import json
     from dataclasses import asdict
 
-    return json.dumps(asdict(report), default=str)
+    from fleetlake.serve.output import plain
+
+    return json.dumps(plain(asdict(report)))

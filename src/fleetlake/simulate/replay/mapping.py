@@ -88,6 +88,9 @@ def read_mapping(path: Path) -> dict[str, str]:
             f"the mapping can't be read: {error}", where=str(path), allowed='TOML lines such as speed = "velocity:mph"'
         ) from error
     mapping: dict[str, str] = {}
+    topics = [event.topic for event in EVENTS]
+    for name in (name for name, value in document.items() if isinstance(value, dict) and name not in topics):
+        raise BadInput(f"there is no event [{name}]", where=str(path), allowed=", ".join(topics), hint='fields as field = "column"')
     for name, value in document.items():
         mapping |= {f"{name}.{inner}": column for inner, column in value.items()} if isinstance(value, dict) else {name: value}
     for name, column in mapping.items():
@@ -143,6 +146,9 @@ def _source(text: str, column: Column, columns: Sequence[str], where: str) -> So
     if text in columns:
         return Source(text)
     name, _, unit = text.rpartition(":")
+    if name in columns and unit not in ALL_UNITS:
+        known = ", ".join(UNITS.get(column.unit, {})) or f"none, {column.name} is without"
+        raise BadInput(f"{text}: there is no unit {unit}", where=where, allowed=known)
     if unit in ALL_UNITS and unit not in UNITS.get(column.unit, {}):
         raise BadInput(f"{text}: not a unit of {column.name}", where=where, allowed=", ".join(UNITS.get(column.unit, {})) or "none")
     if name not in columns or unit not in ALL_UNITS:

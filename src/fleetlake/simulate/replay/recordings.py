@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 
 from fleetlake.foundation.errors import BadInput
 
+BLOCK_BYTES = 1 << 20
 DELIMITERS = ",;\t|"
 DEVICE = "device_id"
 
@@ -44,7 +46,8 @@ def read_recording(path: Path) -> Recording:
     BadInput if it is neither or broken.
     """
     if not path.is_file():
-        raise BadInput("no such file", where=str(path), allowed="CSV and GPX files")
+        what = "this is a folder" if path.is_dir() else "not a file" if path.exists() else "no such file"
+        raise BadInput(what, where=str(path), allowed="CSV and GPX files")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gpx"]:
         return _read_gpx(path)
@@ -61,6 +64,7 @@ def _read_csv(path: Path) -> Recording:
     from pyarrow import csv as arrow_csv
 
     try:
+        _require_text(path)
         names, delimiter = _header(path)
         malformed: list[tuple[int, str]] = []
 
@@ -76,7 +80,11 @@ def _read_csv(path: Path) -> Recording:
             ),
             convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"not readable as CSV: byte {error.start} is not UTF-8", where=str(path), allowed="UTF-8 text with a header line"
+        ) from error
+    except (OSError, EOFError, pa.ArrowException) as error:
         raise BadInput(f"not readable as CSV: {error}", where=str(path), allowed="UTF-8 text with a header line") from error
     lost = {number for number, _ in malformed}
     numbers = [number for number in range(2, table.num_rows + len(lost) + 2) if number not in lost]
@@ -90,6 +98,21 @@ def _filled(table: pa.Table) -> npt.NDArray[np.bool_]:
     for column in table.columns:
         filled |= pc.not_equal(column, "").to_numpy()
     return filled
+
+
+def _require_text(path: Path) -> None:
+    """UnicodeDecodeError if it is not UTF-8 throughout: Arrow's callbacks can't raise it. Binary files have NULs."""
+    decoder, at = codecs.getincrementaldecoder("utf-8")(), 0
+    with pa.input_stream(str(path), compression="detect") as stream:
+        while block := bytes(stream.read(BLOCK_BYTES)):
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                raise UnicodeDecodeError(error.encoding, error.object, at + error.start, at + error.end, error.reason) from error
+            if (nul := block.find(b"\0")) >= 0:
+                raise UnicodeDecodeError("utf-8", b"\0", at + nul, at + nul + 1, "a NUL")
+            at += len(block)
+        decoder.decode(b"", final=True)
 
 
 def _header(path: Path) -> tuple[list[str], str]:

@@ -1,6 +1,8 @@
 """The command itself: what goes to stdout, what to stderr, and with which exit code."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,16 @@ def test_json_lines_to_stdout_and_the_report_to_stderr(
     warning, report = err.splitlines()
     assert warning == "warning: timestamp is not a timestamp in 1 row: drive.csv:3; sent all the same"
     assert json.loads(report)["sent"] == {"gps_data": 3}
+    assert json.loads(report)["first"] == "2026-07-01T09:00:00Z"
+
+
+def test_binary_named_csv_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "drive.csv").write_bytes(b"a,b\n\xae\xff\n" * 20)
+    command = [sys.executable, "-m", "fleetlake.app.main", "replay", "drive.csv", "--to", "ndjson"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: not readable as CSV: byte 4 is not UTF-8; at drive.csv")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_mapping_file_and_a_flag_over_it(drive: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """What can't be used is refused before anything is sent, with a word on what can."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ def refused(folder: Path, text: str | bytes, mapping: dict[str, str], name: str 
     [
         ({"speed": "sped"}, "no column sped; at {path}; allowed: device_id, timestamp, lat, lon, velocity"),
         ({"speed": "sped:mph"}, "no column sped;"),
-        ({"speed": "velocity:furlong"}, "no column velocity:furlong"),
+        ({"speed": "velocity:furlong"}, "velocity:furlong: there is no unit furlong; at {path}; allowed: km/h, mph, m/s, kn"),
+        ({"speed": "sped:furlong"}, "no column sped:furlong"),
         ({"speed": "velocity:ft"}, "not a unit of speed_kmh; at {path}; allowed: km/h, mph, m/s, kn"),
         ({"satellites": "velocity:mph"}, "not a unit of satellites; at {path}; allowed: none"),
         ({"velocity": "velocity"}, "no event has a field velocity; allowed: deviceId, timestamp, speed"),
@@ -50,6 +52,11 @@ def test_mappings_that_do_not_fit(tmp_path: Path, mapping: dict[str, str], said:
         ("device_id,time,lat\n", "drive.csv", "no column is known to be the longitude"),
         ("time,lat,lon,lat\n", "drive.csv", "two columns are called lat"),
         (b"time,lat,lon,x\n1700000000,1,2,\xff\xfe\n", "drive.csv", "not readable as CSV"),
+        (GOOD.encode("utf-16"), "drive.csv", "not readable as CSV: byte 0 is not UTF-8"),
+        (GOOD.encode("utf-16-le"), "drive.csv", "not readable as CSV: byte 1 is not UTF-8"),
+        (random.Random(1).randbytes(5_000), "drive.csv", "not readable as CSV: byte"),
+        (b"time,lat,lon\n1700000000,1,2\nx,\xff\xfe\n", "drive.csv", "not readable as CSV: byte 30 is not UTF-8"),
+        (b"time,lat,lon\n" + b"1700000000,1,2\n" * 80_000 + b"\xe2\x82", "drive.csv", "not readable as CSV"),
         (b"\x1f\x8bnot gzip", "drive.csv.gz", "not readable as CSV"),
         (
             "time,lat,lon\n26.01.2026 10:00,1,2\n",
@@ -68,6 +75,19 @@ def test_files_that_do_not_fit(tmp_path: Path, text: str | bytes, name: str, sai
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no such file; at .*gone\.csv"):
         replay_files([tmp_path / "gone.csv"], {}, KeptSink())
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="this is a folder; at"):
+        replay_files([tmp_path], {}, KeptSink())
+
+
+@pytest.mark.parametrize("table", ["[speed]\n", "[speed]\ncolumn = 'v'\n", "[weather]\ntemperature = 't'\n"])
+def test_a_mapping_of_an_event_there_is_none_of(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(f'timestamp = "when"\n{table}')
+    with pytest.raises(BadInput, match=r"there is no event \[(speed|weather)\].*allowed: vehicle_data, gps_data"):
+        read_mapping(path)
 
 
 def test_no_file_at_all() -> None:
