@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Self, TextIO
 
 from fleetlake.foundation.errors import BadInput
 from fleetlake.serve.output import plain
@@ -44,6 +47,39 @@ def truth_folder(settings: Settings, run: SimulationSettings) -> Path:
     """Its own for each run with other settings: the same run again writes the same truth again."""
     name = f"{run.start_time:%Y%m%dT%H%M%SZ}-{run.fleet_name}-seed{run.seed}-{run.fingerprint[:8]}"
     return settings.home / "truth" / name
+
+
+class StopSignals:
+    """SIGINT and SIGTERM while the context lasts: the first is only noted, a second one ends the process as it always would.
+
+    Belongs to the main thread. received: the first one's number, 0 while there is none.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._wake = SimpleQueue[None]()  # whose put may be called from a signal handler
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def stopped(self) -> bool:
+        return self.received != 0
+
+    def sleep(self, seconds: float) -> None:
+        """Sleeps, but no longer than until a signal arrives."""
+        if seconds > 0 and not self.received:
+            with suppress(Empty):
+                self._wake.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+
+    def _note(self, number: int, _: object) -> None:
+        self.received = number
+        self.__exit__()
+        self._wake.put(None)
 
 
 @contextmanager

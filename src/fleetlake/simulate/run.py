@@ -153,11 +153,13 @@ def run_simulation(
     faults: FaultRates = FaultRates(),  # noqa: B008  # frozen
     truth_folder: Path | None = None,
     on_tick: Callable[[Tick], None] = lambda tick: None,
+    stopped: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> SimulationReport:
     """Drives all vehicles from London to Birmingham and sends their events; returns when all have arrived and all is delivered.
 
+    stopped: asked after each tick; once it says so, what was reported by then is sent, late events too, and the run ends there.
     With a speed-up each tick is sent when its time has come; what is sent, per topic and in which order, does not depend on it.
     Raises what the sink raises, and BadInput, before anything is sent, if the truth can't be written.
     """
@@ -181,6 +183,8 @@ def run_simulation(
         if settings.speedup is not None or sum(len(report.who) for report in waiting) >= ROWS_AT_ONCE:
             send()
         on_tick(tick)
+        if stopped():
+            break
     send()
     faulty.finish()
     if truth_folder is not None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -68,6 +71,27 @@ def test_runs_of_one_start_and_seed_keep_each_others_truth(
         assert run(monkeypatch, *SMALL, *more) == 0
     assert len(list((tmp_path / ".fleetlake" / "truth").iterdir())) == 3  # the speed-up makes no other run
     assert '"deviceId\\":\\"north-00000' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_everything_delivered_and_counted(tmp_path: Path, number: int, code: int) -> None:
+    command = [sys.executable, "-m", "fleetlake.app.main", "simulate", *SMALL, "--speedup", "0.01", "--json"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    truth = tmp_path / ".fleetlake" / "truth"
+    try:
+        while not (truth.exists() and any(truth.iterdir())):  # made just before it drives; the signals are caught by then
+            assert process.poll() is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)  # its next tick would be due in 3000 s
+    finally:
+        process.kill()
+    assert process.returncode == code
+    said, counts = err.splitlines()
+    assert said == "interrupted; what was sent until then:"
+    sent = Counter(json.loads(line)["topic"] for line in out.splitlines())
+    assert sent == {topic: tally["sent"] for topic, tally in json.loads(counts)["tallies"].items()}
+    assert set(sent.values()) <= {1, 2}
+    assert json.loads(counts)["arrived"] == 0
 
 
 def test_the_same_command_twice_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fleetlake.simulate.run import SimulationReport
+    from fleetlake.simulate.sink import EventSink
 
 
 class Target(StrEnum):
@@ -35,6 +39,7 @@ def simulate(
 ) -> None:
     """Drives vehicles from London to Birmingham and sends five events per vehicle and tick. Ends when all have arrived.
 
+    SIGINT and SIGTERM end it in order: what was reported until then is delivered and counted; exit code 130 or 143.
     The same options give the same events, byte by byte, ids included; any other option gives ids of its own.
 
     Example: fleetlake simulate --vehicles 20 --speedup max --seed 7 --faults duplicates=0.01,late=0.02,poison=0.005
@@ -42,7 +47,14 @@ def simulate(
     import sys
     from datetime import UTC
 
-    from fleetlake.app.simulating import default_start, parse_speedup, print_simulation, simulation_progress, truth_folder
+    from fleetlake.app.simulating import (
+        StopSignals,
+        default_start,
+        parse_speedup,
+        print_simulation,
+        simulation_progress,
+        truth_folder,
+    )
     from fleetlake.app.wiring import load_settings, open_producer
     from fleetlake.simulate.faults import FaultRates
     from fleetlake.simulate.run import SimulationSettings, run_simulation
@@ -52,10 +64,20 @@ def simulate(
     start = start_time.replace(tzinfo=UTC) if start_time else default_start()
     run = SimulationSettings(vehicles, start, tick, seed, parse_speedup(speedup), fleet=fleet)
     rates, folder = FaultRates.parse(faults), truth or truth_folder(settings, run)
-    with simulation_progress(run) as on_tick:
+    with StopSignals() as signals, simulation_progress(run) as on_tick:
+
+        def drive(sink: EventSink) -> SimulationReport:
+            return run_simulation(
+                run, sink, faults=rates, truth_folder=folder, on_tick=on_tick, stopped=signals.stopped, sleep=signals.sleep
+            )
+
         if to is Target.NDJSON:
-            report = run_simulation(run, NdjsonSink(sys.stdout), faults=rates, truth_folder=folder, on_tick=on_tick)
+            report = drive(NdjsonSink(sys.stdout))
         else:
             with open_producer(settings) as producer:
-                report = run_simulation(run, producer, faults=rates, truth_folder=folder, on_tick=on_tick)
+                report = drive(producer)
+    if signals.received:
+        print("interrupted; what was sent until then:", file=sys.stderr)
     print_simulation(report, folder, as_json=as_json, stream=sys.stderr if to is Target.NDJSON else sys.stdout)
+    if signals.received:
+        raise typer.Exit(128 + signals.received)
