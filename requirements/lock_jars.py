@@ -14,7 +14,7 @@ from jgo.maven import Dependency, MavenContext
 
 from fleetlake.runtime.jars import LOCKS
 
-KAFKA, ICEBERG, SPARK, HADOOP, SDK = "4.1.1", "1.12.0", "4.1.1", "3.4.2", "2.29.52"
+KAFKA, ICEBERG, SPARK, HADOOP, SDK = "4.1.1", "1.12.0", "4.1.1", "3.4.2", "2.54.17"
 RESOLVED = {
     "kafka": [f"org.apache.kafka:kafka_2.13:{KAFKA}", "org.slf4j:slf4j-simple:1.7.36"],
     "spark": [
@@ -23,40 +23,9 @@ RESOLVED = {
         "org.xerial:sqlite-jdbc:3.50.3.0",
     ],
 }
-# What s3-transfer-manager needs of the SDK, instead of the 600 MB of software.amazon.awssdk:bundle that hadoop-aws asks for. Named
-# one by one, because jgo does not follow the SDK's POMs; `mvn dependency:tree` of s3-transfer-manager does.
-SDK_PARTS = [
-    "annotations",
-    "apache-client",
-    "arns",
-    "auth",
-    "aws-core",
-    "aws-query-protocol",
-    "aws-xml-protocol",
-    "checksums",
-    "checksums-spi",
-    "crt-core",
-    "endpoints-spi",
-    "http-auth",
-    "http-auth-aws",
-    "http-auth-aws-eventstream",
-    "http-auth-spi",
-    "http-client-spi",
-    "identity-spi",
-    "json-utils",
-    "metrics-spi",
-    "netty-nio-client",
-    "profiles",
-    "protocol-core",
-    "regions",
-    "retries",
-    "retries-spi",
-    "s3",
-    "s3-transfer-manager",
-    "sdk-core",
-    "third-party-jackson-core",
-    "utils",
-]
+# iceberg-aws-bundle has the SDK in it, all but these two parts, which hadoop-aws wants; of the same version, since two side by side mix.
+# They stand for the 600 MB of software.amazon.awssdk:bundle that hadoop-aws asks for.
+SDK_PARTS = ["apache-client", "s3-transfer-manager"]
 NAMED = {
     "spark-s3": [
         f"org.apache.iceberg:iceberg-aws-bundle:{ICEBERG}",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +22,12 @@ from tests.conftest import free_ports
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
 from fleetlake.contracts.events import EVENTS
+from fleetlake.runtime.jars import SPARK
+from fleetlake.runtime.java import java_for_spark
 
-SPARK = ("ingest", "--engine", "spark")
+ROOT = Path(__file__).parents[2]
+ENGINE = ("ingest", "--engine", "spark")
+SPARK_ONCE = (*ENGINE, "--once", "--json")
 KILLS = 5
 pytestmark = pytest.mark.timeout(900)  # JVMs are started many times
 
@@ -62,7 +68,7 @@ def landed(out: str) -> dict[str, int]:
 def test_once_again_and_with_a_commit_forgotten(broker: EmbeddedBroker, cli: Cli, home: Path) -> None:
     with EventProducer(broker.settings) as producer:
         send(producer, 0, 700)
-    assert landed(cli.run(*SPARK, "--once", "--json")) == {event.topic: 700 for event in EVENTS}
+    assert landed(cli.run(*SPARK_ONCE)) == {event.topic: 700 for event in EVENTS}
     cli.run("verify")
     assert 'fleetlake_ingest_records_total{engine="spark",topic="gps_data"} 700' in (home / "metrics" / "ingest.prom").read_text()
     assert sum(group_offsets(broker, "fleetlake-spark")) == 700 * len(EVENTS)
@@ -71,14 +77,14 @@ def test_once_again_and_with_a_commit_forgotten(broker: EmbeddedBroker, cli: Cli
             (home / "checkpoints" / "iceberg" / event.topic / "commits").glob("[0-9]*"), key=lambda path: int(path.name)
         )
         commits[-1].unlink()
-    cli.run(*SPARK, "--once")  # Spark repeats the micro-batch; the table knows it
+    cli.run(*ENGINE, "--once")  # Spark repeats the micro-batch; the table knows it
     checks = json.loads(cli.run("verify", "--json"))
     assert [(check["landed"], check["problems"]) for check in checks] == [(700, [])] * 5
 
     assert "the spark engine has filled this table" in cli.run("ingest", "--once", expect=2)
     for checkpoint in (home / "checkpoints" / "iceberg").iterdir():
         checkpoint.rename(checkpoint.with_name(f"lost-{checkpoint.name}"))
-    refused = cli.run(*SPARK, "--once", expect=2)
+    refused = cli.run(*ENGINE, "--once", expect=2)
     assert "the checkpoint that knows their offsets is gone" in refused
     assert refused.count("\n") == 1
 
@@ -92,13 +98,13 @@ def group_offsets(broker: EmbeddedBroker, group: str) -> list[int]:
 
 def test_sigterm_ends_it_and_leaves_nothing_half_done(broker: EmbeddedBroker, cli: Cli) -> None:
     with load(broker, 10_000):
-        process = cli.start(*SPARK, "--trigger", "0.5", "--json")
+        process = cli.start(*ENGINE, "--trigger", "0.5", "--json")
         wait_until(lambda: cli.rows(EVENTS[-1]) > 0, process)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     assert landed(out)[EVENTS[-1].topic] > 0
-    cli.run(*SPARK, "--once")
+    cli.run(*ENGINE, "--once")
     cli.run("verify")
 
 
@@ -109,13 +115,35 @@ def test_kill_9_of_the_driver_under_load(broker: EmbeddedBroker, cli: Cli) -> No
     with load(broker, 100_000):
         for _ in range(KILLS):
             before = cli.rows(EVENTS[0])
-            process = cli.start(*SPARK, "--trigger", "0.2")
+            process = cli.start(*ENGINE, "--trigger", "0.2")
             wait_until(lambda before=before: cli.rows(EVENTS[0]) > before, process)  # type: ignore[misc]  # so it is in full swing
             with pytest.raises(subprocess.TimeoutExpired):
                 process.communicate(timeout=moments.uniform(0.0, 2.0))
             process.kill()
             process.communicate()
-    cli.run(*SPARK, "--once")
+    cli.run(*ENGINE, "--once")
+    cli.run("verify")
+
+
+def test_under_spark_submit(broker: EmbeddedBroker, cli: Cli, home: Path) -> None:
+    """As EMR starts it: Spark is there before fleetlake, with its master and jars."""
+    with EventProducer(broker.settings) as producer:
+        send(producer, 2_000_000, 20)
+    command = [
+        str(Path(sys.executable).with_name("spark-submit")),
+        "--master",
+        "local[2]",
+        "--jars",
+        ",".join(map(str, SPARK.ensure())),
+    ]
+    entry = [str(ROOT / "deploy" / "spark" / "fleetlake_main.py"), "--home", str(home), "--set", f"kafka.port={broker.port}"]
+    java = {"JAVA_HOME": str(java_for_spark().home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    done = subprocess.run(
+        [*command, *entry, *SPARK_ONCE, "--master", "submit"],
+        env=os.environ | java, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert landed(done.stdout)["gps_data"] >= 20
     cli.run("verify")
 
 
@@ -125,7 +153,7 @@ def test_a_worker_of_the_cluster_is_killed(broker: EmbeddedBroker, cli: Cli, hom
     cli.run(*cluster, "up", "--workers", "2")
     try:
         with load(broker, 1_000_000):
-            process = cli.start(*SPARK, "--master", f"spark://127.0.0.1:{port}", "--json")
+            process = cli.start(*ENGINE, "--master", f"spark://127.0.0.1:{port}", "--json")
             wait_until(lambda: cli.rows(EVENTS[0]) > 0, process)
             worker = next(iter(sorted((home / "spark").glob("worker-*.pid"))))
             subprocess.run(["kill", "-9", worker.read_text().strip()], check=True)
@@ -134,7 +162,7 @@ def test_a_worker_of_the_cluster_is_killed(broker: EmbeddedBroker, cli: Cli, hom
             process.send_signal(signal.SIGTERM)
             _, err = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, err
-        cli.run(*SPARK, "--master", f"spark://127.0.0.1:{port}", "--once")
+        cli.run(*ENGINE, "--master", f"spark://127.0.0.1:{port}", "--once")
         cli.run("verify")
     finally:
         cli.run(*cluster, "down")

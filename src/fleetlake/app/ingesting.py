@@ -85,7 +85,8 @@ def open_spark_ingest(settings: Settings, run: SparkRun) -> Iterator[SparkIngest
     from fleetlake.ingest.spark.engine import APP_NAME, Sink, SparkIngest, SparkIngestSettings
     from fleetlake.lake.spark import is_s3, require_spark, spark_session
 
-    require_spark()
+    spark = spark_settings(settings, run.master)
+    require_spark(spark)
     kafka, home, configured = kafka_settings(settings), settings.home.resolve(), settings.spark
     sources, java = sources_now(kafka), kafka.java_config()
     landing, checkpoints = configured.landing or f"{home}/landing", configured.checkpoints or f"{home}/checkpoints"
@@ -104,7 +105,7 @@ def open_spark_ingest(settings: Settings, run: SparkRun) -> Iterator[SparkIngest
             run.on_commit(topic, report)
         export_progress(kafka, home / "metrics" / "ingest.prom", made.job, reports)
 
-    with spark_session(spark_settings(settings, run.master), lake_settings(settings), app_name=APP_NAME, s3=on_s3) as session:
+    with spark_session(spark, lake_settings(settings), app_name=APP_NAME, s3=on_s3) as session:
         yield SparkIngest(session, open_lake_from(settings), sources, java, made, wait=back_off, on_batch=tell)
 
 

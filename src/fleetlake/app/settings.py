@@ -52,7 +52,7 @@ class IngestSection(_Section):
 class SparkSection(_Section):
     """The Spark engine, used with --engine spark only."""
 
-    master: str = Field("local[*]", description="local[N], spark://HOST:PORT of a cluster, or yarn")
+    master: str = Field("local[*]", description="local[N], spark://HOST:PORT of a cluster, yarn, or submit: what spark-submit says")
     properties: dict[str, str] = Field({}, description="passed to Spark as they are, over fleetlake's own")
     landing: str | None = Field(None, description="folder or s3a:// path of --sink parquet; none: <home>/landing")
     checkpoints: str | None = Field(None, description="folder or s3a:// path of checkpoints; none: <home>/checkpoints")

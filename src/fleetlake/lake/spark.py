@@ -20,7 +20,7 @@ from fleetlake.runtime.java import Java, java_for_spark
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, SUBMIT = "127.0.0.1", "submit"
 ICEBERG = "org.apache.iceberg"
 SQLITE_BUSY_MS = 60_000  # five queries commit to one SQLite file; each waits for its turn
 S3_SCHEMES = ("s3://", "s3a://", "s3n://")
@@ -39,9 +39,9 @@ S3_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class SparkSettings:
-    """master: local[N], spark://HOST:PORT, or yarn. properties: passed to Spark as they are, over our own defaults.
+    """master: local[N], spark://HOST:PORT, yarn, or `submit` under spark-submit, which has started Spark with master and jars.
 
-    log: the file that what the JVM has to say goes to; None for stderr.
+    properties: passed to Spark as they are, over our own defaults. log: the file for what the JVM says; None: stderr.
     """
 
     master: str = "local[*]"
@@ -56,7 +56,7 @@ def spark_session(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3
     s3: whether paths outside the catalog are on S3 too. The session is in UTC and talks on the loopback interface unless the master
     is another machine. Missing without pyspark, a whole JDK or the jars; Retryable if the master does not answer.
     """
-    java = require_spark()
+    java = require_spark(spark)
     conf = session_conf(spark, lake, app_name=app_name, s3=s3)
     with _stderr_to(spark.log):  # which the JVM inherits
         session = _start(conf, java)
@@ -66,11 +66,11 @@ def spark_session(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3
         _stop(session)
 
 
-def require_spark() -> Java:
-    """The Java that Spark runs on. Missing without pyspark or a whole JDK: asked before anything takes time."""
+def require_spark(spark: SparkSettings) -> Java | None:
+    """The Java to start Spark on; None where it runs already. Missing without pyspark or a whole JDK: asked before anything slow."""
     if importlib.util.find_spec("pyspark") is None:
         raise Missing("pyspark is not installed", hint="pip install 'fleetlake[spark]', or use --engine native")
-    return java_for_spark()
+    return None if spark.master == SUBMIT else java_for_spark()
 
 
 def attach(session: SparkSession, lake: LakeSettings) -> None:
@@ -81,11 +81,8 @@ def attach(session: SparkSession, lake: LakeSettings) -> None:
 
 def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3: bool = False) -> dict[str, str]:
     """Everything the session is configured with."""
-    jars = [*SPARK.ensure(), *(SPARK_S3.ensure() if s3 or _needs_s3(lake.properties) else [])]
     conf = {
         "spark.app.name": app_name,
-        "spark.master": spark.master,
-        "spark.jars": ",".join(map(str, jars)),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
@@ -95,10 +92,12 @@ def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3:
             "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
         ),
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-        "spark.driver.memory": "1g",
         **{f"spark.sql.catalog.{lake.name}{name}": value for name, value in catalog_conf(lake).items()},
         **{f"spark.hadoop.{name}": value for name, value in s3a_conf(lake.properties).items()},
     }
+    if spark.master != SUBMIT:
+        jars = [*SPARK.ensure(), *(SPARK_S3.ensure() if s3 or _needs_s3(lake.properties) else [])]
+        conf |= {"spark.master": spark.master, "spark.jars": ",".join(map(str, jars)), "spark.driver.memory": "1g"}
     if spark.master.startswith("local") or LOOPBACK in spark.master:
         conf |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
     return conf | dict(spark.properties)
@@ -152,14 +151,15 @@ def _jdbc(uri: str) -> str:
     return f"jdbc:{uri.replace('+psycopg2', '')}"
 
 
-def _start(conf: Mapping[str, str], java: Java) -> SparkSession:
+def _start(conf: Mapping[str, str], java: Java | None) -> SparkSession:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
-    os.environ["JAVA_HOME"] = str(java.home)
-    os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
-    # Python workers import fleetlake: the same interpreter in local mode and on a cluster of this machine.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if java is not None:
+        os.environ["JAVA_HOME"] = str(java.home)
+        os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
+        # Python workers import fleetlake: the same interpreter in local mode and on a cluster of this machine.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     logging.getLogger("py4j").setLevel(logging.ERROR)
     configured = SparkConf()
     configured.setAll(list(conf.items()))
@@ -168,7 +168,7 @@ def _start(conf: Mapping[str, str], java: Java) -> SparkSession:
     except Exception as error:  # of pyspark, of py4j, of the operating system
         raise Retryable(
             f"Spark did not start: {error}".split("\n")[0],
-            where=f"master {conf['spark.master']}",
+            where=f"master {conf.get('spark.master', SUBMIT)}",
             hint="fleetlake cluster status, fleetlake doctor",
         ) from error
     return session
@@ -200,8 +200,9 @@ def _stop(session: SparkSession) -> None:
     gateway = SparkContext._gateway
     with suppress(Exception):  # the JVM may be gone already
         session.stop()
-    if gateway is not None:
-        gateway.shutdown()
-        gateway.proc.stdin.close()  # which it takes as the end of its driver
-        gateway.proc.wait()
+    if gateway is None or gateway.proc is None:
+        return  # spark-submit's JVM started us, not we it
+    gateway.shutdown()
+    gateway.proc.stdin.close()  # which it takes as the end of its driver
+    gateway.proc.wait()
     SparkContext._gateway = SparkContext._jvm = None
