@@ -125,6 +125,8 @@ def test_records_that_no_broker_takes_are_reported() -> None:
 
 def test_a_broker_that_is_not_there_is_one_clear_line() -> None:
     with pytest.raises(Missing, match=r"Kafka does not answer.*fleetlake up"):
+        cluster_id(KafkaSettings(f"127.0.0.1:{free_ports()}", embedded=True), timeout_s=1)
+    with pytest.raises(Missing, match=r"Kafka does not answer.*start it, or fleetlake config show"):
         cluster_id(KafkaSettings(f"127.0.0.1:{free_ports()}"), timeout_s=1)
 
 

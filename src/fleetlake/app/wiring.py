@@ -35,7 +35,8 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
     from fleetlake.broker.settings import KafkaSettings
 
     servers = settings.kafka.bootstrap_servers or f"127.0.0.1:{settings.kafka.port}"
-    return KafkaSettings(servers, settings.kafka.properties, settings.kafka.partitions)
+    embedded = settings.kafka.bootstrap_servers is None
+    return KafkaSettings(servers, settings.kafka.properties, settings.kafka.partitions, embedded)
 
 
 def embedded_broker(settings: Settings) -> EmbeddedBroker | None:

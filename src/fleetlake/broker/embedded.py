@@ -38,7 +38,7 @@ class EmbeddedBroker:
 
     @property
     def settings(self) -> KafkaSettings:
-        return KafkaSettings(f"{HOST}:{self.port}")
+        return KafkaSettings(f"{HOST}:{self.port}", embedded=True)
 
     def pid(self) -> int | None:
         """The running broker's process id, None if it does not run."""

@@ -25,11 +25,13 @@ class KafkaSettings:
 
     bootstrap_servers: host:port, comma-separated. properties: passed to librdkafka as they are (security.protocol, sasl.*,
     ssl.*); a value `env:NAME` or `file:PATH` stands for what is there. partitions: of a topic that has to be made.
+    embedded: it is fleetlake's own broker, so fleetlake can start it.
     """
 
     bootstrap_servers: str = f"127.0.0.1:{DEFAULT_PORT}"
     properties: Mapping[str, str] = field(default_factory=dict)
     partitions: int = 4
+    embedded: bool = False
 
     def client_config(self) -> dict[str, str | int | float | bool]:
         """What every client starts from, secrets resolved. BadInput if a reference leads nowhere."""

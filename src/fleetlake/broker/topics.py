@@ -12,7 +12,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicDescription, TopicMetadata
 
 from fleetlake.broker.settings import KafkaSettings
-from fleetlake.foundation.errors import Missing, Retryable
+from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
 
 TIMEOUT_S = 10.0
 RETRY_S = 0.05
@@ -124,12 +124,25 @@ def _answered(settings: KafkaSettings) -> Iterator[None]:
         raise unreachable(settings, error) from error
 
 
-def unreachable(settings: KafkaSettings, error: KafkaException) -> Missing:
-    """The error for a broker that does not answer, or refuses the configuration."""
+def unreachable(settings: KafkaSettings, error: KafkaException) -> FleetlakeError:
+    """The error for a broker that does not answer, or for a configuration the client does not take."""
+    said = error.args[0].str()
+    if error.args[0].code() in (KafkaError._INVALID_ARG, KafkaError._CONFLICT, KafkaError._NOT_IMPLEMENTED):
+        return refused(error)
+    start = "fleetlake up, or fleetlake --set kafka.bootstrap_servers=HOST:PORT for another Kafka"
+    elsewhere = "start it, or fleetlake config show for where its address and how to log in come from"
     return Missing(
-        f"Kafka does not answer: {error.args[0].str()}",
-        where=settings.bootstrap_servers,
-        hint="fleetlake up (embedded broker), or fleetlake config show for where it is looked for",
+        f"Kafka does not answer: {said}", where=settings.bootstrap_servers, hint=start if settings.embedded else elsewhere
+    )
+
+
+def refused(error: KafkaException) -> BadInput:
+    """The error for a configuration that the client does not take, a mistyped property for example."""
+    return BadInput(
+        f"the Kafka client does not take its configuration: {error.args[0].str()}",
+        where="kafka.properties",
+        allowed="what librdkafka's CONFIGURATION.md lists",
+        hint="fleetlake config show",
     )
 
 
@@ -143,4 +156,4 @@ def _found(name: str, settings: KafkaSettings, future: Future[TopicDescription])
 
 
 def _no_topic(name: str, settings: KafkaSettings) -> Missing:
-    return Missing(f"there is no topic {name}", where=settings.bootstrap_servers, hint="fleetlake up makes the topics")
+    return Missing(f"there is no topic {name}", where=settings.bootstrap_servers, hint="fleetlake up makes the topics there")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -10,10 +13,14 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import DataLoss, Retryable
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.offsets import Offsets
 
+LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
+OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)
+ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
 BATCH_MESSAGES = 10_000
 MAX_QUEUED_KB = 131_072
 MAX_ARRAY_BYTES = 2**31 - 1  # Arrow's 32-bit offsets
@@ -55,10 +62,21 @@ class Batch:
 
 
 class Reader:
-    """Reads topics from given offsets on. Belongs to one thread, but for `commit_offsets`."""
+    """Reads topics from given offsets on. Belongs to one thread, but for `commit_offsets`.
+
+    While no broker answers it waits; it says so once, and once more when one is back.
+    """
 
     def __init__(self, client_config: Mapping[str, str | int | float | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
-        self._consumer = Consumer(dict(client_config) | dict(TUNING) | {"group.id": group})
+        self._suspicious = False  # the client reported an outage, perhaps of one broker among many
+        self._lost_at: float | None = None
+        self._asked_at = -ASK_EVERY_S
+        self._servers, self._a_topic = client_config.get("bootstrap.servers", ""), next(iter(start))
+        tuned = dict(client_config) | dict(TUNING) | {"group.id": group, "error_cb": self._on_error}
+        try:
+            self._consumer = Consumer(tuned, logger=SILENT)
+        except KafkaException as error:
+            raise refused(error) from error
         self._consumer.assign(_partitions(start))
         self._only_topic = next(iter(start)) if len(start) == 1 else None
 
@@ -68,11 +86,34 @@ class Reader:
         DataLoss if the broker no longer has an offset asked for; Retryable for other errors it reports.
         """
         messages = self._consumer.consume(BATCH_MESSAGES, timeout_s)
+        if self._suspicious:
+            self._look_for_broker(answers=bool(messages))
         ends: dict[tuple[str, int], int] = {}
         if any(map(Message.error, messages)):
             ends = {_place(m)[:2]: _place(m)[2] for m in messages if _is_end(m)}
             messages = [m for m in messages if m.error() is None]
         return Batch([_chunk(topic, part) for topic, part in self._by_topic(messages)], ends, len(messages))
+
+    def _on_error(self, error: KafkaError) -> None:
+        """Called by `consume` for what concerns no partition."""
+        self._suspicious = self._suspicious or error.code() in OUTAGE
+
+    def _look_for_broker(self, *, answers: bool) -> None:
+        """Asks, unless something arrived, at most every ASK_EVERY_S; says what has changed."""
+        now = time.monotonic()
+        if not answers:
+            if now - self._asked_at < ASK_EVERY_S:
+                return
+            self._asked_at = now
+            with suppress(KafkaException):
+                answers = bool(self._consumer.list_topics(self._a_topic, timeout=ASK_FOR_S).brokers)
+        if not answers and self._lost_at is None:
+            self._lost_at = now
+            LOG.warning("Kafka is lost: no broker answers at %s; waiting for it", self._servers)
+        elif answers:
+            if self._lost_at is not None:
+                LOG.warning("Kafka is back, after %.0f s", now - self._lost_at)
+            self._suspicious, self._lost_at = False, None
 
     def _by_topic(self, messages: list[Message]) -> list[tuple[str, list[Message]]]:
         if self._only_topic is not None:
