@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetlake.foundation.errors import FleetlakeError
+from fleetlake.app.masking import without_secrets
+from fleetlake.foundation.errors import BadInput, FleetlakeError
 from fleetlake.runtime.java import look_at
 
 if TYPE_CHECKING:
     from fleetlake.app.settings import Settings
 
 GIB = 1024**3
+MEND = "fleetlake config show says where it is looked for; a damaged catalog has to come from a backup"
 LITTLE_DISK = 5 * GIB
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """state: ok, later (will be fetched or started when needed) or missing. advice: how to get it."""
+    """state: ok, later (will be fetched or started when needed), missing, taken (a port) or broken. advice: what to do about it."""
 
     what: str
     state: str
@@ -103,7 +105,7 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         with socket.socket() as probe:
             taken = probe.connect_ex(("127.0.0.1", port)) == 0
         if taken and broker.pid() is None:
-            yield Finding(f"port {port}", "missing", "in use by another program", f"fleetlake --set kafka.port={port + 1000} up")
+            yield Finding(f"port {port}", "taken", "in use by another program", f"fleetlake --set kafka.port={port + 1000} up")
         else:
             yield Finding(f"port {port}", "ok", "our Kafka" if taken else "free")
 
@@ -136,11 +138,12 @@ def _lake(settings: Settings) -> Finding:
     local = lake_properties(settings)["type"] == "sql" and not (settings.home / "catalog.db").exists()
     if local and "type" not in settings.lake.properties:
         return Finding("lake", "later", f"nothing yet under {settings.home}", "fleetlake ingest makes it")
-    return _try("lake", "missing", lambda: f"catalog {settings.lake.name}, {len(open_lake_from(settings).names())} tables")
+    return _try("lake", "broken", lambda: f"catalog {settings.lake.name}, {len(open_lake_from(settings).names())} tables")
 
 
 def _try(what: str, state: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, "ok", look())
     except FleetlakeError as error:
-        return Finding(what, state, error.what, error.hint)
+        hint = MEND if "doctor" in error.hint else error.hint  # the doctor is who is asked
+        return Finding(what, "broken" if isinstance(error, BadInput) else state, without_secrets(error.what), hint)

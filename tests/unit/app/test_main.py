@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -125,4 +126,42 @@ def test_doctor_changes_nothing_and_speaks_json(tmp_path: Path) -> None:
     assert findings["Python"]["state"] == "ok"
     assert findings["lake"]["advice"]
     assert list(tmp_path.iterdir()) == []
-    assert done.returncode == int(any(finding["state"] == "missing" for finding in findings.values()))
+    assert done.returncode == int(any(finding["state"] not in ("ok", "later") for finding in findings.values()))
+
+
+def test_doctor_calls_a_used_port_taken_and_a_broken_catalog_broken(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "catalog.db").write_bytes(b"no database" * 100)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = run("--home", "home", "--set", f"kafka.port={port}", "doctor", "--json", cwd=tmp_path)
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert (findings[f"port {port}"]["state"], findings["lake"]["state"]) == ("taken", "broken")
+    assert "doctor" not in findings["lake"]["advice"]
+    assert "backup" in findings["lake"]["advice"]
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["up", "status", "verify", "ingest"])
+def test_a_mistyped_kafka_property_is_called_that(tmp_path: Path, command: str) -> None:
+    (tmp_path / ".fleetlake").mkdir()
+    (tmp_path / ".fleetlake" / "catalog.db").touch()
+    servers = ["--set", "kafka.bootstrap_servers=127.0.0.1:1", "--set", "kafka.properties.no.such.property=1"]
+    done = run(*servers, command, cwd=tmp_path)
+    assert done.returncode == 2
+    assert 'error: the Kafka client does not take its configuration: No such configuration property: "no.such.prop' in done.stderr
+    assert "does not answer" not in done.stderr
+
+
+def test_hints_and_words_for_a_kafka_that_is_not_ours(tmp_path: Path) -> None:
+    port = free_ports()
+    foreign = run("--set", f"kafka.bootstrap_servers=127.0.0.1:{port}", "status", cwd=tmp_path)
+    ours = run("--set", f"kafka.port={port}", "status", cwd=tmp_path)
+    assert (foreign.returncode, ours.returncode) == (1, 1)
+    assert f"Kafka on 127.0.0.1:{port}: not reachable" in foreign.stdout
+    assert "fleetlake up" not in foreign.stdout
+    assert f"embedded Kafka on 127.0.0.1:{port}: not running" in ours.stdout
+    assert "try: fleetlake up" in ours.stdout

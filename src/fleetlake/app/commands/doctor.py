@@ -10,6 +10,8 @@ import typer
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """Checks Python, Java, ports, disk, the broker's jars, Kafka and the lake; says how to get what is missing. Exit code 1 then.
 
+    A thing is ok, later (fetched or started when it is needed), missing, taken (a port) or broken.
+
     Example: fleetlake doctor
     """
     import json
@@ -25,5 +27,5 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
         for finding in findings:
             advice = f"  ->  {finding.advice}" if finding.advice else ""
             print(f"{finding.state:<8} {finding.what:<14} {finding.seen}{advice}")
-    if any(finding.state == "missing" for finding in findings):
+    if any(finding.state not in ("ok", "later") for finding in findings):
         raise typer.Exit(1)

@@ -14,6 +14,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSO
     """
     import json
 
+    from fleetlake.app.masking import without_secrets
     from fleetlake.app.wiring import embedded_broker, kafka_settings, load_settings
     from fleetlake.broker.topics import cluster_id, watermarks
     from fleetlake.contracts.events import EVENTS
@@ -35,7 +36,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSO
             topic: {"partitions": len(of), "records": sum(high - low for low, high in of.values())} for topic, of in marks.items()
         }
     except Missing as missing:
-        found |= {"running": "cluster_id" in found, "problem": str(missing)}
+        found |= {"running": "cluster_id" in found, "problem": without_secrets(str(missing))}
     if as_json:
         print(json.dumps(found))
     else:
@@ -47,7 +48,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSO
 def _print(found: dict[str, object]) -> None:
     kind = "embedded Kafka" if found["embedded"] else "Kafka"
     process = f", process {found['pid']}" if found["pid"] else ""
-    print(f"{kind} on {found['bootstrap_servers']}: {'running' if found['running'] else 'not running'}{process}")
+    down = "not running" if found["embedded"] and not found["pid"] else "not reachable"
+    print(f"{kind} on {found['bootstrap_servers']}: {'running' if found['running'] else down}{process}")
     topics = found["topics"]
     if isinstance(topics, dict):
         for topic, counts in topics.items():
