@@ -109,6 +109,8 @@ def open_lake(settings: LakeSettings) -> Lake:
 
 def builder_of(name: str) -> str:
     """The command that makes a table of this name, whether it is one of ours or not."""
+    if name.startswith("raw."):
+        return "fleetlake etl"
     return "fleetlake transform" if name.startswith(("silver.", "gold.")) else "fleetlake ingest --once"
 
 

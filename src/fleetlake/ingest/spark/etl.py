@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ PROPERTY = "fleetlake.etl"  # of a snapshot's summary: what the commit loaded
 TABLE_PROPERTIES = {"format-version": "2", "write.format.default": "parquet", "write.parquet.compression-codec": "zstd"}
 LOG = "_spark_metadata"
 SOURCE_FILE, FILE_PATH = "source_file", "_metadata.file_path"
+VECTORIZED = "spark.sql.iceberg.vectorization.enabled"
 ATTEMPTS = 5
 CONFLICTS = ("iceberg.exceptions.ValidationException", "iceberg.exceptions.CommitFailedException")
 NOT_OURS = "not a file of the landing: a row without event_id, kafka_offset and reject_reason in "
@@ -133,16 +135,20 @@ class _Load:
             return Plan()
         # The log first: what it names has been written by then, so the list has it.
         committed = self._committed() if _folder(self._session, f"{self._place}/{LOG}") else None
-        loaded = set()
-        if base is not None:
-            names = self._session.sql(f"SELECT DISTINCT {SOURCE_FILE} FROM {self._name} VERSION AS OF {base}")
-            loaded = {row[0] for row in names.collect()}
-        return plan(folder, self._files(), committed, loaded)
+        return plan(folder, self._files(), committed, self._loaded_files(base))
 
     def _committed(self) -> list[str]:
         """The Parquet files the streaming query's log names. They are not looked at: after a copy they are elsewhere."""
         schema = table_schema(bronze_of(self._event))
         return self._session.read.schema(schema).parquet(self._place).inputFiles()
+
+    def _loaded_files(self, base: int | None) -> set[str]:
+        """The source names the table has as of a snapshot: the whole of one column, which is a dictionary and little else."""
+        if base is None:
+            return set()
+        with _safe_reads(self._session):
+            names = self._session.sql(f"SELECT DISTINCT {SOURCE_FILE} FROM {self._name} VERSION AS OF {base}").collect()
+        return {row[0] for row in names}
 
     def _files(self) -> list[str]:
         """All files in the topic's folder. Asked for with a pattern, since Spark shows of the folder itself what its log names."""
@@ -215,6 +221,23 @@ def _source() -> SparkColumn:
 
     plain = sf.regexp_replace(sf.col(FILE_PATH), "^s3[an]?://", "s3://")
     return sf.regexp_replace(plain, "^file:/+", "file:/")
+
+
+@contextmanager
+def _safe_reads(session: SparkSession) -> Iterator[None]:
+    """Spark 3 only: no vectorized reads of Iceberg tables. Under Spark 3.5.4 and later those of Iceberg 1.7 crash the JVM."""
+    if not session.version.startswith("3."):
+        yield
+        return
+    before = session.conf.get(VECTORIZED, None)
+    session.conf.set(VECTORIZED, "false")
+    try:
+        yield
+    finally:
+        if before is None:
+            session.conf.unset(VECTORIZED)
+        else:
+            session.conf.set(VECTORIZED, before)
 
 
 def _folder(session: SparkSession, location: str) -> str | None:
