@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,17 +17,21 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 from tests.conformance.transform_lakes import T0, Rows, bronze_rows, compact, contents, ingest, simulated
+from tests.conftest import free_ports
+from tests.s3_server import BUCKET, S3Server, s3_server
 
-from fleetlake.contracts.events import GPS, VEHICLE
+from fleetlake.contracts.events import EVENTS, GPS, VEHICLE
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.tables import SILVER, all_tables
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.spark import SparkSettings, spark_session
 from fleetlake.transform.marker import read_marker
 from fleetlake.transform.models import Model, fixes_model, seams_model, table_model
 from fleetlake.transform.native import native_engine
 from fleetlake.transform.runner import TransformReport, run_transform
 from fleetlake.transform.settings import Thresholds, TransformSettings
+from fleetlake.transform.spark import APP_NAME
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,11 +39,33 @@ if TYPE_CHECKING:
 SETTINGS = TransformSettings(threads=1)
 
 
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3"), free_ports()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Iterator[SparkSession]:
+    """A session that reaches the S3 server too; its JVM spends little on compiling itself, for nothing here runs long."""
+    folder = tmp_path_factory.mktemp("spark")
+    conf = {"spark.sql.shuffle.partitions": "2", "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+    with spark_session(SparkSettings("local[2]", folder / "spark.log", conf), on_s3(s3, folder), app_name=APP_NAME) as session:
+        yield session
+
+
+def on_s3(server: S3Server, folder: Path) -> LakeSettings:
+    catalog = {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"s3://{BUCKET}/warehouse"}
+    return LakeSettings("lake", catalog | dict(server.properties))
+
+
+def on_disk(folder: Path) -> LakeSettings:
+    return LakeSettings("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/a warehouse"})
+
+
 @contextmanager
-def new_lake(folder: Path) -> Iterator[Lake]:
-    made = open_lake(
-        LakeSettings("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/a warehouse"})
-    )
+def new_lake(settings: LakeSettings) -> Iterator[Lake]:
+    made = open_lake(settings)
     made.ensure(all_tables())
     yield made
     made.close()
@@ -195,12 +224,11 @@ def test_engines_that_take_turns_fill_a_lake_like_native_alone(spark: SparkSessi
     """A simulated drive and hand-made cases, in increments; after each, all columns of all tables are compared."""
     drive = simulated(vehicles=3, tick_s=20)
     gps, vehicle = hand_made()
-    (tmp_path / "native").mkdir()
-    (tmp_path / "both").mkdir()
-    with new_lake(tmp_path / "native") as native, new_lake(tmp_path / "both") as both:
+    with new_lake(on_disk(tmp_path / "native")) as native, new_lake(on_disk(tmp_path / "both")) as both:
         shares, turns = [0.0, 0.4, 0.45, 0.8, 1.0], ["spark", "spark", "native", "spark"]
         for number, turn in enumerate(turns):
-            arrived = {event: part_of(rows, shares[number], shares[number + 1]) for event, rows in drive.items()}
+            kinds = EVENTS if number == 0 else (GPS, VEHICLE)
+            arrived = {event: part_of(drive[event], shares[number], shares[number + 1]) for event in kinds}
             hand = {GPS: gps[number :: len(turns)], VEHICLE: vehicle[number :: len(turns)]}
             for lake in (native, both):
                 ingest(lake, arrived)
@@ -250,7 +278,7 @@ def test_a_lost_race_leaves_neither_rows_nor_files(spark: SparkSession, tmp_path
         commit(lake.table("silver.gps"), properties={"other": uuid.uuid4().hex})
         return written(*arguments)
 
-    with new_lake(tmp_path) as lake:
+    with new_lake(on_disk(tmp_path)) as lake:
         ingest(lake, {GPS: fixes(0, 5)})
         with monkeypatch.context() as patch:
             patch.setattr(engine, "write_files", overtaken)
@@ -262,9 +290,38 @@ def test_a_lost_race_leaves_neither_rows_nor_files(spark: SparkSession, tmp_path
 
 
 def test_nothing_new_makes_no_commit(spark: SparkSession, tmp_path: Path) -> None:
-    with new_lake(tmp_path) as lake:
+    with new_lake(on_disk(tmp_path)) as lake:
         ingest(lake, {GPS: fixes(0, 5)})
         on_native(lake)
         before = {name: lake.table(name).metadata.current_snapshot_id for name in lake.names()}
         assert sum(counts.read for counts in on_spark(spark, lake).silver) == 0
         assert {name: lake.table(name).metadata.current_snapshot_id for name in lake.names()} == before
+
+
+def test_a_lake_on_s3(spark: SparkSession, s3: S3Server, tmp_path: Path) -> None:
+    """Two runs: files are written where Hadoop says s3a:// and committed where Iceberg says s3://."""
+    with new_lake(on_s3(s3, tmp_path / "s3")) as lake, new_lake(on_disk(tmp_path / "disk")) as native:
+        for first, count in ((0, 20), (20, 5)):
+            for each in (lake, native):
+                ingest(each, {GPS: fixes(first, count)})
+            assert on_spark(spark, lake) == on_native(native)
+        assert_same(lake, native)
+        (trip,) = lake.table("gold.trips").scan().plan_files()
+        assert trip.file.file_path.startswith(f"s3://{BUCKET}/")
+        assert on_native(lake).silver[1].read == 0
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """What the native engine has done is not done again by `fleetlake transform --engine spark`."""
+    home = tmp_path / "home"
+    home.mkdir()
+    catalog = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/warehouse"}
+    with new_lake(LakeSettings("local", catalog)) as lake:
+        ingest(lake, {GPS: fixes(0, 5)})
+    command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), "transform", "--json"]
+    counts = [json.loads(subprocess.check_output([*command, *more], text=True)) for more in ((), ("--engine", "spark"))]
+    assert [count["silver"][1]["inserted"] for count in counts] == [5, 0]
+    assert not any(table["rebuilt"] for count in counts for layer in count.values() for table in layer)
+    refused = subprocess.run([*command, "--master", "local[1]"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "--engine spark" in refused.stderr

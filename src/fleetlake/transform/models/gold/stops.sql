@@ -28,8 +28,8 @@ slow_fixes AS (
     SELECT
         device_id, event_time, latitude, longitude, latest_time, position, last_position, run,
         row_number() OVER from_start AS nth,
-        great_circle_km(first_value(latitude) OVER from_start, first_value(longitude) OVER from_start, latitude, longitude) * 1000
-            > $stop_radius_m AS is_away
+        great_circle_mm(first_value(latitude) OVER from_start, first_value(longitude) OVER from_start, latitude, longitude)
+            > $stop_radius_m * 1000 AS is_away
     FROM runs
     WHERE slow
     WINDOW from_start AS (PARTITION BY device_id, run ORDER BY position)
@@ -55,8 +55,8 @@ anchors AS (
         SELECT
             device_id,
             unnest(list_reduce(places, lambda found, place: CASE
-                WHEN great_circle_km(found[1].latitude, found[1].longitude, place[1].latitude, place[1].longitude) * 1000
-                    > $stop_radius_m THEN list_concat(place, found)
+                WHEN great_circle_mm(found[1].latitude, found[1].longitude, place[1].latitude, place[1].longitude)
+                    > $stop_radius_m * 1000 THEN list_concat(place, found)
                 ELSE found
             END, places[1])) AS anchor
         FROM wandering

@@ -68,7 +68,7 @@ legs AS (
     SELECT
         *,
         micros(event_time) - micros(lag(event_time) OVER trip) AS leg_us,
-        great_circle_km(lag(latitude) OVER trip, lag(longitude) OVER trip, latitude, longitude) AS leg_km
+        great_circle_mm(lag(latitude) OVER trip, lag(longitude) OVER trip, latitude, longitude) AS leg_mm
     FROM members
     WHERE moving OR pauses OR switches_off OR warms_up
     WINDOW trip AS (PARTITION BY device_id, trip_number ORDER BY position)
@@ -85,7 +85,7 @@ trips AS (
         min_by(longitude, position) AS start_longitude,
         max_by(latitude, position) AS end_latitude,
         max_by(longitude, position) AS end_longitude,
-        coalesce(CAST(sum(CAST(round(leg_km * 1e6) AS BIGINT)) AS DOUBLE) / 1e6, 0.0) AS distance_km,
+        coalesce(CAST(sum(leg_mm) AS DOUBLE) / 1e6, 0.0) AS distance_km,
         coalesce(CAST(sum(CASE WHEN moving THEN leg_us END) AS DOUBLE) / 1e6, 0.0) AS moving_s,
         coalesce(CAST(sum(CASE WHEN NOT moving THEN leg_us END) AS DOUBLE) / 1e6, 0.0) AS idle_s,
         max(speed_kmh) AS top_speed_kmh
