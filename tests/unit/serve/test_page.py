@@ -106,12 +106,18 @@ def test_counts_trips_stops_and_harsh_events_come_through() -> None:
     )).data  # fmt: skip
     when = {"device": "a", "day": "2026-03-01", "start": 9 * 3600 + 5}
     assert data["trips"] == [
-        when | {"end": when["start"] + 90, "seconds": 90.0, "km": 1.3, "average": None, "top": 44.0, "open": True}
+        when | {"end": when["start"] + 90, "seconds": 90.0, "km": 1.26, "average": None, "top": 44.0, "open": True}
     ]
     assert data["stops"] == [when | {"seconds": 90.0, "lat": 52.12346, "lon": -1.0, "open": True}]
     assert data["harsh"] == [when | {"kind": "braking", "peak": 3.3, "lat": 52.12346, "lon": -1.0}]
     assert data["counts"] == [{"topic": "gps_data", "produced": 5, "landed": 5, "quarantined": 1, "deduplicated": 2}]
     assert data["days"] == [{"day": "2026-03-01", "vehicles": 1}]
+
+
+def test_kilometres_are_summed_before_they_are_rounded() -> None:
+    trip = {"device_id": "a", "start_time": DAY, "end_time": DAY, "is_open": False, "duration_s": 0.0, "distance_km": 1.04}
+    data = Parts(render_page(page_of(fixes("a", DRIVE), trips=[trip] * 100))).data
+    assert round(sum(trip["km"] for trip in data["trips"])) == 104
 
 
 # From a lake

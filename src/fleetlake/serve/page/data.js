@@ -70,6 +70,7 @@ const two = (number) => String(Math.floor(number)).padStart(2, "0");
 const clock = (seconds) => `${two(seconds / 3600)}:${two((seconds / 60) % 60)}`;
 const exactClock = (seconds) => `${clock(seconds)}:${two(seconds % 60)}`;
 const plural = (number, noun) => (number === 1 ? noun : `${noun}s`);
+const tenths = (number) => number.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const whole = (number) => Math.round(number).toLocaleString("en");
 function span(seconds) {
   const minutes = Math.round(seconds / 60);
@@ -79,7 +80,7 @@ function longDay(day) {
   return new Date(`${day}T00:00Z`).toLocaleDateString("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 }
 function describe(point) {
-  return `${exactClock(point.t)} · ${point.v === null ? "speed unknown" : `${whole(point.v)} km/h`} · ${point.way.toFixed(1)} km`;
+  return `${exactClock(point.t)} · ${point.v === null ? "speed unknown" : `${whole(point.v)} km/h`} · ${tenths(point.way)} km`;
 }
 function describeEvent(event) {
   return event.kind ? `Harsh ${event.kind}, ${event.peak.toFixed(1)} m/s²` : `Stop for ${span(event.seconds)}${event.open ? " so far" : ""}`;

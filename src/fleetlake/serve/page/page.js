@@ -21,6 +21,7 @@ function show(keepView = false) {
   byId("map-title").textContent = `Where ${device || "they"} drove on ${longDay(day)}`;
   byId("chart-title").textContent = device ? `Speed of ${device}` : "Distance over time";
   byId("chart-readout").textContent = "";
+  byId("counts-card").hidden = !data.counts.length || day !== data.days[0].day || Boolean(device); // of the last run as a whole
   showTiles(events);
   showTrips(device);
   showEvents(events);
@@ -48,7 +49,7 @@ function showTiles(events) {
 
 function showTrips(device) {
   const rows = of(data.trips, "").map((trip) => [
-    trip.device, clock(trip.start), trip.open ? "under way" : clock(trip.end), span(trip.seconds), trip.km.toFixed(1),
+    trip.device, clock(trip.start), trip.open ? "under way" : clock(trip.end), span(trip.seconds), tenths(trip.km),
     trip.average === null ? "–" : whole(trip.average), trip.top === null ? "–" : whole(trip.top),
   ]);
   fill(byId("trips"), ["Vehicle", "Start", "End", "Duration", "km", "Mean km/h", "Top km/h"], rows, (row, [name]) => {
@@ -139,7 +140,6 @@ function fillVehicles(wanted = byId("vehicle").value) {
 
 function fillCounts() {
   const good = ({ landed, quarantined, deduplicated }) => landed - quarantined - deduplicated;
-  byId("counts-card").hidden = !data.counts.length;
   fill(byId("counts"), ["Topic", "Produced", "Landed", "Quaran\u00adtined", "Dedupli\u00adcated", "Good"],
     data.counts.map((count) => [count.topic, ...[count.produced, count.landed, count.quarantined, count.deduplicated, good(count)].map(whole)]));
 }

@@ -18,6 +18,7 @@ GAP_S = 300.0  # a longer silence ends a leg
 DAY_S = 86_400
 DEGREE = 100_000  # places are sent in 1e-5 degrees: 1.1 m
 DECAMETRE = 10.0
+DIGITS = {"lat": 5, "lon": 5, "km": 4}  # km: they are summed before they are rounded
 Indices = npt.NDArray[np.intp]
 
 
@@ -98,7 +99,7 @@ def _rows(table: pa.Table, **columns: str) -> list[dict[str, Any]]:
         if pa.types.is_timestamp(values.type):
             values = _seconds(values) - day * DAY_S
         elif pa.types.is_floating(values.type):
-            values = pc.round(values, 5 if name in ("lat", "lon") else 1)
+            values = pc.round(values, DIGITS.get(name, 1))
         short[name] = values
     rows: list[dict[str, Any]] = pa.table(short).to_pylist()
     return rows
