@@ -72,6 +72,7 @@ def test_once_again_and_with_a_commit_forgotten(broker: EmbeddedBroker, cli: Cli
     cli.run("verify")
     assert 'fleetlake_ingest_records_total{engine="spark",topic="gps_data"} 700' in (home / "metrics" / "ingest.prom").read_text()
     assert sum(group_offsets(broker, "fleetlake-spark")) == 700 * len(EVENTS)
+    files = data_files(home)
     for event in EVENTS:
         commits = sorted(
             (home / "checkpoints" / "iceberg" / event.topic / "commits").glob("[0-9]*"), key=lambda path: int(path.name)
@@ -80,6 +81,7 @@ def test_once_again_and_with_a_commit_forgotten(broker: EmbeddedBroker, cli: Cli
     cli.run(*ENGINE, "--once")  # Spark repeats the micro-batch; the table knows it
     checks = json.loads(cli.run("verify", "--json"))
     assert [(check["landed"], check["problems"]) for check in checks] == [(700, [])] * 5
+    assert data_files(home).items() >= files.items(), "what is in a table is never written again"
 
     assert "the spark engine has filled this table" in cli.run("ingest", "--once", expect=2)
     for checkpoint in (home / "checkpoints" / "iceberg").iterdir():
@@ -87,6 +89,11 @@ def test_once_again_and_with_a_commit_forgotten(broker: EmbeddedBroker, cli: Cli
     refused = cli.run(*ENGINE, "--once", expect=2)
     assert "the checkpoint that knows their offsets is gone" in refused
     assert refused.count("\n") == 1
+
+
+def data_files(home: Path) -> dict[Path, int]:
+    """Each data file, and when it was written."""
+    return {path: path.stat().st_mtime_ns for path in (home / "warehouse" / "bronze").rglob("*.parquet")}
 
 
 def group_offsets(broker: EmbeddedBroker, group: str) -> list[int]:

@@ -67,7 +67,7 @@ def spark_session(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3
 
 
 def require_spark(spark: SparkSettings) -> Java | None:
-    """The Java to start Spark on; None where it runs already. Missing without pyspark or a whole JDK: asked before anything slow."""
+    """The Java to start Spark on; None where it runs already. Missing without pyspark or a whole JDK: asked before what is slow."""
     if importlib.util.find_spec("pyspark") is None:
         raise Missing("pyspark is not installed", hint="pip install 'fleetlake[spark]', or use --engine native")
     return None if spark.master == SUBMIT else java_for_spark()

@@ -5,16 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+from pyiceberg.exceptions import CommitFailedException
+
 from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.ingest.offsets import Engine, Marker, Source, check_identity, refuse_other_engine
 from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
 
 ATTEMPTS = 10
+DATA_PATH = "write.data.path"  # Iceberg's property for where its writers put data files
 
 
 def claim(lake: Lake, name: str, source: Source, *, checkpoint: str, has_checkpoint: bool, wait: Callable[[int], None]) -> None:
     """Makes the table the Spark engine's, filled from `source` under `checkpoint`. The commit fences a native writer.
+
+    Each call also gives the table a new folder for data files. Iceberg names a file after partition, task, query and micro-batch; a
+    new driver counts its tasks from zero again, so a micro-batch that it repeats could write over a file that is in the table.
 
     has_checkpoint: whether a query has run under it before. BadInput if another engine, or Spark under another checkpoint, has
     filled the table, or the checkpoint of a filled table is gone; DataLoss if the topic is not the one it was filled from.
@@ -22,16 +28,19 @@ def claim(lake: Lake, name: str, source: Source, *, checkpoint: str, has_checkpo
     for attempt in range(ATTEMPTS):
         table = lake.table(name)
         stored, rows = Marker.of(table.properties), row_count(table)
-        if is_claimed(stored, rows, source, table=name, checkpoint=checkpoint, has_checkpoint=has_checkpoint):
-            return
-        epoch = stored.epoch + 1 if stored else 1
-        ours = Marker(checkpoint, epoch, uuid.uuid4().hex, source.cluster_id, source.topic_id, {}, {}, engine=Engine.SPARK)
+        run_id = uuid.uuid4().hex
+        folder = {DATA_PATH: f"{table.location()}/data/spark/{run_id}"}
         try:
-            commit(table, properties=ours.properties())
-        except (Conflict, UnknownOutcome):
-            wait(attempt)
-        else:
+            if is_claimed(stored, rows, source, table=name, checkpoint=checkpoint, has_checkpoint=has_checkpoint):
+                with table.transaction() as transaction:
+                    transaction.set_properties(folder)
+                return
+            epoch = stored.epoch + 1 if stored else 1
+            ours = Marker(checkpoint, epoch, run_id, source.cluster_id, source.topic_id, {}, {}, engine=Engine.SPARK)
+            commit(table, properties=ours.properties() | folder)
             return
+        except (Conflict, UnknownOutcome, CommitFailedException):
+            wait(attempt)
     raise Retryable(f"the table could not be claimed in {ATTEMPTS} attempts", where=name)
 
 
