@@ -116,11 +116,10 @@ class Damaged(Permanent):
     """A file of a table is not there or not what was written."""
 
     def __init__(self, path: str, table: str, kind: str = "data") -> None:
-        anew = not table.startswith(("bronze.", "raw."))
         super().__init__(
             f"{kind} file {path} of table {table} is missing or damaged",
-            hint="fleetlake transform --full makes the table anew"
-            if anew
+            hint="fleetlake transform --full makes the table anew, without reading it"
+            if table.startswith("silver.") and kind == "data"
             else "restore the file, or ingest what Kafka has into a new lake: fleetlake --home DIR ingest --once",
         )
 

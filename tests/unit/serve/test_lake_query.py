@@ -185,6 +185,13 @@ def without_a_footer(file: Path) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.parametrize(
+    ("table", "hint"), [("silver.gps", "transform --full"), ("gold.trips", "restore"), ("bronze.gps", "restore")]
+)
+def test_what_to_do_about_a_damaged_file(table: str, hint: str) -> None:
+    assert hint in Damaged("x.parquet", table).hint
+
+
 @pytest.mark.parametrize("damage", [missing, cut, overwritten, without_a_footer])
 def test_a_file_that_is_missing_or_damaged_is_named(lake: Lake, history: Any, damage: Callable[[Path], None]) -> None:
     history.gps(1)
