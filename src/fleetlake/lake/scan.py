@@ -175,7 +175,7 @@ def _table_of(path: str) -> str:
 def _metadata_of(table: IcebergTable) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except FileNotFoundError as error:  # any other failure of an object store says nothing about the file
         raise Damaged(str(error.filename or error), ".".join(table.name()), "metadata") from error
 
 

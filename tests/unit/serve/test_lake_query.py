@@ -192,6 +192,16 @@ def test_what_to_do_about_a_damaged_file(table: str, hint: str) -> None:
     assert hint in Damaged("x.parquet", table).hint
 
 
+def test_a_metadata_file_that_is_missing_is_named(lake: Lake, history: Any) -> None:
+    history.gps(1)
+    snapshot = lake.table("bronze.gps").current_snapshot()
+    path = snapshot and local_path(snapshot.manifest_list)
+    assert path
+    Path(path).unlink()
+    with pytest.raises(Damaged, match=r"metadata file .*\.avro.* of table bronze\.gps is missing"):
+        run_query(lake, "SELECT count(*) FROM bronze.gps")
+
+
 @pytest.mark.parametrize("damage", [missing, cut, overwritten, without_a_footer])
 def test_a_file_that_is_missing_or_damaged_is_named(lake: Lake, history: Any, damage: Callable[[Path], None]) -> None:
     history.gps(1)
