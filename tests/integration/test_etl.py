@@ -275,7 +275,7 @@ def test_loads_at_the_same_time_add_each_file_once(landing: Landing) -> None:
         ("torn.parquet", b"PAR1 and no more", "can't be read"),
         ("torn.json.gz", gzip.compress(b"\n".join(events(0, 5000)))[:-200], "can't be read"),
         ("gone.json", None, "can't be read"),
-        ("foreign.parquet", "foreign", "is not a file of the landing"),
+        ("foreign.parquet", "foreign", "is not of the Spark ingest"),
     ],
 )
 def test_a_bad_file_is_named_and_nothing_is_added(landing: Landing, name: str, content: bytes | str | None, what: str) -> None:

@@ -33,7 +33,7 @@ SOURCE_FILE, FILE_PATH = "source_file", "_metadata.file_path"
 VECTORIZED = "spark.sql.iceberg.vectorization.enabled"
 ATTEMPTS = 5
 CONFLICTS = ("iceberg.exceptions.ValidationException", "iceberg.exceptions.CommitFailedException")
-NOT_OURS = "not a file of the landing: a row without event_id, kafka_offset and reject_reason in "
+NOT_OURS = "not a file of the Spark ingest: a row without event_id, kafka_offset and reject_reason in "
 WHOLE = {"ignoreMissingFiles": "false", "ignoreCorruptFiles": "false"}  # whatever the session says
 OnPlan = Callable[[str, int], None]
 
@@ -260,12 +260,13 @@ def _told(table: Table, planned: Plan, error: Exception) -> FleetlakeError:
     text = str(error)
     named = named_in(text, planned.files)
     if named:
-        what = "is not a file of the landing" if NOT_OURS in text else "can't be read"
+        what = "is not of the Spark ingest" if NOT_OURS in text else "can't be read"
         return BadInput(
             f"a file of the landing {what}; nothing of its topic was added to {table.name}",
             where=", ".join(map(source_name, named)),
             hint="repair it or move it out of the landing, then run again",
         )
-    causes = [line.strip() for line in text.splitlines() if line.strip()]
-    what = next((line for line in causes if line.startswith("Caused by")), causes[0] if causes else type(error).__name__)
+    # Py4J says which call failed, then behind a colon what was thrown; what caused that says more.
+    lines = [line.strip(" :") for line in text.splitlines() if line.strip() and "error occurred while calling" not in line]
+    what = next((line for line in lines if line.startswith("Caused by")), lines[0] if lines else type(error).__name__)
     return Retryable(f"the load failed: {what}", where=table.name, hint="run it again: what has been committed is not loaded twice")
