@@ -23,7 +23,7 @@ RESOLVED = {
         "org.xerial:sqlite-jdbc:3.50.3.0",
     ],
 }
-# iceberg-aws-bundle has the SDK in it, all but these two parts, which hadoop-aws wants; of the same version, since two side by side mix.
+# iceberg-aws-bundle has the SDK in it, all but these two parts, which hadoop-aws wants; of the same version, since two would mix.
 # They stand for the 600 MB of software.amazon.awssdk:bundle that hadoop-aws asks for.
 SDK_PARTS = ["apache-client", "s3-transfer-manager"]
 NAMED = {
