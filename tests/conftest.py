@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+# A JVM that lives for a test spends more on compiling itself well than it gains.
+SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+SHORT_LIVED = {"spark.driver.extraJavaOptions": SHORT_LIVED_JAVA, "spark.executor.extraJavaOptions": SHORT_LIVED_JAVA}
+
+
 def free_ports() -> int:
     """A port that is free, and whose successor is free too: what a broker takes."""
     for _ in range(100):
@@ -49,7 +54,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local Spark, new for each test module; lake.spark.attach gives it a test's lake as a catalog."""
     folder = tmp_path_factory.mktemp("spark")
-    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "2"})
+    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "2", **SHORT_LIVED})
     nowhere = LakeSettings("unused", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/w"})
     with spark_session(settings, nowhere, app_name="tests") as session:
         yield session

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.event_documents import every_kind, payloads
 
 from fleetlake.contracts.events import EVENTS, VEHICLE, Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.contracts.validation import parse
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.spark.decode import bronze_rows
+from tests.event_documents import every_kind, payloads
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

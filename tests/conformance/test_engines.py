@@ -11,46 +11,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.conftest import free_ports
-from tests.event_documents import GOOD, every_kind
-from tests.s3_server import BUCKET, S3Server, s3_server
 
 from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
 from fleetlake.contracts.events import EVENTS, GPS, TRAFFIC, Event
-from fleetlake.contracts.tables import all_tables
+from fleetlake.contracts.tables import all_tables, bronze_of, silver_of
 from fleetlake.contracts.validation import parse
 from fleetlake.foundation.errors import BadInput
 from fleetlake.ingest.native import IngestSettings, NativeIngest
+from fleetlake.ingest.offsets import Offsets
 from fleetlake.ingest.spark.engine import Sink, SparkIngest, SparkIngestSettings
 from fleetlake.ingest.verify import check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
-from fleetlake.lake.spark import SparkSettings, attach, spark_session
+from fleetlake.lake.spark import attach
+from fleetlake.transform.marker import read_marker
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
+from tests.event_documents import GOOD, every_kind
+from tests.s3_server import BUCKET, S3Server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
 ARRIVAL = "ingested_at"  # when an engine decoded a record is its own business
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3"), free_ports()) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Iterator[SparkSession]:
-    """A session that reaches the S3 server too."""
-    folder = tmp_path_factory.mktemp("spark")
-    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "2"})
-    catalog = {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"s3://{BUCKET}/unused", **s3.properties}
-    with spark_session(settings, LakeSettings("unused", catalog), app_name="SmartCityStreaming") as session:
-        yield session
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +111,11 @@ def contents(lake: Lake) -> dict[str, list[str]]:
     return found
 
 
+def silver_read(lake: Lake, event: Event) -> Offsets | None:
+    marker = read_marker(lake.table(silver_of(event).name))
+    return marker.sources[bronze_of(event).name].offsets if marker else None
+
+
 @pytest.mark.parametrize("place", ["local", "s3"])
 def test_both_engines_fill_the_same_tables(
     spark: SparkSession, topics: EmbeddedBroker, s3: S3Server, tmp_path: Path, place: str
@@ -144,7 +134,9 @@ def test_both_engines_fill_the_same_tables(
         again = on_spark(spark, topics, two, tmp_path / "s", **checkpoints).run(once=True)
         for lake in (one, two):
             run_transform(lake, TransformSettings(threads=1))
-            checks = [check_topic(lake, event, source, None) for event, source in sources_now(topics.settings).items()]
+            checks = [
+                check_topic(lake, event, source, silver_read(lake, event)) for event, source in sources_now(topics.settings).items()
+            ]
             assert [check.problems for check in checks] == [()] * len(EVENTS)
             assert {event.topic: landed[event.topic].landed for event in EVENTS} == {check.topic: check.kafka for check in checks}
             assert {report.landed for report in again.values()} == {0}

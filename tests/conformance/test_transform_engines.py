@@ -16,42 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from tests.conformance.transform_lakes import T0, Rows, bronze_rows, compact, contents, ingest, simulated
-from tests.conftest import free_ports
-from tests.s3_server import BUCKET, S3Server, s3_server
 
 from fleetlake.contracts.events import EVENTS, GPS, VEHICLE
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.tables import SILVER, all_tables
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
-from fleetlake.lake.spark import SparkSettings, spark_session
 from fleetlake.transform.marker import read_marker
 from fleetlake.transform.models import Model, fixes_model, seams_model, table_model
 from fleetlake.transform.native import native_engine
 from fleetlake.transform.runner import TransformReport, run_transform
 from fleetlake.transform.settings import Thresholds, TransformSettings
-from fleetlake.transform.spark import APP_NAME
+from tests.conformance.transform_lakes import T0, Rows, bronze_rows, compact, contents, ingest, simulated
+from tests.s3_server import BUCKET, S3Server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SETTINGS = TransformSettings(threads=1)
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3"), free_ports()) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Iterator[SparkSession]:
-    """A session that reaches the S3 server too; its JVM spends little on compiling itself, for nothing here runs long."""
-    folder = tmp_path_factory.mktemp("spark")
-    conf = {"spark.sql.shuffle.partitions": "2", "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
-    with spark_session(SparkSettings("local[2]", folder / "spark.log", conf), on_s3(s3, folder), app_name=APP_NAME) as session:
-        yield session
 
 
 def on_s3(server: S3Server, folder: Path) -> LakeSettings:

@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 from tests.command_line import PATIENCE_S, Cli, send, wait_until
-from tests.conftest import free_ports
+from tests.conftest import SHORT_LIVED, free_ports
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
@@ -26,7 +26,8 @@ from fleetlake.runtime.jars import SPARK
 from fleetlake.runtime.java import java_for_spark
 
 ROOT = Path(__file__).parents[2]
-ENGINE = ("ingest", "--engine", "spark")
+QUICK = tuple(word for name, value in SHORT_LIVED.items() for word in ("--set", f"spark.properties.{name}={value}"))
+ENGINE = (*QUICK, "ingest", "--engine", "spark")
 SPARK_ONCE = (*ENGINE, "--once", "--json")
 KILLS = 5
 pytestmark = pytest.mark.timeout(900)  # JVMs are started many times
@@ -41,16 +42,16 @@ def cli(broker: EmbeddedBroker, home: Path) -> Iterator[Cli]:
 
 @contextmanager
 def load(broker: EmbeddedBroker, first: int) -> Iterator[None]:
-    """Sends events of all kinds for as long as the context lasts."""
+    """Sends a thousand events a second, of all kinds, for as long as the context lasts."""
     done = threading.Event()
 
     def produce() -> None:
         number = first
         with EventProducer(broker.settings) as producer:
-            while not done.wait(0.05):
-                send(producer, number, 100)
+            while not done.wait(0.1):
+                send(producer, number, 20)
                 producer.flush()
-                number += 100
+                number += 20
 
     producing = threading.Thread(target=produce)
     producing.start()
@@ -146,7 +147,7 @@ def test_under_spark_submit(broker: EmbeddedBroker, cli: Cli, home: Path) -> Non
     entry = [str(ROOT / "deploy" / "spark" / "fleetlake_main.py"), "--home", str(home), "--set", f"kafka.port={broker.port}"]
     java = {"JAVA_HOME": str(java_for_spark().home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     done = subprocess.run(
-        [*command, *entry, *SPARK_ONCE, "--master", "submit"],
+        [*command, *entry, "ingest", "--engine", "spark", "--once", "--json", "--master", "submit"],
         env=os.environ | java, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

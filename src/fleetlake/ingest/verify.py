@@ -149,5 +149,5 @@ def _compare_silver(con: duckdb.DuckDBPyConnection, read: Offsets) -> tuple[int,
 
 
 def _row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:
-    row: tuple[int, ...] | None = con.execute(sql).fetchone()
-    return row or ()
+    (row,) = con.execute(sql).fetchall()  # all: a result that is not read to its end keeps the connection busy
+    return tuple(row)

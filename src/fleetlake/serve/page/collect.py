@@ -70,8 +70,8 @@ def collect_drives(lake: Lake, *, harsh: HarshThresholds | None = None, limits: 
     with duckdb.connect() as con, damage_named(con):
         con.execute("SET TimeZone = 'UTC'")
         _expose(lake, con, since=None)
-        oldest = con.execute(OLDEST_DAY, {"days": limits.days}).fetchone()
-        _expose(lake, con, since=oldest[0] if oldest else None)
+        oldest = con.execute(OLDEST_DAY, {"days": limits.days}).fetchall()  # all, or the connection stays busy
+        _expose(lake, con, since=oldest[0][0] if oldest else None)
         con.execute(SEEN, {"days": limits.days})
         con.execute(SHOWN, {"vehicles": limits.vehicles})
         thresholds = {"acceleration": harsh.acceleration, "braking": harsh.braking, "cornering": harsh.cornering}
