@@ -1,12 +1,17 @@
 """What devices may send: payloads that are good, nearly good, and of every kind of bad."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+import pyarrow as pa
 from hypothesis import strategies as st
 
 from fleetlake.contracts.columns import Field, Type
 from fleetlake.contracts.events import EVENTS, Event
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.contracts.validation import parse
 
 
 def plausible(field: Field) -> st.SearchStrategy[object]:
@@ -82,3 +87,18 @@ def every_kind() -> list[bytes | None]:
         good.replace(b'"', b"'"), good.replace(b'"id"', b"id"), b'{"id": "a\nb"}', b"[" + good + b"]", b"{}", b"[]", b"null", b"7",
         b"not JSON", b"", b"   ", b"\xff\xfe", b"\xef\xbb\xbf" + good, None,
     ]  # fmt: skip
+
+
+def check_rows(event: Event, records: Sequence[bytes | None], decoded: pa.Table, ingested_at: datetime) -> list[dict[str, Any]]:
+    """Asserts that each bronze row is what the reference rules make of its record; returns the rows by their offsets."""
+    assert decoded.schema.names == [column.name for column in bronze_of(event).columns]
+    rows: list[dict[str, Any]] = decoded.sort_by("kafka_offset").to_pylist()
+    assert [row["kafka_offset"] for row in rows] == list(range(len(records)))
+    for payload, row in zip(records, rows, strict=True):
+        expected = parse(event, payload)
+        assert row["reject_reason"] == expected.reject_reason, payload
+        assert row["payload"] == (payload if expected.reject_reason else None)
+        for column in event.columns:
+            assert row[column.name] == expected.values.get(column.name), (payload, column.name)
+        assert row["ingested_at"] == ingested_at
+    return rows

@@ -14,11 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleetlake.contracts.events import EVENTS, VEHICLE, Event
-from fleetlake.contracts.tables import bronze_of
-from fleetlake.contracts.validation import parse
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.spark.decode import bronze_rows
-from tests.event_documents import every_kind, payloads
+from tests.event_documents import check_rows, every_kind, payloads
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,17 +33,7 @@ def check(spark: SparkSession, folder: Path, event: Event, records: Payloads) ->
     file = folder / f"{datetime.now(UTC).timestamp()}.parquet"
     pq.write_table(pa.table([[0] * n, list(range(n)), [NOW] * n, list(records)], schema=RAW_SCHEMA), file)
     decoded = bronze_rows(event, spark.read.parquet(str(file)), sf.lit(NOW)).toArrow()
-    assert decoded.schema.names == [column.name for column in bronze_of(event).columns]
-    rows: list[dict[str, Any]] = decoded.sort_by("kafka_offset").to_pylist()
-    assert [row["kafka_offset"] for row in rows] == list(range(n))
-    for payload, row in zip(records, rows, strict=True):
-        expected = parse(event, payload)
-        assert row["reject_reason"] == expected.reject_reason, payload
-        assert row["payload"] == (payload if expected.reject_reason else None)
-        for column in event.columns:
-            assert row[column.name] == expected.values.get(column.name), (payload, column.name)
-        assert (row["ingested_at"], row["kafka_timestamp"]) == (NOW, NOW)
-    return rows
+    return check_rows(event, records, decoded, NOW)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=[event.kind for event in EVENTS])

@@ -16,11 +16,10 @@ from pathlib import Path
 from fleetlake.broker.settings import DEFAULT_PORT, KafkaSettings
 from fleetlake.broker.topics import cluster_id
 from fleetlake.foundation.errors import FleetlakeError, Missing
-from fleetlake.runtime.daemon import Daemon
+from fleetlake.runtime.daemon import HOST, Daemon, require_free
 from fleetlake.runtime.jars import KAFKA
 from fleetlake.runtime.java import java_for_kafka
 
-HOST = "127.0.0.1"
 START_TIMEOUT_S, POLL_S = 60.0, 0.05
 HEAP = ("-Xms128m", "-Xmx512m")
 
@@ -50,7 +49,7 @@ class EmbeddedBroker:
             self._wait_until_ready()
             return False
         for port in (self.port, self.port + 1):
-            _require_free(port)
+            require_free(port, command="fleetlake --set kafka.port={port} up")
         classpath = ":".join(map(str, KAFKA.ensure()))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._properties.write_text(self._configuration())
@@ -143,16 +142,3 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((HOST, port)) == 0
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise Missing(
-                f"port {port} is in use by another program",
-                where=HOST,
-                hint=f"stop it, or take another port: fleetlake --set kafka.port={port + 1000} up",
-            ) from error

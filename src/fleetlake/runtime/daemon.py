@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import psutil
 
+from fleetlake.foundation.errors import Missing
+
+HOST = "127.0.0.1"
 STOP_TIMEOUT_S = 30.0
 LOG_LINES = 5
 
@@ -78,3 +82,17 @@ class Daemon:
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line or "Exception" in line]
         return " | ".join((errors or lines)[-LOG_LINES:]) or "it said nothing"
+
+
+def require_free(port: int, *, command: str) -> None:
+    """Missing if another program listens on the port of the loopback interface. command: how to take the port 1000 above it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise Missing(
+                f"port {port} is in use by another program",
+                where=HOST,
+                hint=f"stop it, or take another port: {command.format(port=port + 1000)}",
+            ) from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
-import socket
 import subprocess
 import time
 import uuid
@@ -21,7 +20,7 @@ from typing import Any
 import psutil
 
 from fleetlake.foundation.errors import BadInput, Missing
-from fleetlake.runtime.daemon import Daemon
+from fleetlake.runtime.daemon import HOST, Daemon, require_free
 from fleetlake.runtime.java import java_for_spark
 from fleetlake.runtime.spark_cluster_state import (
     ClusterState,
@@ -33,7 +32,6 @@ from fleetlake.runtime.spark_cluster_state import (
     write_properties,
 )
 
-HOST = "127.0.0.1"
 DEFAULT_PORT, DEFAULT_WEB_PORT = 17077, 17080
 START_TIMEOUT_S, POLL_S, ANSWER_TIMEOUT_S = 60.0, 0.05, 2.0
 ID_PATTERN = "spark.worker.idPattern"
@@ -143,7 +141,7 @@ class SparkCluster:
     def _start_master(self, *, anew: bool) -> subprocess.Popen[bytes]:
         """anew: no worker runs, so that there is nothing to be recovered of an earlier cluster."""
         for setting, port in (("cluster_port", self.port), ("cluster_web_port", self.web_port)):
-            _require_free(setting, port)
+            require_free(port, command=f"fleetlake --set spark.{setting}={{port}} cluster up")
         recovery = self.folder / "recovery"
         recovery.mkdir(parents=True, exist_ok=True)
         if anew:
@@ -224,16 +222,3 @@ def _pyspark_folder() -> Path:
     if spec is None or spec.origin is None:
         raise Missing("pyspark is not installed", hint="pip install 'fleetlake[spark]'")
     return Path(spec.origin).parent
-
-
-def _require_free(setting: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise Missing(
-                f"port {port} is in use by another program",
-                where=HOST,
-                hint=f"stop it, or take another port: fleetlake --set spark.{setting}={port + 1000} cluster up",
-            ) from error

@@ -10,11 +10,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.event_documents import documents
+from tests.event_documents import check_rows, documents
 
 from fleetlake.contracts.events import VEHICLE, Event
-from fleetlake.contracts.tables import bronze_of
-from fleetlake.contracts.validation import parse
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -36,17 +34,7 @@ def raw(payloads: Sequence[bytes | None]) -> pa.Table:
 def check(connection: duckdb.DuckDBPyConnection, event: Event, payloads: Sequence[bytes | None]) -> list[dict[str, Any]]:
     """Decodes and compares every row with the reference; returns the rows in the order of their offsets."""
     decoded = Decoder(event, connection).decode(raw(payloads), NOW)
-    assert decoded.schema.names == [column.name for column in bronze_of(event).columns]
-    rows: list[dict[str, Any]] = decoded.sort_by("kafka_offset").to_pylist()
-    assert [row["kafka_offset"] for row in rows] == list(range(len(payloads)))
-    for payload, row in zip(payloads, rows, strict=True):
-        expected = parse(event, payload)
-        assert row["reject_reason"] == expected.reject_reason, payload
-        assert row["payload"] == (payload if expected.reject_reason else None)
-        for column in event.columns:
-            assert row[column.name] == expected.values.get(column.name), (payload, column.name)
-        assert row["ingested_at"] == NOW
-    return rows
+    return check_rows(event, payloads, decoded, NOW)
 
 
 @given(documents())
