@@ -19,8 +19,9 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EVENTS, GPS, Event
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.tables import SILVER, all_tables, bronze_of
-from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
 from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.scan import Damaged
 from fleetlake.lake.write import write_files
 from fleetlake.transform import native, runner
 from fleetlake.transform.marker import read_marker
@@ -111,6 +112,19 @@ def test_counts_add_up(lake: Lake) -> None:
     assert counts == SilverCounts("gps_data", "silver.gps", read=3, rejected=1, duplicates=1, inserted=1, late=0)
     assert silver_ids(lake) == ["a", "b", "c", "d"]
     assert {row["speed_kmh"] for row in contents(lake)["silver.gps"]} == {50.0}, "the first arrival wins"
+
+
+def test_a_data_file_with_a_damaged_footer_is_named(lake: Lake) -> None:
+    ingest(lake, [record(0, 0, "a")])
+    (task,) = lake.table("bronze.gps").scan().plan_files()
+    path = Path(local_path(task.file.file_path) or "")
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    path.write_bytes(whole[:-footer] + b"\xff" * (footer - 8) + whole[-8:])  # its length and its end mark are as they were
+    with pytest.raises(Damaged, match=path.name):
+        transform(lake)
+    path.write_bytes(whole)
+    assert gps_counts(transform(lake)).inserted == 1
 
 
 def test_all_five_kinds(lake: Lake) -> None:

@@ -12,7 +12,7 @@ from pyiceberg.expressions import BooleanExpression
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.lake.scan import expose, expose_files
+from fleetlake.lake.scan import damage_named, expose, expose_files
 from fleetlake.lake.write import write_files
 from fleetlake.transform.engine import NO_SETTINGS, Settings
 from fleetlake.transform.models import macros
@@ -30,7 +30,7 @@ def native_engine(settings: TransformSettings) -> Iterator[NativeEngine]:
         }
         if settings.threads:
             config["threads"] = settings.threads
-        with duckdb.connect(config=config) as con:
+        with duckdb.connect(config=config) as con, damage_named(con):
             con.execute("SET TimeZone = 'UTC'")
             con.execute(macros())
             yield NativeEngine(con)
