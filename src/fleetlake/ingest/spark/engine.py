@@ -30,8 +30,8 @@ RECORDS_A_BATCH = 1_000_000  # of one topic: bounds memory and files after a lon
 POLL_S = 0.2
 RESTARTS = 5
 LANDING_PARTITION = "ingest_date"
-# What a broker says when the records to go on with are gone, in the words of Spark's Kafka source.
 HOPELESS = ("AnalysisException", "IllegalArgumentException", "ValidationException")  # the same again, however often
+# What a broker says when the records to go on with are gone, in the words of Spark's Kafka source.
 LOST = ("KAFKA_DATA_LOSS", "Some data may have been lost", "OffsetOutOfRange", "UnknownTopicOrPartition")
 
 
@@ -44,7 +44,8 @@ class Sink(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SparkIngestSettings:
-    """checkpoints, landing: folders or s3a:// paths, each with one below it a topic. lock: a local file. group: for lag monitors.
+    """checkpoints, landing: folders or s3a:// paths, each with one below it a topic. lock: a local file. job: the consumer
+    group that lag monitors see.
 
     deduplicate: whether the landing leaves out copies of an event that arrive within the watermark (bronze never does).
     """
