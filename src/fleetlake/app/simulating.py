@@ -112,9 +112,8 @@ def print_simulation(report: SimulationReport, truth: Path, *, as_json: bool, st
     sent = sum(tally.sent for tally in report.tallies.values())
     print(f"{report.arrived} of {report.vehicles} vehicles have arrived in Birmingham, {report.route_km:.1f} km each,", file=stream)
     print(f"{report.first:%Y-%m-%d %H:%M} to {report.last:%H:%M} UTC in {report.ticks:,} ticks.", file=stream)
-    print(f"{'topic':<16}{'sent':>10}{'good':>10}{'duplicates':>12}{'late':>8}{'poison':>8}", file=stream)
+    print(f"{'topic':<16}{'sent':>10}{'good':>10}{'duplicates':>12}{'late':>8}{'poison':>8}{'dropped':>9}", file=stream)
     for topic, tally in report.tallies.items():
-        print(
-            f"{topic:<16}{tally.sent:>10,}{tally.good:>10,}{tally.duplicates:>12,}{tally.late:>8,}{tally.poison:>8,}", file=stream
-        )
+        counts = f"{tally.sent:>10,}{tally.good:>10,}{tally.duplicates:>12,}{tally.late:>8,}{tally.poison:>8,}{tally.dropped:>9,}"
+        print(f"{topic:<16}{counts}", file=stream)
     print(f"{sent:,} records in {report.elapsed_s:.1f} s, {sent / max(report.elapsed_s, 1e-9):,.0f}/s. Truth: {truth}", file=stream)

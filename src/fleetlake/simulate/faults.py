@@ -1,4 +1,4 @@
-"""What goes wrong between a device and Kafka, on purpose and counted: duplicates, late arrivals, poison."""
+"""What goes wrong between a device and Kafka, on purpose and counted: duplicates, late arrivals, poison, lost fixes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fleetlake.contracts.events import EVENTS
+from fleetlake.contracts.events import EVENTS, GPS
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.events import Batch
 from fleetlake.simulate.sink import EventSink
@@ -22,11 +22,15 @@ LATENESS_MS = 120_000  # an event is late from here on: the watermark of the tra
 
 @dataclass(frozen=True, slots=True)
 class FaultRates:
-    """Shares of the good events, 0 to 1. poison: bad records sent besides them, so no good event is lost."""
+    """Shares of the good events, 0 to 1. poison: bad records sent besides them, so no good event is lost.
+
+    dropped_fixes: of the fixes (gps_data) alone, those that are never sent; the vehicle's own report of the instant still is.
+    """
 
     duplicates: float = 0.0
     late: float = 0.0
     poison: float = 0.0
+    dropped_fixes: float = 0.0
 
     @classmethod
     def parse(cls, text: str) -> FaultRates:
@@ -46,13 +50,17 @@ class FaultRates:
 
 @dataclass(slots=True)
 class Tally:
-    """Records of one topic. sent: all of them; good: distinct good events; late: those over 120 s behind when they were sent."""
+    """Records of one topic. sent: all of them; good: distinct good events; late: those over 120 s behind when they were sent.
+
+    dropped: events that were not sent, in none of the other numbers.
+    """
 
     sent: int = 0
     good: int = 0
     duplicates: int = 0
     late: int = 0
     poison: int = 0
+    dropped: int = 0
 
 
 class _Held(NamedTuple):
@@ -66,9 +74,13 @@ class _Held(NamedTuple):
 
 @dataclass(slots=True)
 class _Lane:
-    """One topic. newest_ms, held: per vehicle, the latest event time that was sent, and a heap of what comes late."""
+    """One topic. newest_ms, held: per vehicle, the latest event time that was sent, and a heap of what comes late.
+
+    drops: draws of its own, so that whatever else goes wrong is the same with and without dropped fixes.
+    """
 
     rng: np.random.Generator
+    drops: np.random.Generator
     tally: Tally = field(default_factory=Tally)
     newest_ms: dict[int, int] = field(default_factory=dict)
     held: dict[int, list[_Held]] = field(default_factory=dict)
@@ -83,7 +95,10 @@ class FaultySink:
 
     def __init__(self, sink: EventSink, rates: FaultRates, seed: int) -> None:
         self._sink, self._rates = sink, rates
-        self._lanes = {event: _Lane(np.random.default_rng([seed, 3, number])) for number, event in enumerate(EVENTS)}
+        self._lanes = {
+            event: _Lane(np.random.default_rng([seed, 3, number]), np.random.default_rng([seed, 5, number]))
+            for number, event in enumerate(EVENTS)
+        }
 
     @property
     def tallies(self) -> Mapping[str, Tally]:
@@ -92,9 +107,9 @@ class FaultySink:
     def send(self, batch: Batch) -> None:
         """Sends a batch, and each late event once its vehicle's time has come."""
         lane = self._lanes[batch.event]
+        lane.tally.good += len(batch.values)
         keys, values = (batch.keys, batch.values) if self._rates == FaultRates() else self._spoil(lane, batch)
         lane.tally.sent += len(values)
-        lane.tally.good += len(batch.values)
         self._sink.send(batch.event, keys, values)
 
     def finish(self) -> None:
@@ -110,15 +125,23 @@ class FaultySink:
         self._sink.flush()
 
     def _spoil(self, lane: _Lane, batch: Batch) -> tuple[list[bytes], list[bytes]]:
-        """What is sent in place of a batch. Four draws an event, used or not: so its faults don't depend on its batch."""
+        """What is sent in place of a batch. Four draws an event, used or not: so its faults don't depend on its batch.
+
+        Nothing is sent of an event that is dropped: no copy, nothing late and no bad record made of it.
+        """
         rates, keys, values = self._rates, list[bytes](), list[bytes]()
         drawn = lane.rng.random((len(batch.values), 4))
         late, duplicate, poison = drawn[:, 0] < rates.late, drawn[:, 1] < rates.duplicates, drawn[:, 2] < rates.poison
         delay_ms = (LATE_MS[0] + drawn[:, 3] * (LATE_MS[1] - LATE_MS[0])).astype(np.int64)
-        facts = (batch.who, batch.time_ms, late, duplicate, poison, delay_ms)
-        for key, value, who, time_ms, is_late, is_doubled, is_poisoned, delay in zip(
+        dropped = lane.drops.random(len(batch.values)) < (rates.dropped_fixes if batch.event is GPS else 0.0)
+        lost = int(dropped.sum())
+        lane.tally.good, lane.tally.dropped = lane.tally.good - lost, lane.tally.dropped + lost
+        facts = (batch.who, batch.time_ms, late, duplicate, poison, delay_ms, dropped)
+        for key, value, who, time_ms, is_late, is_doubled, is_poisoned, delay, is_dropped in zip(
             batch.keys, batch.values, *(fact.tolist() for fact in facts), strict=True
         ):
+            if is_dropped:
+                continue
             if is_late:
                 heapq.heappush(lane.held.setdefault(who, []), _Held(time_ms + delay, time_ms, key, value))
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from simulate_drives import START, Kept
 from fleetlake.contracts.events import EVENTS, GPS, Event
 from fleetlake.contracts.validation import parse
 from fleetlake.simulate.events import Batch
-from fleetlake.simulate.faults import POISONS, FaultRates, FaultySink
-from fleetlake.simulate.run import SimulationSettings, simulate_journey
+from fleetlake.simulate.faults import POISONS, FaultRates, FaultySink, Tally
+from fleetlake.simulate.run import SimulationSettings, run_simulation, simulate_journey
 
 TICK_MS, TICKS, VEHICLES = 3_000, 500, 3
 
@@ -40,11 +41,11 @@ def test_without_faults_all_is_sent_as_it_is() -> None:
     whole = tick(0, TICKS)
     assert records == list(zip(whole.keys, whole.values, strict=True))
     tally = faulty.tallies[GPS.topic]
-    assert (tally.sent, tally.good, tally.duplicates, tally.late, tally.poison) == (len(records), len(records), 0, 0, 0)
+    assert tally == Tally(sent=len(records), good=len(records))
 
 
 def test_faults_do_not_depend_on_how_ticks_are_batched_but_on_the_seed() -> None:
-    rates = FaultRates(duplicates=0.05, late=0.05, poison=0.05)
+    rates = FaultRates(duplicates=0.05, late=0.05, poison=0.05, dropped_fixes=0.05)
     (singly, one), (many, ten) = sent(rates), sent(rates, ticks_a_batch=10)
     assert singly == many
     assert one.tallies == ten.tallies
@@ -85,6 +86,31 @@ def test_a_duplicate_is_the_same_bytes_and_never_of_a_late_event() -> None:
     assert copies == faulty.tallies[GPS.topic].duplicates > 200
     assert all(records.count(record) <= 2 for record in records)
     assert sent(FaultRates(duplicates=1.0, late=1.0))[1].tallies[GPS.topic].duplicates == 0
+
+
+def test_a_dropped_fix_is_not_sent_and_counts_as_nothing_else() -> None:
+    records, faulty = sent(FaultRates(dropped_fixes=0.05))
+    whole, tally = tick(0, TICKS), faulty.tallies[GPS.topic]
+    lost = [value for value in whole.values if value not in {value for _, value in records}]
+    assert 0.03 < len(lost) / len(whole.values) < 0.07
+    assert tally == Tally(sent=len(records), good=len(records), dropped=len(lost))
+    assert len({json.loads(value)["who"] for value in lost}) == VEHICLES
+    assert sent(FaultRates(dropped_fixes=1.0))[0] == []
+
+
+def test_only_fixes_are_dropped() -> None:
+    kept = Kept()
+    run_simulation(SimulationSettings(1, START, tick_s=60), kept, faults=FaultRates(dropped_fixes=1.0))
+    assert {topic for topic, records in kept.records.items() if not records} == {GPS.topic}
+
+
+def test_what_else_goes_wrong_is_the_same_with_dropped_fixes() -> None:
+    rates = FaultRates(duplicates=0.2)
+    whole, (rest, faulty) = sent(rates)[0], sent(replace(rates, dropped_fixes=0.3))
+    arrived, tally = set(rest), faulty.tallies[GPS.topic]
+    assert rest == [record for record in whole if record in arrived]
+    assert tally.sent == len(rest) == tally.good + tally.duplicates
+    assert tally.good + tally.dropped == TICKS * VEHICLES
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)

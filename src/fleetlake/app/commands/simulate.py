@@ -31,7 +31,13 @@ def simulate(
         datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"], help="UTC; today at 06:00 unless given.")
     ] = None,
     to: Annotated[Target, typer.Option(help="Kafka, or JSON lines on stdout.")] = Target.KAFKA,
-    faults: Annotated[str, typer.Option(metavar="duplicates=..,late=..,poison=..", help="Shares of the events, 0 to 1 each.")] = "",
+    faults: Annotated[
+        str,
+        typer.Option(
+            metavar="duplicates=..,late=..,poison=..,dropped_fixes=..",
+            help="Shares of the events, 0 to 1 each; dropped_fixes: of gps_data alone.",
+        ),
+    ] = "",
     truth: Annotated[
         Path | None, typer.Option(help="Folder for what really happened, as Parquet; below home unless given.")
     ] = None,
