@@ -16,6 +16,7 @@ from fleetlake.simulate.geodesy import Floats
 from fleetlake.simulate.motion import STEP_S
 from fleetlake.simulate.route import Route
 
+TABLES = ("trips", "stops", "harsh_events", "overspeed")
 STANDING_MS = 1.0
 STOP_S, OVERSPEED_S = 180.0, 10.0
 WHO, BEGIN, END, ALONG, PEAK = range(5)  # rows of what Episodes has seen
@@ -86,6 +87,19 @@ class Truth:
 
     def _time(self, time_s: Floats) -> pa.Array:
         return pa.array(self._start_ms + np.round(time_s * 1000).astype(np.int64), pa.timestamp("ms", tz="UTC"))
+
+
+def read_truth(folder: Path) -> Mapping[str, pa.Table]:
+    """The tables of a folder that `write` filled. BadInput if it is none."""
+    try:
+        return {name: pq.read_table(folder / f"{name}.parquet") for name in TABLES}
+    except (OSError, pa.ArrowException) as error:
+        raise BadInput(
+            "not the truth of a simulation",
+            where=str(folder),
+            allowed=f"a folder with {', '.join(f'{name}.parquet' for name in TABLES)}",
+            hint="fleetlake simulate prints where it wrote it, and fleetlake simulate --truth DIR says where to",
+        ) from error
 
 
 def prepare_folder(folder: Path) -> None:

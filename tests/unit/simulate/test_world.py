@@ -7,12 +7,12 @@ import json
 import struct
 import zlib
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from simulate_drives import START, Kept
 
@@ -25,6 +25,7 @@ from fleetlake.simulate.geodesy import bearing_deg, compass_index, distance_m
 from fleetlake.simulate.motion import step
 from fleetlake.simulate.route import GRID_M, MPH_IN_MS, SERVICES, london_to_birmingham
 from fleetlake.simulate.run import Journey
+from fleetlake.simulate.truth import read_truth
 from fleetlake.simulate.world import World
 
 START_MS = round(START.timestamp() * 1000)
@@ -152,10 +153,17 @@ def test_the_truth_has_its_columns_even_where_nothing_happened(tmp_path: Path) -
         "harsh_events": ["device_id", "kind", "start_time", "end_time", "peak_ms2"],
         "overspeed": ["device_id", "start_time", "end_time", "peak_kmh", "limit_kmh"],
     }
-    for name, expected in columns.items():
-        table = pq.read_table(tmp_path / f"{name}.parquet")
-        assert table.column_names == expected
-        assert len(table) == 0
+    tables = read_truth(tmp_path)
+    assert {name: table.column_names for name, table in tables.items()} == columns
+    assert not any(len(table) for table in tables.values())
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1")], ids=["absent", "damaged"])
+def test_what_is_no_truth_is_refused(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    Journey(SimulationSettings(1, START)).truth.write(tmp_path)
+    damage(tmp_path / "stops.parquet")
+    with pytest.raises(BadInput, match=rf"not the truth of a simulation; at {tmp_path}; allowed: a folder with trips.parquet"):
+        read_truth(tmp_path)
 
 
 def test_a_start_without_a_zone_and_a_truth_that_cannot_be_kept_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
