@@ -98,7 +98,7 @@ def silver_ids(lake: Lake) -> list[str]:
 def test_an_empty_lake(tmp_path: Path) -> None:
     made = open_lake(LakeSettings("test", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"file://{tmp_path}"}))
     report = transform(made)
-    assert sum(counts.read for counts in report.silver) == sum(counts.computed for counts in report.gold) == 0
+    assert sum(counts.read for counts in report.silver) == sum(counts.computed for counts in report.derived) == 0
     assert made.names() == sorted(table.name for table in all_tables())
     made.catalog.close()
 
@@ -181,7 +181,7 @@ def test_a_run_that_dies_between_tables_is_finished_by_the_next(lake: Lake, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "refresh_gold", die)
+        patch.setattr(runner, "refresh_derived", die)
         with pytest.raises(KeyboardInterrupt):
             transform(lake)
     assert contents(lake)["gold.trips"] == []

@@ -20,10 +20,9 @@ from fleetlake.contracts.events import EVENTS
 from fleetlake.foundation.errors import Unproven
 from fleetlake.ingest.native import NativeIngest
 from fleetlake.ingest.verify import TopicCheck
-from fleetlake.serve.output import Form, write_rows
 from fleetlake.serve.page import TopicCounts, write_page
 from fleetlake.serve.query import run_query
-from fleetlake.serve.report import for_people, trips
+from fleetlake.serve.reports import REPORTS, Selection, read_report, write_report
 from fleetlake.serve.snapshots import SnapshotRow, list_snapshots
 from fleetlake.simulate.faults import FaultRates, Tally
 from fleetlake.simulate.run import SimulationReport, SimulationSettings, run_simulation
@@ -82,13 +81,12 @@ def run_demo(settings: Settings, *, vehicles: int, seed: int | None) -> None:
     _print_books(lines)
     print("\nThe whole lake against Kafka:")
     print_checks(checks, as_json=False)
-    rows, _ = trips(lake, start=start)
-    print()
-    write_rows(for_people(rows), Form.TABLE, title="Trips of this run")
+    print("\nTrips of this run:")
+    write_report(read_report(lake, REPORTS["trips"], Selection(start=start, until=start + timedelta(days=1))))
     _print_time_travel(lake)
     with _step("map"):
         page = settings.home / "drives.html"
-        write_page(lake, page, counts=[line.for_page() for line in lines])
+        write_page(lake, page, counts=[line.for_page() for line in lines], day=start.date())
     _print_next_steps(settings, str(page.resolve()))
     if wrong := [text for line in lines for text in line.differences()] + [text for check in checks for text in check.problems]:
         raise Unproven("the counts do not add up", where="; ".join(wrong))
@@ -111,14 +109,16 @@ def _settled(settings: Settings, lake: Lake) -> list[TopicCheck]:
 
 
 def _next_day(lake: Lake) -> tuple[datetime, int]:
-    """Where the run starts: the day after the last event of the lake; and how many days of drives that makes."""
+    """Where the run starts: the day before the first event of the lake; and how many days of drives that makes."""
     if not lake.has("silver.gps"):
         return default_start(), 1
-    row = run_query(lake, "SELECT max(event_time) AS last, count(DISTINCT event_time::DATE) AS days FROM silver.gps").to_pylist()[0]
-    if row["last"] is None:
+    row = run_query(lake, "SELECT min(event_time) AS first, count(DISTINCT event_time::DATE) AS days FROM silver.gps").to_pylist()[
+        0
+    ]
+    if row["first"] is None:
         return default_start(), 1
-    day = row["last"].replace(hour=default_start().hour, minute=0, second=0, microsecond=0)
-    return day + timedelta(days=1), row["days"] + 1
+    day = row["first"].replace(hour=default_start().hour, minute=0, second=0, microsecond=0)
+    return day - timedelta(days=1), row["days"] + 1
 
 
 def _drive_and_ingest(settings: Settings, run: SimulationSettings) -> SimulationReport:
@@ -182,6 +182,7 @@ def _print_next_steps(settings: Settings, page: str) -> None:
     print(f"\nMap:     {page}\nTables:  {home}/warehouse (Iceberg, catalog {home}/catalog.db)\nTry:")
     for command in (
         'fleetlake query "SELECT device_id, count(*) AS stops FROM gold.stops GROUP BY ALL ORDER BY ALL"',
+        "fleetlake report scores --explain --html scores.html",
         "fleetlake quarantine --topic gps_data",
         "fleetlake snapshots bronze.gps",
         "fleetlake verify",

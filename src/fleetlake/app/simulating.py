@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self, TextIO
@@ -26,8 +26,9 @@ TYPICAL_TRIP_S = 9000
 
 
 def default_start() -> datetime:
-    """Today at 06:00 UTC: the same for every run of a day, so that a run can be repeated to the byte."""
-    return datetime.now(UTC).replace(hour=START_HOUR, minute=0, second=0, microsecond=0)
+    """Yesterday at 06:00 UTC: the same for every run of a day, so that a run can be repeated to the byte, and all of it in the past:
+    what is measured after it arrived has a wrong clock."""
+    return datetime.now(UTC).replace(hour=START_HOUR, minute=0, second=0, microsecond=0) - timedelta(days=1)
 
 
 def parse_speedup(text: str) -> float | None:

@@ -88,9 +88,13 @@ def spark_settings(settings: Settings, master: str | None = None) -> SparkSettin
 
 
 def transform_settings(settings: Settings) -> TransformSettings:
+    from fleetlake.transform.references import read_references
     from fleetlake.transform.settings import Thresholds, TransformSettings
 
-    return TransformSettings(Thresholds(**settings.transform.model_dump()))
+    section = settings.transform
+    references = read_references(roads=section.roads, places=section.places, geofences=section.geofences)
+    thresholds = Thresholds(**section.model_dump(exclude={"roads", "places", "geofences"}))
+    return TransformSettings(thresholds, references)
 
 
 @contextmanager

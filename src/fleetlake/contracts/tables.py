@@ -14,6 +14,11 @@ class Table:
 
     columns: numbered from 1 in their order, as every Iceberg catalog numbers them when it makes a table; a new column
     therefore goes at the end. sort: the columns files are sorted by. event: what a raw, bronze or silver table holds.
+
+    For tables computed from silver:
+    reads: the tables their rows are made of; new rows of those in silver say what has to be computed again.
+    period: "hour", "day" or "week" (UTC) if a row is about one `entity` and such a period, which begins at `partition_by`; empty if
+    rows are episodes or readings, whose bounds a seams model finds.
     """
 
     layer: str
@@ -23,6 +28,9 @@ class Table:
     partition_by: str
     sort: tuple[str, ...] = ()
     event: Event | None = None
+    reads: tuple[str, ...] = ()
+    period: str = ""
+    entity: str = "device_id"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(replace(column, id=i) for i, column in enumerate(self.columns, 1)))
@@ -95,5 +103,6 @@ def silver_of(event: Event) -> Table:
 def all_tables() -> tuple[Table, ...]:
     """Bronze, silver and gold, in the order they are filled. The raw tables are none of them: only `fleetlake etl` makes those."""
     from fleetlake.contracts.gold import GOLD
+    from fleetlake.contracts.positions import POSITIONS
 
-    return (*BRONZE, *SILVER, *GOLD)
+    return (*BRONZE, *SILVER, POSITIONS, *GOLD)

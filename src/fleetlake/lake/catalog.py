@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import SQLAlchemyError
 
-from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
+from fleetlake.contracts.iceberg import ICEBERG_TYPES, iceberg_schema, partition_spec
 from fleetlake.contracts.tables import Table, all_tables
 from fleetlake.foundation.errors import Missing, Retryable
 
@@ -44,9 +44,11 @@ class Lake:
         self.catalog = catalog
 
     def ensure(self, tables: Iterable[Table]) -> None:
-        """Creates the tables that are absent; those there stay as they are."""
+        """Creates the tables that are absent, and adds columns that are absent to those that are computed from others."""
         for table in tables:
             if self.has(table.name):
+                if table.reads:
+                    self._add_columns(table)
                 continue
             with suppress(NamespaceAlreadyExistsError):  # another table's, or another process was first
                 self.catalog.create_namespace(table.layer)
@@ -57,6 +59,15 @@ class Lake:
                     partition_spec=partition_spec(table),
                     properties=TABLE_PROPERTIES | {"comment": table.description},
                 )
+
+    def _add_columns(self, table: Table) -> None:
+        """As optional ones: rows of before have none. Another process may be first."""
+        stored = self.table(table.name)
+        known = set(stored.schema().column_names)
+        if absent := [column for column in table.columns if column.name not in known]:
+            with suppress(CommitFailedException), stored.update_schema() as update:
+                for column in absent:
+                    update.add_column(column.name, ICEBERG_TYPES[column.type], doc=column.comment)
 
     def table(self, name: str) -> IcebergTable:
         """The table with its newest metadata. Missing if there is none of that name."""

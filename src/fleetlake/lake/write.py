@@ -17,9 +17,11 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
+from fleetlake.contracts.gold import GOLD
+
 EPOCH = date(1970, 1, 1)
 ROW_GROUP_ROWS = 250_000
-UNIQUE = {"event_id", "trip_id", "stop_id", "payload"}  # a dictionary of values that never repeat only costs
+UNIQUE = {"event_id", "payload", *(table.columns[0].name for table in GOLD)}  # a dictionary of values that never repeat only costs
 
 
 def write_files(table: IcebergTable, rows: pa.Table, *, folder: str, sort: tuple[str, ...] = ()) -> list[DataFile]:
@@ -54,7 +56,7 @@ def _days(rows: pa.Table, source: str) -> Iterator[tuple[date | None, pa.Table]]
 
 
 def _write_file(table: IcebergTable, rows: pa.Table, location: str, day: date | None) -> DataFile:
-    dictionary = [f.name for f in rows.schema if pa.types.is_string(f.type) and f.name not in UNIQUE]
+    dictionary = [f.name for f in rows.schema if pa.types.is_large_string(f.type) and f.name not in UNIQUE]
     output = table.io.new_output(location)
     with (
         output.create(overwrite=True) as stream,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
 
+from fleetlake.geography.roads import read_road
 from fleetlake.simulate.geodesy import Floats, bearing_deg, distance_m
 
 MPH_IN_MS = 0.44704
@@ -79,18 +78,17 @@ class Route:
 
 @cache
 def london_to_birmingham() -> Route:
-    """157 points, 200.3 km; see data/README.md for where they come from."""
-    text = files("fleetlake.simulate").joinpath("data/london_birmingham_route.csv").read_text()
-    rows = list(csv.DictReader(text.splitlines()))
-    latitude = np.array([float(row["latitude"]) for row in rows])
-    longitude = np.array([float(row["longitude"]) for row in rows])
-    limit_ms = np.array([float(row["speed_limit_mph"]) for row in rows]) * MPH_IN_MS
+    """157 points, 200.3 km; geography/README.md says where they come from."""
+    points = read_road()
+    latitude = np.array([point.latitude for point in points])
+    longitude = np.array([point.longitude for point in points])
+    limit_ms = np.array([point.speed_limit_mph for point in points]) * MPH_IN_MS
     steps = distance_m(latitude[:-1], longitude[:-1], latitude[1:], longitude[1:])
     headings = bearing_deg(latitude[:-1], longitude[:-1], latitude[1:], longitude[1:])
     along = np.concatenate([[0.0], np.cumsum(steps)])
     grid = np.arange(0, along[-1] + GRID_M, GRID_M)
     on_grid = limit_ms[np.clip(np.searchsorted(along, grid, side="right") - 1, 0, len(along) - 2)]
-    road = tuple(row["road"] for row in rows)
+    road = tuple(point.road for point in points)
     return Route(along, latitude, longitude, limit_ms, np.append(headings, headings[-1]), road, _profile(on_grid), SERVICES)
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, Protocol
 
+import pyarrow as pa
 from pyiceberg.expressions import BooleanExpression
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
@@ -27,6 +28,9 @@ class Engine(Protocol):
 
     def expose_files(self, name: str, table: IcebergTable, files: Iterable[DataFile]) -> None:
         """Makes `name` read just these files of a table."""
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        """Makes `name` a few rows that are at hand."""
 
     def define(self, name: str, select: str, settings: Settings = NO_SETTINGS) -> None:
         """Makes `name` the rows of a SELECT, computed where it is read; what it reads must not be made anew meanwhile."""

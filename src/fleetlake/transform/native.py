@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from pyiceberg.expressions import BooleanExpression
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
@@ -47,6 +48,11 @@ class NativeEngine:
 
     def expose_files(self, name: str, table: IcebergTable, files: Iterable[DataFile]) -> None:
         expose_files(self.con, table, name, files)
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        self.con.register("rows_at_hand", rows)
+        self.materialise(name, "SELECT * FROM rows_at_hand")
+        self.con.unregister("rows_at_hand")
 
     def define(self, name: str, select: str, settings: Settings = NO_SETTINGS) -> None:
         if settings:  # a view can't have any

@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from fleetlake.contracts.events import EVENTS
 from fleetlake.contracts.gold import GOLD
+from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import all_tables, silver_of
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.catalog import Lake
+from fleetlake.transform.derived import DerivedCounts, refresh_derived
 from fleetlake.transform.engine import Engines
-from fleetlake.transform.gold import GoldCounts, refresh_gold
 from fleetlake.transform.native import native_engine
 from fleetlake.transform.settings import TransformSettings
 from fleetlake.transform.silver import SilverCounts, refresh_silver
@@ -23,10 +24,10 @@ Counts = TypeVar("Counts")
 
 @dataclass(frozen=True, slots=True)
 class TransformReport:
-    """What a run did, per table."""
+    """What a run did, per table. derived: silver.positions and gold."""
 
     silver: tuple[SilverCounts, ...]
-    gold: tuple[GoldCounts, ...]
+    derived: tuple[DerivedCounts, ...]
 
 
 def run_transform(
@@ -47,14 +48,14 @@ def run_transform(
     opened = engines or partial(native_engine, settings)
     tell = on_progress or (lambda _: None)
     lake.ensure(all_tables())
-    silver, gold = [], []
+    silver, derived = [], []
     for event in EVENTS:
         tell(silver_of(event).name)
         silver.append(_attempt(partial(refresh_silver, lake, event, settings.thresholds, opened, full=full), settings.attempts))
-    for table in GOLD:
+    for table in (POSITIONS, *GOLD):
         tell(table.name)
-        gold.append(_attempt(partial(refresh_gold, lake, table, settings.thresholds, opened, full=full), settings.attempts))
-    return TransformReport(tuple(silver), tuple(gold))
+        derived.append(_attempt(partial(refresh_derived, lake, table, settings, opened, full=full), settings.attempts))
+    return TransformReport(tuple(silver), tuple(derived))
 
 
 def _attempt(refresh: Callable[[], Counts], attempts: int) -> Counts:

@@ -3,50 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 
 import duckdb
 import pyarrow as pa
 import pytest
 from transform_rows import Rows
 
+from fleetlake.contracts.arrow import table_schema
+from fleetlake.contracts.events import EMERGENCY, WEATHER
 from fleetlake.contracts.gold import GOLD
-from fleetlake.transform.models import table_model
-from fleetlake.transform.native import native_engine
+from fleetlake.contracts.positions import POSITIONS
+from fleetlake.contracts.tables import silver_of
+from fleetlake.transform.models import Model, table_model
+from fleetlake.transform.native import NativeEngine, native_engine
 from fleetlake.transform.settings import Thresholds, TransformSettings
+from fleetlake.transform.sources import material_of
 
-FIX_SCHEMA = pa.schema(
+SETTINGS = TransformSettings(threads=2)
+READING_SCHEMA = pa.schema(
     [
-        pa.field("device_id", pa.string()),
-        pa.field("event_time", pa.timestamp("us", tz="UTC")),
-        pa.field("event_id", pa.string()),
-        pa.field("latitude", pa.float64()),
-        pa.field("longitude", pa.float64()),
-        pa.field("speed_kmh", pa.float64()),
-        pa.field("ignition", pa.bool_()),
-        pa.field("latest_time", pa.timestamp("us", tz="UTC")),
+        *(field for field in table_schema(POSITIONS) if field.name in table_schema(POSITIONS).names[:16]),
+        pa.field("ingested_at", pa.timestamp("us", tz="UTC")),
+        pa.field("has_fix", pa.bool_()),
     ]
 )
 
 
 @pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with native_engine(TransformSettings(threads=2)) as engine:
-        yield engine.con
+def engine() -> Iterator[NativeEngine]:
+    with native_engine(SETTINGS) as made:
+        for event in (WEATHER, EMERGENCY):
+            fill(made, f"silver.{event.kind}", [], table_schema(silver_of(event)))
+        for name, rows in SETTINGS.references.tables.items():
+            made.load(name, rows)
+        yield made
 
 
 @pytest.fixture
-def episodes(con: duckdb.DuckDBPyConnection) -> Callable[[str, Rows], Rows]:
-    """Runs the model of gold.<kind> on fixes; its rows by device and start."""
+def con(engine: NativeEngine) -> duckdb.DuckDBPyConnection:
+    return engine.con
 
-    def run(kind: str, fixes: Rows) -> Rows:
-        latest: dict[str, datetime] = {}
-        for row in fixes:
-            latest[row["device_id"]] = max(row["event_time"], latest.get(row["device_id"], row["event_time"]))
-        complete = [row | {"latest_time": latest[row["device_id"]]} for row in fixes]
-        con.register("fixes", pa.Table.from_pylist(complete, schema=FIX_SCHEMA))
-        model = table_model(next(table for table in GOLD if table.kind == kind), Thresholds())
-        rows: Rows = con.sql(model.sql, params=model.settings).to_arrow_table().to_pylist()
-        return sorted(rows, key=lambda row: (row["device_id"], row["start_time"]))
+
+@pytest.fixture
+def judge(engine: NativeEngine) -> Callable[..., Rows]:
+    """Runs the model of silver.positions on readings, as transform_rows.fix makes them; its rows by device, time and id."""
+
+    def run(readings: Rows, thresholds: Thresholds = Thresholds()) -> Rows:  # noqa: B008  # frozen
+        complete = [
+            {"ingested_at": row["event_time"], "has_fix": row.get("latitude") is not None, "is_speed_derived": False} | row
+            for row in readings
+        ]
+        fill(engine, "readings", complete, READING_SCHEMA)
+        return sorted(run_model(engine, table_model(POSITIONS, thresholds)), key=lambda row: tuple(map(str, by_time(row))))
 
     return run
+
+
+@pytest.fixture
+def episodes(engine: NativeEngine, judge: Callable[..., Rows]) -> Callable[..., Rows]:
+    """Runs the model of gold.<kind> on fixes, judged; its rows by device and start."""
+
+    def run(kind: str, fixes: Rows, thresholds: Thresholds = Thresholds()) -> Rows:  # noqa: B008  # frozen
+        expose_positions(engine, judge(fixes, thresholds))
+        table = next(table for table in GOLD if table.kind == kind)
+        material = material_of(table, thresholds)
+        engine.define("positions", material.model.sql)
+        material.define_views(engine)
+        rows = run_model(engine, table_model(table, thresholds))
+        return sorted(rows, key=lambda row: (row["device_id"], row[table.partition_by], row[table.columns[0].name]))
+
+    return run
+
+
+def by_time(row: dict[str, object]) -> tuple[object, ...]:
+    return row["device_id"], row["event_time"], row["event_id"]
+
+
+def expose_positions(engine: NativeEngine, rows: Rows) -> None:
+    """Makes the relation silver.positions."""
+    fill(engine, "silver.positions", rows, table_schema(POSITIONS))
+
+
+def fill(engine: NativeEngine, name: str, rows: Rows, schema: pa.Schema) -> None:
+    """Makes a relation `name` of rows; columns they lack are null."""
+    relation = f"rows_of_{name.replace('.', '_')}"
+    engine.con.register(relation, pa.Table.from_pylist(rows, schema=schema))
+    engine.define(name, f"SELECT * FROM {relation}")
+
+
+def run_model(engine: NativeEngine, model: Model) -> Rows:
+    rows: Rows = engine.con.sql(model.sql, params=model.settings).to_arrow_table().to_pylist()
+    return rows

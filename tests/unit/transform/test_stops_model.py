@@ -35,7 +35,10 @@ def spans(rows: Rows) -> list[tuple[float, float, bool]]:
         pytest.param([fix(0, 0.0), fix(200, 3.6)], [], id="1 m/s is not at rest"),
         pytest.param([fix(0, 0.0), fix(200, 3.59)], [(0, 200, True)], id="less is"),
         pytest.param([fix(0, 0.0), fix(100, None), fix(200, 0.0)], [], id="a fix without a speed interrupts"),
-        pytest.param([fix(0, 0.0), fix(36_000, 0.0)], [(0, 36_000, True)], id="silence does not interrupt"),
+        pytest.param([fix(0, 0.0), fix(36_000, 0.0, latitude=52.0)], [(0, 36_000, True)], id="silence does not interrupt"),
+        pytest.param([fix(-60, 50.0), *rest(0, 120, 30), fix(180, 50.0)], [(0, 120, False)], id="half of the unseen time counts"),
+        pytest.param([fix(-60, 50.0), *rest(0, 119, 30), fix(150, 50.0)], [], id="and no more than half"),
+        pytest.param([fix(-900, 50.0), *rest(0, 119, 17), fix(900, 50.0)], [], id="up to 30 s at each end"),
         pytest.param([fix(57_400, 0.0), fix(57_800, 0.0)], [(57_400, 57_800, True)], id="over midnight"),
         pytest.param(rest(0, 99) + rest(102, 300, metres=49), [(0, 300, True)], id="49 m away is the same place"),
         pytest.param(rest(0, 99) + rest(102, 300, metres=51), [(102, 300, True)], id="51 m away is another"),
@@ -65,18 +68,26 @@ def reference(fixes: Rows) -> list[tuple[float, float, bool]]:
     run: Rows = []
     for row in rows:
         slow = row["speed_kmh"] is not None and row["speed_kmh"] < 3.6
-        if run and (not slow or abs(row["latitude"] - run[0]["latitude"]) / METRE_DEG > 50):
+        if run and (not slow or round(abs(row["latitude"] - run[0]["latitude"]) / METRE_DEG, 3) > 50):
             runs.append(run)
             run = []
         if slow:
             run.append(row)
     ended = [(run, False) for run in runs] + ([(run, True)] if run else [])
-    found = [(seconds(run[0], "event_time"), seconds(run[-1], "event_time"), is_open) for run, is_open in ended]
-    return [(start, end, is_open) for start, end, is_open in found if end - start >= 180]
+    found = [(seconds(run[0], "event_time"), seconds(run[-1], "event_time"), is_open) for run, is_open in ended if run]
+    at = [seconds(row, "event_time") for row in rows]
+    return [
+        (start, end, is_open)
+        for start, end, is_open in found
+        if end - start
+        + min(30, (start - max((t for t in at if t < start), default=start)) / 2)
+        + min(30, (min((t for t in at if t > end), default=end) - end) / 2)
+        >= 180
+    ]  # fmt: skip
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from([0, 3, 60, 90, 180, 700]), st.sampled_from([0.0, 0.0, 0.0, 3.0, 9.0, None]), st.integers(-40, 60)),
+    st.tuples(st.sampled_from([3, 60, 90, 180, 700]), st.sampled_from([0.0, 0.0, 0.0, 3.0, 9.0, None]), st.integers(-40, 60)),
     max_size=40,
 )
 

@@ -28,7 +28,7 @@ def simulate(
         str, typer.Option(metavar="NAME", help="What device ids begin with; sim<seed> unless given, for example sim1-00002.")
     ] = "",
     start_time: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"], help="UTC; today at 06:00 unless given.")
+        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"], help="UTC; yesterday at 06:00 unless given.")
     ] = None,
     to: Annotated[Target, typer.Option(help="Kafka, or JSON lines on stdout.")] = Target.KAFKA,
     faults: Annotated[

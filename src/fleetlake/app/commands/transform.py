@@ -23,7 +23,7 @@ def transform(
     master: Annotated[str | None, typer.Option(metavar="URL", help="Spark: local[N], or spark://HOST:PORT of a cluster.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Brings silver (one row per event, late ones marked) and gold (trips, stops) up to what has been ingested.
+    """Brings silver (one row per event, late ones marked) and gold (trips, driving events, scores, ...) up to what has been ingested.
 
     Reads only what is new since the last run. A table whose model or thresholds changed is computed anew.
 
@@ -55,7 +55,7 @@ def transform(
     if as_json:
         write_json(asdict(report))
         return
-    for counts in (report.silver, report.gold):
+    for counts in (report.silver, report.derived):
         rows = pa.Table.from_pylist([asdict(count) for count in counts])
         write_rows(rows.drop_columns([name for name in ("topic", "rebuilt") if name in rows.column_names]), Form.TABLE)
 

@@ -15,6 +15,7 @@ from fleetlake.contracts.tables import Table
 from fleetlake.transform.settings import Thresholds
 
 SETTING = re.compile(r"\$(\w+)")
+RELATION = re.compile(r"\b(?:FROM|JOIN)\s+([\w.]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Model:
 
     sql: str
     settings: dict[str, float]
+
+    @property
+    def relations(self) -> frozenset[str]:
+        """What follows a FROM or JOIN: tables, reference relations, and the statement's own."""
+        return frozenset(RELATION.findall(self.sql))
 
     @property
     def digest(self) -> str:
@@ -40,13 +46,13 @@ def table_model(table: Table, thresholds: Thresholds) -> Model:
 
 
 def seams_model(table: Table, thresholds: Thresholds) -> Model:
-    """What finds the instants at which a device's fixes can be cut without changing the gold table."""
+    """What finds the instants at which a device's rows can be cut without changing the table (windows.py)."""
     return _required(table.layer, f"{table.kind}.seams.sql", thresholds)
 
 
-def fixes_model(thresholds: Thresholds) -> Model:
-    """The relation all gold tables are made of."""
-    return _required("gold", "fixes.sql", thresholds)
+def relation_model(layer: str, name: str, thresholds: Thresholds) -> Model:
+    """A relation that the models of a layer are computed from, and that no table holds."""
+    return _required(layer, f"{name}.sql", thresholds)
 
 
 def macros() -> str:

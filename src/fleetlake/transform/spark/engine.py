@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote
 
+import pyarrow as pa
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.manifest import DataFile
@@ -79,6 +80,9 @@ class SparkEngine:
 
     def expose_files(self, name: str, table: IcebergTable, files: Iterable[DataFile]) -> None:
         self.name(name, read_files(self._session, table, [file.file_path for file in files]))
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        self.name(name, self._session.createDataFrame(rows))
 
     def define(self, name: str, select: str, settings: Settings = NO_SETTINGS) -> None:
         self.name(name, self._sql(select, settings))

@@ -1,15 +1,9 @@
--- fixes, what gold is made of: every position of a device, with the ignition its vehicle reported for the same instant.
+-- fixes, what the positions tell of a device's motion: the good ones, and where a GPS position is missing the speed, ignition and
+-- place the vehicle itself reported for that instant. Those have no leg: distances are of GPS positions.
 --
--- Reads    silver.gps, silver.vehicle.
--- A GPS row without a position is not a fix. Two vehicle rows of one instant: on wins. latest_time: the device's last fix.
+-- Reads    positions: silver.positions, with latest_time, that of the device's last fix, and last_time, of its last row.
 SELECT
-    gps.device_id, gps.event_time, gps.event_id, gps.latitude, gps.longitude, gps.speed_kmh,
-    reported.ignition,
-    max(gps.event_time) OVER (PARTITION BY gps.device_id) AS latest_time
-FROM silver.gps AS gps
-LEFT JOIN (
-    SELECT device_id, event_time, bool_or(ignition) AS ignition
-    FROM silver.vehicle
-    GROUP BY device_id, event_time
-) AS reported ON reported.device_id = gps.device_id AND reported.event_time = gps.event_time
-WHERE gps.latitude IS NOT NULL AND gps.longitude IS NOT NULL
+    device_id, event_time, event_id, latitude, longitude, speed_kmh, is_speed_derived, ignition, fuel_level_percent, leg_s, leg_m,
+    max_braking_ms2, road, speed_limit_kmh, latest_time, last_time
+FROM positions
+WHERE coalesce(quality, 'no_fix') = 'no_fix' AND latitude IS NOT NULL

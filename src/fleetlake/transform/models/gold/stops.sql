@@ -1,8 +1,8 @@
 -- gold.stops: a vehicle at rest in one place for a while.
 --
--- Reads    fixes. Settings stop_speed_ms, stop_min_s, stop_radius_m.
+-- Reads    fixes, places. Settings stop_speed_ms, stop_min_s, stop_radius_m, stop_unseen_s, place_near_m.
 -- A stop is a run of fixes slower than stop_speed_ms, none farther than stop_radius_m from the first of them, that lasts at least
--- stop_min_s. The fix that is farther begins a new run (so a vehicle that creeps is not at rest). Silence does not break a run: what
+-- stop_min_s, with half of the time to the fix before it, and to the one after, counted too, each up to stop_unseen_s (dwell_s). The fix that is farther begins a new run (so a vehicle that creeps is not at rest). Silence does not break a run: what
 -- was here before and is here after was here. A fix without a speed is not at rest.
 -- Open     the device's fixes end in it.
 -- Anchors  the first fixes of places, found one after the other along those runs that do not stay where they began.
@@ -11,10 +11,13 @@
 WITH ordered AS (
     SELECT
         device_id, event_time, latitude, longitude, latest_time,
-        row_number() OVER (PARTITION BY device_id ORDER BY event_time, event_id) AS position,
+        row_number() OVER device AS position,
         count(*) OVER (PARTITION BY device_id) AS last_position,
+        least(coalesce(seconds_between(lag(event_time) OVER device, event_time) / 2, 0.0), $stop_unseen_s) AS before_s,
+        least(coalesce(seconds_between(event_time, lead(event_time) OVER device) / 2, 0.0), $stop_unseen_s) AS after_s,
         coalesce(speed_kmh < $stop_speed_ms * 3.6, false) AS slow
     FROM fixes
+    WINDOW device AS (PARTITION BY device_id ORDER BY event_time, event_id)
 ),
 runs AS (
     SELECT
@@ -26,7 +29,7 @@ runs AS (
 ),
 slow_fixes AS (
     SELECT
-        device_id, event_time, latitude, longitude, latest_time, position, last_position, run,
+        device_id, event_time, latitude, longitude, latest_time, position, last_position, before_s, after_s, run,
         row_number() OVER from_start AS nth,
         great_circle_mm(first_value(latitude) OVER from_start, first_value(longitude) OVER from_start, latitude, longitude)
             > $stop_radius_m * 1000 AS is_away
@@ -95,16 +98,33 @@ stops AS (
         max(event_time) AS end_time,
         max(position) = max(last_position) AND max(event_time) = max(latest_time) AS is_open,
         count(*) AS fixes,
+        seconds_between(min(event_time), max(event_time)) + min_by(before_s, position) + max_by(after_s, position) AS dwell_s,
         max(first_latitude) + CAST(sum(CAST(round(north_deg * 1e9) AS BIGINT)) AS DOUBLE) / count(*) / 1e9 AS latitude,
         max(first_longitude) + CAST(sum(CAST(round(east_deg * 1e9) AS BIGINT)) AS DOUBLE) / count(*) / 1e9 AS longitude
     FROM wrapped
     GROUP BY device_id, anchor_position
+),
+long_stops AS (
+    SELECT
+        device_id, start_time, end_time, is_open, fixes, latitude, dwell_s,
+        longitude - CASE WHEN longitude > 180 THEN 360 WHEN longitude < -180 THEN -360 ELSE 0 END AS longitude
+    FROM stops
+    WHERE dwell_s >= $stop_min_s
+),
+near_places AS (
+    SELECT
+        long_stops.device_id, long_stops.start_time,
+        min(great_circle_mm(long_stops.latitude, long_stops.longitude, places.latitude, places.longitude) * 10000 + places.number)
+            AS nearest
+    FROM long_stops CROSS JOIN places
+    GROUP BY long_stops.device_id, long_stops.start_time
 )
 SELECT
-    md5(concat('stop/', device_id, '/', CAST(micros(start_time) AS VARCHAR))) AS stop_id,
-    device_id, start_time, end_time, is_open,
-    seconds_between(start_time, end_time) AS duration_s,
-    fixes, latitude,
-    longitude - CASE WHEN longitude > 180 THEN 360 WHEN longitude < -180 THEN -360 ELSE 0 END AS longitude
-FROM stops
-WHERE seconds_between(start_time, end_time) >= $stop_min_s
+    md5(concat('stop/', long_stops.device_id, '/', CAST(micros(long_stops.start_time) AS VARCHAR))) AS stop_id,
+    long_stops.device_id, long_stops.start_time, end_time, is_open,
+    seconds_between(long_stops.start_time, end_time) AS duration_s,
+    fixes, long_stops.latitude, long_stops.longitude, dwell_s,
+    places.name AS place
+FROM long_stops
+LEFT JOIN near_places ON near_places.device_id = long_stops.device_id AND near_places.start_time = long_stops.start_time
+LEFT JOIN places ON places.number = nearest % 10000 AND nearest < ($place_near_m * 1000 + 1) * 10000

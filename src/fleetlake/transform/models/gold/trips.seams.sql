@@ -24,9 +24,16 @@ neighbours AS (
         before AS (PARTITION BY device_id ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
         onward AS (PARTITION BY device_id ORDER BY position ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
 )
-SELECT device_id, event_time AS seam_time
+SELECT
+    device_id, event_time AS seam_time,
+    event_time - $trip_end_s * INTERVAL 1 SECOND AS settled_from, event_time AS settled_until
 FROM neighbours
-WHERE gap_s > $trip_end_s OR (
-    coalesce(seconds_between(moved_at, event_time) > 2 * $trip_end_s, true)
+WHERE coalesce(gap_s > $trip_end_s, true)
+UNION ALL
+SELECT
+    device_id, event_time AS seam_time,
+    event_time - 2 * $trip_end_s * INTERVAL 1 SECOND AS settled_from,
+    event_time + 2 * $trip_end_s * INTERVAL 1 SECOND AS settled_until
+FROM neighbours
+WHERE coalesce(seconds_between(moved_at, event_time) > 2 * $trip_end_s, true)
     AND coalesce(seconds_between(event_time, moves_at) > 2 * $trip_end_s, true)
-)

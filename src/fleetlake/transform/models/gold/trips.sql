@@ -1,6 +1,6 @@
 -- gold.trips: a vehicle's way from setting out to having been still for a while.
 --
--- Reads    fixes. Settings trip_start_speed_ms, trip_end_s.
+-- Reads    fixes, places. Settings trip_start_speed_ms, trip_end_s, refuel_min_percent, place_near_m.
 -- A fix moves if its speed is at least trip_start_speed_ms; one without a speed does not.
 -- Core     the moving fixes that follow each other within trip_end_s. What lies between them (traffic lights, a short break, also
 --          with the ignition off) is part of the trip; a longer standstill, idle or parked, or a longer gap in the reports, ends it.
@@ -10,10 +10,11 @@
 --          moving fix.
 -- Open     no such ignition off was seen, and the device's last fix is no later than trip_end_s after the last motion.
 -- The time up to a fix counts as moving if that fix moves, otherwise as idle: moving_s + idle_s = duration_s.
--- Distances are added in whole millimetres, so that the sum does not depend on the order of addition.
+-- Distance is the sum of the fixes' legs (silver.positions); in whole millimetres, so that it does not depend on the order of addition.
+-- Fuel     the level at the first fix that has one less that at the last, and what refuels added in between.
 WITH ordered AS (
     SELECT
-        device_id, event_time, latitude, longitude, speed_kmh, latest_time,
+        device_id, event_time, latitude, longitude, speed_kmh, fuel_level_percent, leg_m, latest_time,
         row_number() OVER device AS position,
         seconds_between(lag(event_time) OVER device, event_time) AS gap_s,
         coalesce(speed_kmh >= $trip_start_speed_ms * 3.6, false) AS moving,
@@ -68,7 +69,12 @@ legs AS (
     SELECT
         *,
         micros(event_time) - micros(lag(event_time) OVER trip) AS leg_us,
-        great_circle_mm(lag(latitude) OVER trip, lag(longitude) OVER trip, latitude, longitude) AS leg_mm
+        CASE WHEN lag(event_time) OVER trip IS NOT NULL THEN CAST(round(leg_m * 1000) AS BIGINT) END AS leg_mm,
+        CAST(round((
+            fuel_level_percent - lag(fuel_level_percent) OVER (
+                PARTITION BY device_id, trip_number, fuel_level_percent IS NULL ORDER BY position
+            )
+        ) * 1e6) AS BIGINT) AS refilled
     FROM members
     WHERE moving OR pauses OR switches_off OR warms_up
     WINDOW trip AS (PARTITION BY device_id, trip_number ORDER BY position)
@@ -88,15 +94,32 @@ trips AS (
         coalesce(CAST(sum(leg_mm) AS DOUBLE) / 1e6, 0.0) AS distance_km,
         coalesce(CAST(sum(CASE WHEN moving THEN leg_us END) AS DOUBLE) / 1e6, 0.0) AS moving_s,
         coalesce(CAST(sum(CASE WHEN NOT moving THEN leg_us END) AS DOUBLE) / 1e6, 0.0) AS idle_s,
-        max(speed_kmh) AS top_speed_kmh
+        max(speed_kmh) AS top_speed_kmh,
+        CAST(-sum(CASE WHEN refilled < $refuel_min_percent * 1e6 THEN refilled END) AS DOUBLE) / 1e6 AS fuel_used_percent
     FROM legs
     GROUP BY device_id, trip_number
+),
+near_places AS (
+    SELECT
+        trips.device_id, trips.start_time,
+        min(great_circle_mm(trips.start_latitude, trips.start_longitude, places.latitude, places.longitude) * 10000 + places.number)
+            AS start_nearest,
+        min(great_circle_mm(trips.end_latitude, trips.end_longitude, places.latitude, places.longitude) * 10000 + places.number)
+            AS end_nearest
+    FROM trips CROSS JOIN places
+    GROUP BY trips.device_id, trips.start_time
 )
 SELECT
-    md5(concat('trip/', device_id, '/', CAST(micros(start_time) AS VARCHAR))) AS trip_id,
-    device_id, start_time, end_time, is_open,
-    seconds_between(start_time, end_time) AS duration_s,
+    md5(concat('trip/', trips.device_id, '/', CAST(micros(trips.start_time) AS VARCHAR))) AS trip_id,
+    trips.device_id, trips.start_time, end_time, is_open,
+    seconds_between(trips.start_time, end_time) AS duration_s,
     fixes, start_latitude, start_longitude, end_latitude, end_longitude, distance_km, moving_s, idle_s,
-    distance_km / nullif(seconds_between(start_time, end_time) / 3600, 0) AS average_speed_kmh,
-    top_speed_kmh
+    distance_km / nullif(seconds_between(trips.start_time, end_time) / 3600, 0) AS average_speed_kmh,
+    top_speed_kmh, fuel_used_percent,
+    start_places.name AS start_place, end_places.name AS end_place
 FROM trips
+LEFT JOIN near_places ON near_places.device_id = trips.device_id AND near_places.start_time = trips.start_time
+LEFT JOIN places AS start_places
+    ON start_places.number = start_nearest % 10000 AND start_nearest < ($place_near_m * 1000 + 1) * 10000
+LEFT JOIN places AS end_places
+    ON end_places.number = end_nearest % 10000 AND end_nearest < ($place_near_m * 1000 + 1) * 10000

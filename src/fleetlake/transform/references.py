@@ -1,0 +1,34 @@
+"""Relations the models read beside the lake's tables: roads, places and fences."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from fleetlake.geography.places import read_places
+from fleetlake.geography.roads import read_road, road_tables
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """tables: relation to its rows. digests: relation to a text that changes with them."""
+
+    tables: Mapping[str, pa.Table]
+    digests: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digests", {name: _digest(rows) for name, rows in self.tables.items()})
+
+
+def read_references(*, roads: Path | None = None, places: Path | None = None, geofences: Path | None = None) -> References:
+    """From the files named, or what comes with fleetlake. BadInput where a file is wrong."""
+    cells, segments = road_tables(read_road(roads))
+    return References({"road_cells": cells, "roads": segments, "places": read_places(places)})
+
+
+def _digest(rows: pa.Table) -> str:
+    return hashlib.sha256(repr(rows.to_pylist()).encode()).hexdigest()[:16]
