@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from fleetlake.contracts.arrow import table_schema
-from fleetlake.contracts.gold import STOPS, TRIPS
+from fleetlake.contracts.gold import DRIVING_EVENTS, STOPS, TRIPS
 from fleetlake.serve.page import DrivePage
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -21,12 +21,6 @@ TIME = pa.timestamp("us", tz="UTC")
 FIXES = pa.schema(
     {"device_id": pa.string(), "event_time": TIME, "latitude": pa.float64(), "longitude": pa.float64(), "speed_kmh": pa.float64()}
 )
-HARSH = pa.schema(
-    {
-        "device_id": pa.string(), "event_time": TIME, "kind": pa.string(),
-        "peak_ms2": pa.float64(), "latitude": pa.float64(), "longitude": pa.float64(),
-    }
-)  # fmt: skip
 
 Fix = tuple[float, float, float, float | None]  # seconds of the day, latitude, longitude, km/h
 
@@ -37,12 +31,12 @@ def fixes(device: str, rows: Sequence[Fix], day: datetime = DAY) -> pa.Table:
     return pa.table([[device] * len(rows), times, *rest], schema=FIXES)
 
 
-def page_of(*parts: pa.Table, trips: Any = (), stops: Any = (), harsh: Any = (), days: Any = ONE_DAY) -> DrivePage:
+def page_of(*parts: pa.Table, trips: Any = (), stops: Any = (), events: Any = (), days: Any = ONE_DAY) -> DrivePage:
     return DrivePage(
         fixes=pa.concat_tables([FIXES.empty_table(), *parts]),
         trips=pa.Table.from_pylist(list(trips), schema=table_schema(TRIPS)),
         stops=pa.Table.from_pylist(list(stops), schema=table_schema(STOPS)),
-        harsh=pa.Table.from_pylist(list(harsh), schema=HARSH),
+        events=pa.Table.from_pylist(list(events), schema=table_schema(DRIVING_EVENTS)),
         days=pa.table({"day": pa.array([day for day, _ in days], pa.date32()), "vehicles": [count for _, count in days]}),
     )
 

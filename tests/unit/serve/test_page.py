@@ -16,7 +16,7 @@ from drive_pages import DAY, Parts, fixes, page_of, points_of
 
 from fleetlake.contracts.tables import all_tables
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
-from fleetlake.serve.page import HarshThresholds, PageLimits, TopicCounts, collect_drives, render_page, write_page
+from fleetlake.serve.page import PageLimits, TopicCounts, collect_drives, render_page, write_page
 
 DRIVE = [(8 * 3600 + 3.0 * i, 52 + 0.0005 * i, -1 + 0.0002 * (i % 7), 40.0 + i % 5) for i in range(50)]
 HOSTILE = "</script><script>alert(1)</script><!-- & \u2028 '\" {{DATA}} \\"
@@ -83,7 +83,7 @@ def contrast(one: str, other: str) -> float:
 def test_colours_are_told_apart_from_what_they_lie_on(theme: int) -> None:
     blocks = re.findall(r":root \{(.*?)\}", Parts(render_page(page_of())).styles[0], re.DOTALL)
     colour = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", blocks[theme]))
-    for graphic in ("s0", "s1", "s2", "s3", "s4", "s5", "unknown", "stop", "acceleration", "braking", "cornering"):
+    for graphic in ("s0", "s1", "s2", "s3", "s4", "s5", "unknown", "stop", "acceleration", "braking", "cornering", "overspeed"):
         assert contrast(colour[graphic], colour["ground"]) >= 3, graphic  # WCAG 2.2, 1.4.11
     for ground in ("card", "page", "ground"):
         for text in ("ink", "soft"):
@@ -91,7 +91,7 @@ def test_colours_are_told_apart_from_what_they_lie_on(theme: int) -> None:
     assert contrast(colour["accent"], colour["tint"]) >= 4.5
 
 
-def test_counts_trips_stops_and_harsh_events_come_through() -> None:
+def test_counts_trips_stops_and_driving_events_come_through() -> None:
     at = DAY + timedelta(hours=9, seconds=5)
     place = {"latitude": 52.123456, "longitude": -1.0}
     episode = {"device_id": "a", "start_time": at, "end_time": at + timedelta(seconds=90), "is_open": True, "duration_s": 90.04}
@@ -100,7 +100,7 @@ def test_counts_trips_stops_and_harsh_events_come_through() -> None:
             fixes("a", DRIVE),
             trips=[episode | {"distance_km": 1.26, "average_speed_kmh": None, "top_speed_kmh": 44.04}],
             stops=[episode | place],
-            harsh=[{"device_id": "a", "event_time": at, "kind": "braking", "peak_ms2": 3.26} | place],
+            events=[episode | place | {"kind": "harsh_braking", "peak_ms2": 3.26, "is_open": False, "duration_s": 0.0}],
         ),
         [TopicCounts("gps_data", 5, 5, 1, 2)],
     )).data  # fmt: skip
@@ -108,10 +108,13 @@ def test_counts_trips_stops_and_harsh_events_come_through() -> None:
     assert data["trips"] == [
         when | {"end": when["start"] + 90, "seconds": 90.0, "km": 1.26, "average": None, "top": 44.0, "open": True}
     ]
-    assert data["stops"] == [when | {"seconds": 90.0, "lat": 52.12346, "lon": -1.0, "open": True}]
-    assert data["harsh"] == [when | {"kind": "braking", "peak": 3.3, "lat": 52.12346, "lon": -1.0}]
+    stop = when | {"seconds": 90.0, "lat": 52.12346, "lon": -1.0, "open": True}
+    braking = {"kind": "braking", "peak": 3.3, "speed": None, "limit": None, "seconds": 0.0, "open": False}
+    assert data["marks"] == [stop, stop | braking]
     assert data["counts"] == [{"topic": "gps_data", "produced": 5, "landed": 5, "quarantined": 1, "deduplicated": 2}]
     assert data["days"] == [{"day": "2026-03-01", "vehicles": 1}]
+    assert data["first"] == "2026-03-01"
+    assert Parts(render_page(page_of(), day=date(2026, 2, 1))).data["first"] == "2026-02-01"
 
 
 def test_kilometres_are_summed_before_they_are_rounded() -> None:
@@ -134,7 +137,10 @@ def episode(noun: str, device: str, day: int) -> dict[str, Any]:
     start = DAY + timedelta(days=day, hours=8)
     made = {f"{noun}_id": f"{device}{day}", "device_id": device, "start_time": start, "end_time": start + timedelta(seconds=300)}
     places = {f"{edge}{name}": 52.0 for edge in ("", "start_", "end_") for name in ("latitude", "longitude")}
-    numbers = {"is_open": False, "duration_s": 300.0, "fixes": 9, "distance_km": 2.0, "moving_s": 300.0, "idle_s": 0.0}
+    numbers = {
+        "is_open": False, "duration_s": 300.0, "fixes": 9, "distance_km": 2.0, "moving_s": 300.0, "idle_s": 0.0, "dwell_s": 300.0,
+        "kind": "overspeed", "measured_by": "gps",
+    }  # fmt: skip
     columns = next(table for table in all_tables() if table.name == f"gold.{noun}s").columns
     return {name: value for name, value in (made | places | numbers).items() if name in {column.name for column in columns}}
 
@@ -145,31 +151,15 @@ def test_the_newest_days_and_the_busiest_vehicles_are_read(lake: Lake, history: 
     history.add("silver.gps", [silver(90, "nowhere", 0, 9, latitude=None, longitude=None)])
     history.add("gold.trips", [episode("trip", device, day) for device in "abc" for day in range(3)])
     history.add("gold.stops", [episode("stop", device, 2) for device in "abc"])
+    history.add("gold.driving_events", [episode("driving_event", device, 2) for device in "abc"])
     page = collect_drives(lake, limits=PageLimits(days=2, vehicles=2))
     assert [(row["day"], row["vehicles"]) for row in page.days.to_pylist()] == [(date(2026, 3, 3), 3), (date(2026, 3, 2), 2)]
     seen = [(row["device_id"], row["event_time"].day) for row in page.fixes.to_pylist()]
     assert seen == [("a", 2), ("a", 2), ("b", 2), ("b", 3), ("b", 3), ("c", 3), ("c", 3)]
     assert page.trips["trip_id"].to_pylist() == ["a1", "b1", "b2", "c2"]
     assert page.stops["stop_id"].to_pylist() == ["b2", "c2"]
+    assert page.events["driving_event_id"].to_pylist() == ["b2", "c2"]
     assert [track["device"] for track in Parts(render_page(page)).data["tracks"]] == ["a", "b", "b", "c"]
-
-
-def test_peaks_in_a_row_are_one_harsh_event(lake: Lake, history: Any) -> None:
-    peaks = [(0, 2.69, 0), (3, 2.7, 0), (6, 4.5, 2.5), (16, 3.0, 0), (26.5, 3.1, 0), (40, 0, 0)]
-    history.add("silver.gps", [silver(1, "a", 0)])
-    history.add("silver.vehicle", [
-        silver(i, "a", second, max_braking_ms2=braking, max_acceleration_ms2=acceleration, max_cornering_ms2=3.39)
-        for i, (second, braking, acceleration) in enumerate(peaks)
-    ])  # fmt: skip
-    history.add("silver.vehicle", [silver(9, "has no fixes", 0, max_braking_ms2=9.0)])
-    found = collect_drives(lake).harsh.to_pylist()
-    start = DAY + timedelta(hours=8)
-    assert [(row["kind"], (row["event_time"] - start).total_seconds(), row["peak_ms2"], row["latitude"]) for row in found] == [
-        ("braking", 3, 4.5, 52.001), ("acceleration", 6, 2.5, 52.002), ("braking", 26.5, 3.1, 52.004),
-    ]  # fmt: skip
-    assert collect_drives(lake, harsh=HarshThresholds(acceleration=9, braking=4, cornering=9)).harsh["kind"].to_pylist() == [
-        "braking"
-    ]
 
 
 def test_a_lake_without_tables_makes_a_page_that_says_so(tmp_path: Path) -> None:

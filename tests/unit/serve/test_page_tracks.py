@@ -86,8 +86,10 @@ def deviation(before: Fix, fix: Fix, after: Fix) -> float:
         return abs(one + share * (other - one) - seen)
 
     metres = np.hypot(off(east(before), east(after), east(fix)), off(before[1], after[1], fix[1]) * METRES_PER_DEGREE)
-    if None in (before[3], fix[3], after[3]):
-        assert before[3] is fix[3] is after[3] is None
+    around = [row[3] for row, counts in ((before, share < 1), (after, share > 0)) if counts]
+    if None in (fix[3], *around):
+        assert fix[3] is None
+        assert around == [None] * len(around)
         return float(metres / TOLERANCE.position_m)
     speeds = off(float(before[3] or 0), float(after[3] or 0), float(fix[3] or 0))
     return float(max(metres / TOLERANCE.position_m, speeds / TOLERANCE.speed_kmh))

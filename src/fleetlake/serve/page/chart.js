@@ -24,9 +24,11 @@ function createChart(svg, { onPoint, onChoose }) {
     const among = track ? [track] : shown.tracks;
     from = along === "way" ? 0 : least(among, (one) => one.t[0]);
     to = Math.max(most(among, (one) => one[along].at(-1)), from + (along === "way" ? 0.1 : 60));
-    const highest = track ? track.v.reduce((best, v) => Math.max(best, v ?? 0), 30) : most(among, (one) => one.way.at(-1));
+    const limits = track && along === "way" ? track.limits : [];
+    const highest = track ? Math.max(30, ...limits.map(([, , kmh]) => kmh), most([track.v], (list) => list.reduce((best, v) => Math.max(best, v ?? 0), 0))) : most(among, (one) => one.way.at(-1));
     top = Math.max(highest * 1.04, 1);
     drawAxes(ROUND.find((n) => top / n <= 6) ?? 2000);
+    drawLimits(limits);
     if (track) drawSpeed(); else drawFleet();
     drawCursor();
   }
@@ -36,7 +38,7 @@ function createChart(svg, { onPoint, onChoose }) {
       draw(layer.grid, "path", { d: `M${EDGE.left} ${Y(value)}H${width - EDGE.right}` });
       draw(layer.grid, "text", { x: EDGE.left - 8, y: Y(value) + 4, "text-anchor": "end" }, value);
     }
-    draw(layer.grid, "text", { x: EDGE.left, y: 11 }, track ? "km/h" : "km driven");
+    draw(layer.grid, "text", track ? { x: EDGE.left - 8, y: 11, "text-anchor": "end" } : { x: EDGE.left, y: 11 }, track ? "km/h" : "km driven");
     const room = Math.max((width - EDGE.left) / 90, 1), choices = along === "way" ? ROUND : ROUND_TIMES;
     const apart = choices.find((n) => (to - from) / n <= room) ?? choices.at(-1);
     for (let value = Math.ceil(from / apart) * apart; value <= to; value += apart) {
@@ -60,6 +62,13 @@ function createChart(svg, { onPoint, onChoose }) {
       const points = Array.from({ length: last - first + 1 }, (_, i) => place(first + i)).join(" ");
       draw(layer.lines, "path", { class: "under", d: `M${X(track[along][first])} ${base}L${points}V${base}Z` });
       draw(layer.lines, "path", { class: `line s${style}`, d: `M${points}` });
+    });
+  }
+
+  function drawLimits(limits) {
+    limits.forEach(([start, end, kmh], i) => {
+      const before = limits[i - 1], joined = before && before[1] === start ? `M${X(start)} ${Y(before[2])}V${Y(kmh)}` : `M${X(start)} ${Y(kmh)}`;
+      draw(layer.lines, "path", { class: "limit", d: `${joined}H${X(end)}` });
     });
   }
 

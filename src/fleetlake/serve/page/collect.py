@@ -15,17 +15,7 @@ from fleetlake.contracts.tables import all_tables
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.scan import damage_named, expose
 
-SOURCES = {"silver.gps": "event_time", "silver.vehicle": "event_time", "gold.trips": "start_time", "gold.stops": "start_time"}
-EPISODE_GAP_S = 10  # peaks of a kind no further apart are one harsh event
-
-
-@dataclass(frozen=True, slots=True)
-class HarshThresholds:
-    """m/s2 from which a device's peak counts as harsh (Teltonika's defaults)."""
-
-    acceleration: float = 2.5
-    braking: float = 2.7
-    cornering: float = 3.4
+SOURCES = {"silver.gps": "event_time", "gold.trips": "start_time", "gold.stops": "start_time", "gold.driving_events": "start_time"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +42,20 @@ class TopicCounts:
 class DrivePage:
     """Arrow tables, times UTC, each row of a day (UTC) and vehicle that `fixes` has.
 
-    fixes: device_id, event_time, latitude, longitude, speed_kmh, ordered by device and time. trips, stops: gold's columns.
-    harsh: device_id, event_time, kind (acceleration, braking, cornering), peak_ms2, latitude, longitude; one row an episode.
+    fixes: device_id, event_time, latitude, longitude, speed_kmh, ordered by device and time. trips, stops, events: gold's columns.
     days: day, vehicles: how many reported that day, drawn or not.
     """
 
     fixes: pa.Table
     trips: pa.Table
     stops: pa.Table
-    harsh: pa.Table
+    events: pa.Table
     days: pa.Table
 
 
-def collect_drives(lake: Lake, *, harsh: HarshThresholds | None = None, limits: PageLimits | None = None) -> DrivePage:
+def collect_drives(lake: Lake, *, limits: PageLimits | None = None) -> DrivePage:
     """Reads the newest days, and no file older than these. A table that is not there yet counts as empty."""
-    harsh, limits = harsh or HarshThresholds(), limits or PageLimits()
+    limits = limits or PageLimits()
     with duckdb.connect() as con, damage_named(con):
         con.execute("SET TimeZone = 'UTC'")
         _expose(lake, con, since=None)
@@ -74,12 +63,11 @@ def collect_drives(lake: Lake, *, harsh: HarshThresholds | None = None, limits: 
         _expose(lake, con, since=oldest[0][0] if oldest else None)
         con.execute(SEEN, {"days": limits.days})
         con.execute(SHOWN, {"vehicles": limits.vehicles})
-        thresholds = {"acceleration": harsh.acceleration, "braking": harsh.braking, "cornering": harsh.cornering}
         return DrivePage(
             fixes=_rows(con, FIXES),
             trips=_rows(con, _of_shown("gold.trips", "start_time")),
             stops=_rows(con, _of_shown("gold.stops", "start_time")),
-            harsh=_rows(con, HARSH, thresholds | {"gap": EPISODE_GAP_S}),
+            events=_rows(con, _of_shown("gold.driving_events", "start_time")),
             days=_rows(con, DAYS),
         )
 
@@ -141,29 +129,3 @@ FIXES = """
 """
 
 DAYS = "SELECT day, count(*) AS vehicles FROM seen GROUP BY day ORDER BY day DESC"
-
-HARSH = """
-    WITH peaks AS (
-        SELECT device_id, event_time, latitude, longitude, kind, peak
-        FROM silver.vehicle AS vehicle, LATERAL (VALUES
-            ('acceleration', max_acceleration_ms2, $acceleration),
-            ('braking', max_braking_ms2, $braking),
-            ('cornering', max_cornering_ms2, $cornering)
-        ) AS reported(kind, peak, threshold)
-        WHERE peak >= threshold
-            AND EXISTS (FROM shown WHERE shown.device_id = vehicle.device_id AND shown.day = vehicle.event_time::DATE)
-    ),
-    marked AS (
-        SELECT *, epoch(event_time) - epoch(lag(event_time) OVER (PARTITION BY device_id, kind ORDER BY event_time)) AS since_s
-        FROM peaks
-    ),
-    episodes AS (
-        SELECT *, count_if(since_s IS NULL OR since_s > $gap)
-            OVER (PARTITION BY device_id, kind ORDER BY event_time) AS episode
-        FROM marked
-    )
-    SELECT device_id, min(event_time) AS event_time, kind, max(peak) AS peak_ms2,
-        arg_min(latitude, event_time) AS latitude, arg_min(longitude, event_time) AS longitude
-    FROM episodes GROUP BY device_id, kind, episode
-    ORDER BY event_time, device_id, kind
-"""

@@ -1,7 +1,7 @@
 "use strict";
 // The page's data as drives that can be asked where they were when, and what every part of the page draws with.
 
-const SHAPES = { stop: "M0-8A8 8 0 1 1 0 8A8 8 0 1 1 0-8Z", acceleration: "M0-7.5 7 6H-7Z", braking: "M0 7.5 7-6H-7Z", cornering: "M0-8 8 0 0 8-8 0Z" };
+const SHAPES = { stop: "M0-8A8 8 0 1 1 0 8A8 8 0 1 1 0-8Z", acceleration: "M0-7.5 7 6H-7Z", braking: "M0 7.5 7-6H-7Z", cornering: "M0-8 8 0 0 8-8 0Z", overspeed: "M-6.5-6.5H6.5V6.5H-6.5Z" };
 const EARTH_M = 40_030_174; // around the equator of a sphere
 
 const byId = (id) => document.getElementById(id);
@@ -10,12 +10,13 @@ const tracks = data.tracks.map(decode);
 const fastest = tracks.reduce((best, track) => track.v.reduce((top, v) => Math.max(top, v ?? 0), best), 0);
 const SPEEDS = Array.from({ length: 6 }, (_, style) => style * (fastest > 70 ? 20 : 10)); // km/h from which s0 to s5 hold; s6: unknown
 
-/** A track with its points as arrays: t (s), x and y (Mercator, 0 to 1, from the north-west), way (km), v (km/h or null). */
-function decode({ device, day, t, lat, lon, way, v, legs }) {
+/** A track with its points as arrays: t (s), x and y (Mercator, 0 to 1, from the north-west), way (km), v (km/h or null).
+ *  limits: [from km, to km, km/h] where the road's limit is known. */
+function decode({ device, day, t, lat, lon, way, v, legs, limits = [] }) {
   const summed = (steps, unit) => { let sum = 0; return steps.map((step) => (sum += step) * unit); };
   const places = summed(lat, 1e-5);
   return {
-    device, day, v, legs: new Set(legs), t: summed(t, 1), way: summed(way, 0.01),
+    device, day, v, limits: limits.map(([from, to, kmh]) => [from / 100, to / 100, kmh]), legs: new Set(legs), t: summed(t, 1), way: summed(way, 0.01),
     x: summed(lon, 1e-5).map(eastward), y: places.map(southward), latitude: places[0],
   };
 }
@@ -79,10 +80,18 @@ function span(seconds) {
 function longDay(day) {
   return new Date(`${day}T00:00Z`).toLocaleDateString("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 }
+/** A time of a day, with the day on a page that shows several at once. */
+function when(day, seconds) {
+  return data.spansDays ? `${day} ${exactClock(seconds)}` : exactClock(seconds);
+}
 function describe(point) {
-  return `${exactClock(point.t)} · ${point.v === null ? "speed unknown" : `${whole(point.v)} km/h`} · ${tenths(point.way)} km`;
+  return `${when(point.track.day, point.t)} · ${point.v === null ? "speed unknown" : `${whole(point.v)} km/h`} · ${tenths(point.way)} km`;
 }
 function describeEvent(event) {
+  if (event.kind === "overspeed") {
+    const speed = event.speed === null ? "" : `, ${whole(event.speed)} km/h`, limit = event.limit === null ? "" : ` where ${whole(event.limit)} are allowed`;
+    return `Too fast for ${event.seconds < 90 ? `${whole(event.seconds)} s` : span(event.seconds)}${speed}${limit}`;
+  }
   return event.kind ? `Harsh ${event.kind}, ${event.peak.toFixed(1)} m/s²` : `Stop for ${span(event.seconds)}${event.open ? " so far" : ""}`;
 }
 

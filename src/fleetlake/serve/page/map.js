@@ -3,6 +3,7 @@
 const CITIES = 12; // so many are named even if the name covers a drive
 const DEGREES = [10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005];
 const KILOMETRES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200];
+const CROWD = 40; // more marks than these are drawn smaller, or they hide the lines
 const NEAR_PX = 20;
 const DEEPEST = 2 ** 27; // pixels around the world: 0.3 m each
 const CELL_PX = 6;
@@ -154,9 +155,10 @@ function createMap(svg, tip, { onPoint, onChoose }) {
   }
 
   function drawMarks() {
+    const size = shown.marks.length > CROWD ? 0.65 : 1;
     for (const event of shown.marks) {
       const mark = drawMark(layer.marks, event.kind ?? "stop");
-      mark.setAttribute("transform", `translate(${X(eastward(event.lon)).toFixed(1)} ${Y(southward(event.lat)).toFixed(1)})`);
+      mark.setAttribute("transform", `translate(${X(eastward(event.lon)).toFixed(1)} ${Y(southward(event.lat)).toFixed(1)}) scale(${size})`);
       mark.event = event;
     }
   }
@@ -214,7 +216,7 @@ function createMap(svg, tip, { onPoint, onChoose }) {
   function look(event) {
     const [px, py] = place(event), mark = event.target.closest("g")?.event;
     const point = mark ? null : view && nearest(px, py);
-    if (mark) say(`${mark.device}\n${describeEvent(mark)}\nat ${exactClock(mark.start)}`, px, py);
+    if (mark) say(`${mark.device}\n${describeEvent(mark)}\nat ${when(mark.day, mark.start)}`, px, py);
     else say(point ? `${point.track.device}\n${describe(point)}` : "", px, py);
     onPoint(point);
     return mark?.device ?? point?.track.device;

@@ -1,6 +1,6 @@
 // What is chosen, and the parts of the page that follow it.
 
-const KINDS = ["stop", "acceleration", "braking", "cornering"];
+const KINDS = Object.keys(SHAPES);
 const PLAY_S = 30; // how long a whole day takes to play
 const hiddenKinds = new Set();
 let time = null; // of day, in seconds, once the clock was touched
@@ -13,7 +13,7 @@ const of = (list, device = byId("vehicle").value) => list.filter((one) => one.da
 function show(keepView = false) {
   const device = byId("vehicle").value, day = byId("day").value;
   history.replaceState(null, "", `#${new URLSearchParams({ day, vehicle: device })}`);
-  const events = [...of(data.stops), ...of(data.harsh)];
+  const events = of(data.marks);
   const shown = { day, device, tracks: of(tracks, ""), marks: events.filter((event) => !hiddenKinds.has(event.kind ?? "stop")) };
   map.show(shown, keepView);
   chart.show(shown, document.querySelector("[name=axis]:checked").value);
@@ -21,7 +21,7 @@ function show(keepView = false) {
   byId("map-title").textContent = `Where ${device || "they"} drove on ${longDay(day)}`;
   byId("chart-title").textContent = device ? `Speed of ${device}` : "Distance over time";
   byId("chart-readout").textContent = "";
-  byId("counts-card").hidden = !data.counts.length || day !== data.days[0].day || Boolean(device); // of the last run as a whole
+  byId("counts-card").hidden = !data.counts.length || day !== data.first || Boolean(device); // of the last run as a whole
   showTiles(events);
   showTrips(device);
   showEvents(events);
@@ -36,7 +36,7 @@ function showTiles(events) {
   const tiles = [
     [plural(drawn, "vehicle"), drawn, !byId("vehicle").value && all > drawn ? `of ${whole(all)}` : ""], [plural(trips.length, "trip"), trips.length, ""],
     ["driven", whole(sum(trips, (trip) => trip.km)), "km"], [plural(stops, "stop"), stops, ""],
-    [plural(events.length - stops, "harsh event"), events.length - stops, ""], ["top speed", top ? whole(top) : "–", "km/h"],
+    [plural(events.length - stops, "driving event"), events.length - stops, ""], ["top speed", top ? whole(top) : "–", "km/h"],
   ];
   byId("tiles").replaceChildren(...tiles.map(([label, value, unit]) => {
     const number = element("dd", String(value));
@@ -64,10 +64,9 @@ function showTrips(device) {
 }
 
 function showEvents(events) {
-  const ordered = events.toSorted((one, other) => one.start - other.start);
-  byId("events-title").textContent = `Stops and harsh events (${whole(events.length)})`;
+  byId("events-title").textContent = `Stops and driving events (${whole(events.length)})`;
   fill(byId("events"), ["Time", "Vehicle", "What", "Where"],
-    ordered.map((event) => [exactClock(event.start), event.device, describeEvent(event), `${event.lat.toFixed(4)}, ${event.lon.toFixed(4)}`]));
+    events.map((event) => [exactClock(event.start), event.device, describeEvent(event), `${event.lat.toFixed(4)}, ${event.lon.toFixed(4)}`]));
 }
 
 function showClock(among) {
@@ -144,27 +143,6 @@ function fillCounts() {
     data.counts.map((count) => [count.topic, ...[count.produced, count.landed, count.quarantined, count.deduplicated, good(count)].map(whole)]));
 }
 
-function fillLegend() {
-  [...SPEEDS, null].forEach((from, style) => {
-    if (from === null && !data.tracks.some((track) => track.v.includes(null))) return;
-    const next = SPEEDS[style + 1], item = element("li", "");
-    draw(draw(item, "svg", { viewBox: "0 0 10 6", preserveAspectRatio: "none", "aria-hidden": "true" }), "path", { class: `s${style}`, d: "M0 3H10" });
-    item.append(from === null ? "unknown" : next ? `${from}–${next}` : `${from}+`);
-    byId("speeds").append(item);
-  });
-  for (const kind of KINDS) {
-    const label = element("label", ""), box = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
-    label.append(box);
-    drawMark(draw(label, "svg", { viewBox: "-10 -10 20 20", "aria-hidden": "true" }), kind);
-    label.append(kind === "stop" ? "stop" : `harsh ${kind}`);
-    box.addEventListener("change", () => {
-      if (box.checked) hiddenKinds.delete(kind); else hiddenKinds.add(kind);
-      show(true);
-    });
-    byId("layers").append(label);
-  }
-}
-
 function start() {
   const days = data.days.map((one) => one.day);
   byId("nothing").hidden = days.length > 0;
@@ -172,17 +150,18 @@ function start() {
   if (!days.length) return;
   const asked = new URLSearchParams(location.hash.slice(1));
   byId("day").replaceChildren(...days.map((day) => new Option(longDay(day), day)));
-  if (days.includes(asked.get("day"))) byId("day").value = asked.get("day");
+  byId("day").value = [asked.get("day"), data.first].find((day) => days.includes(day)) ?? days[0];
   byId("day").addEventListener("change", () => { play(false); time = null; fillVehicles(); show(); });
   byId("vehicle").addEventListener("change", () => show());
   byId("axis").addEventListener("change", () => show(true));
   byId("time").addEventListener("input", () => { play(false); setTime(Number(byId("time").value)); });
   byId("play").addEventListener("click", () => play(!playing));
-  byId("zoom-in").addEventListener("click", () => map.zoom(1.5));
-  byId("zoom-out").addEventListener("click", () => map.zoom(1 / 1.5));
-  byId("zoom-fit").addEventListener("click", () => map.fit());
+  wireZoom(map);
   addEventListener("beforeprint", () => { byId("events").closest("details").open = true; });
-  fillLegend();
+  fillLegend(data.tracks, KINDS, (kind, on) => {
+    if (on) hiddenKinds.delete(kind); else hiddenKinds.add(kind);
+    show(true);
+  });
   fillCounts();
   fillVehicles(asked.get("vehicle"));
   show();
