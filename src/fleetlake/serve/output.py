@@ -8,7 +8,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
@@ -40,12 +40,21 @@ def form_of(*, as_json: bool, as_csv: bool = False) -> Form:
     return Form.JSON if as_json else Form.CSV if as_csv else Form.TABLE
 
 
-def write_rows(rows: pa.Table, form: Form, *, limit: int | None = None, out: TextIO | None = None, title: str = "") -> None:
+def write_rows(
+    rows: pa.Table,
+    form: Form,
+    *,
+    limit: int | None = None,
+    out: TextIO | None = None,
+    title: str = "",
+    numbers: Collection[str] = (),
+) -> None:
     """Writes rows to `out` (stdout).
 
     JSON: an array of objects; times ISO 8601 in UTC; bytes as text, or base64 if they are not UTF-8; no number for infinities and
     NaN, but null. CSV: a header, null as nothing. Table: through rich in a terminal, aligned text elsewhere.
-    limit: rows at most (0: all); by default 50 in a table, and all in JSON and CSV.
+    limit: rows at most (0: all); by default 50 in a table, and all in JSON and CSV. numbers: columns of text that a table aligns as
+    it does numbers.
     """
     stream = out or sys.stdout
     most = limit if limit is not None else TABLE_ROWS if form is Form.TABLE else 0
@@ -55,7 +64,7 @@ def write_rows(rows: pa.Table, form: Form, *, limit: int | None = None, out: Tex
     elif form is Form.CSV:
         _write_csv(shown, stream)
     else:
-        _write_table(shown, stream, title)
+        _write_table(shown, stream, title, numbers)
         if shown.num_rows < rows.num_rows:
             stream.write(f"({shown.num_rows} of {rows.num_rows} rows; --limit 0 shows all)\n")
 
@@ -165,9 +174,9 @@ def _write_csv(rows: pa.Table, stream: TextIO) -> None:
         writer.writerow(json.dumps(value) if isinstance(value, (dict, list)) else value for value in values)
 
 
-def _write_table(rows: pa.Table, stream: TextIO, title: str) -> None:
+def _write_table(rows: pa.Table, stream: TextIO, title: str, numbers: Collection[str]) -> None:
     names = [printable(name) for name in rows.column_names]
-    numeric = [_is_number(field.type) for field in rows.schema]
+    numeric = [_is_number(field.type) or field.name in numbers for field in rows.schema]
     places = [bool(PLACE.search(name)) for name in names]
     body = [
         [cell(value, is_place=place) for value, place in zip(record.values(), places, strict=True)] for record in _records(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from report_rows import RunCommand
 
+from fleetlake.app.main import main
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.tables import Table, all_tables
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
@@ -64,15 +67,35 @@ def trip(number: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
+def bare_lake(tmp_path: Path) -> Iterator[Lake]:
+    """A lake without tables."""
     made = open_lake(
         LakeSettings(
             "test", {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/ware house"}
         )
     )
-    made.ensure(all_tables())
     yield made
     made.catalog.close()
+
+
+@pytest.fixture
+def lake(bare_lake: Lake) -> Lake:
+    bare_lake.ensure(all_tables())
+    return bare_lake
+
+
+@pytest.fixture
+def run_command(bare_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """The command line on the test's lake, in this process."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fleetlake", "--home", str(tmp_path), "--set", "lake.name=test", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
 
 
 @pytest.fixture

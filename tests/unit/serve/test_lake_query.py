@@ -17,7 +17,7 @@ from fleetlake.serve import query
 from fleetlake.serve.as_of import Moment
 from fleetlake.serve.page import collect_drives
 from fleetlake.serve.query import run_query
-from fleetlake.serve.report import trips
+from fleetlake.serve.reports import REPORTS, read_report
 
 T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
 FIX = {
@@ -157,7 +157,7 @@ def test_a_table_that_is_not_made_yet_is_told_with_the_command_that_makes_it(lak
     with pytest.raises(BadInput, match=r"no table gold\.trips.*try: fleetlake transform"):
         run_query(lake, "SELECT * FROM gold.trips")
     with pytest.raises(Missing, match=r"no table gold\.trips.*try: fleetlake transform"):
-        trips(lake)
+        read_report(lake, REPORTS["trips"])
 
 
 def file_of(lake: Lake, name: str) -> Path:
@@ -212,7 +212,7 @@ def test_a_file_that_is_missing_or_damaged_is_named(lake: Lake, history: Any, da
         damage(file)
     for name, read in (
         ("bronze.gps", lambda: run_query(lake, "SELECT max(speed_kmh), max(event_id) FROM bronze.gps")),
-        ("gold.trips", lambda: trips(lake)),
+        ("gold.trips", lambda: read_report(lake, REPORTS["trips"])),
         ("gold.trips", lambda: collect_drives(lake)),
     ):
         with pytest.raises(Damaged, match=rf"data file .*\.parquet of table {name} is missing or damaged") as caught:

@@ -1,4 +1,4 @@
-"""Snapshots, the trips report and the quarantine."""
+"""Snapshots and the quarantine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from fleetlake.foundation.errors import BadInput, Missing
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import commit
-from fleetlake.serve import report
 from fleetlake.serve.quarantine import as_document, read_quarantine
 from fleetlake.serve.snapshots import list_snapshots
 
@@ -35,33 +34,6 @@ def test_snapshots_of_no_table(lake: Lake) -> None:
         with pytest.raises(Missing, match=rf"there is no table {name}; allowed: bronze\.emergency, .*silver\.gps") as caught:
             list_snapshots(lake, name)
         assert caught.value.exit_code == 2
-
-
-def test_trips_and_their_totals(lake: Lake, history: Any) -> None:
-    history.trip(1)
-    history.trip(0)
-    history.trip(2, is_open=True, device_id="v0")
-    rows, totals = report.trips(lake)
-    assert rows["trip_id"].to_pylist() == ["t0", "t1", "t2"]
-    assert totals == report.TripTotals(trips=3, open_trips=1, devices=2, distance_km=63.0, duration_s=5400.0, idle_s=300.0)
-
-
-@pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [
-        ({"device": "v1"}, ["t1"]),
-        ({"device": "nobody"}, []),
-        ({"start": T0 + timedelta(hours=1)}, ["t1", "t2"]),
-        ({"until": T0 + timedelta(hours=1)}, ["t0"]),
-        ({"start": T0, "until": T0 + timedelta(hours=2), "device": "v0"}, ["t0"]),
-    ],
-)
-def test_trips_can_be_chosen(lake: Lake, history: Any, chosen: dict[str, Any], expected: list[str]) -> None:
-    for number in range(3):
-        history.trip(number)
-    rows, totals = report.trips(lake, **chosen)
-    assert rows["trip_id"].to_pylist() == expected
-    assert totals.trips == len(expected)
 
 
 @pytest.fixture
@@ -98,15 +70,3 @@ def test_quarantine_as_a_document(lake: Lake, rejects: Any) -> None:
     assert document["rejected"] == 2
     binary, text = document["records"]
     assert (binary["payload_base64"], text["payload"]) == ("/wA=", '{"speed": 900}')
-
-
-def test_trips_for_people(lake: Lake, history: Any) -> None:
-    history.trip(0)
-    history.trip(1, is_open=True, average_speed_kmh=None, top_speed_kmh=None, duration_s=3725.4)
-    rows, _ = report.trips(lake)
-    shown = [tuple(row.values()) for row in report.for_people(rows).to_pylist()]
-    assert shown == [
-        ("v0", "2026-01-01 08:00:00", "08:30:00", "0:30:00", "0:01:40", "20.0", "40", "90", ""),
-        ("v1", "2026-01-01 09:00:00", "09:30:00", "1:02:05", "0:01:40", "21.0", "", "", "open"),
-    ]
-    assert report.for_people(rows.slice(0, 0)).num_rows == 0

@@ -6,49 +6,88 @@ from typing import Annotated
 
 import typer
 
+from fleetlake.app.reporting import AsCsv, AsJson, Asked, Device, From, Html, Limit, To, answer
+
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+HELP = {
+    "trips": """Lists the trips by start time: distance, duration, speeds, idling, from where to where; then the totals.
+
+    Example: fleetlake report trips --from 2026-01-01 --to 2026-01-02
+    """,
+    "driving": """Lists the driving events: what a driver did too hard or too fast, when, how long, how much, on which road.
+
+    Example: fleetlake report driving --device sim7-00000 --html driving.html
+    """,
+    "fuel": """Lists consumption, refuels and thefts; the totals have the consumption per 100 km.
+
+    Example: fleetlake report fuel --device sim7-00000
+    """,
+    "exposure": """Shows kilometres and time by weather, incidents near, day or night, and class of road.
+
+    JSON and CSV have a row a device and day.
+
+    Example: fleetlake report exposure --from 2026-01-01
+    """,
+    "fleet": """Lists vehicles by day: distance, time, trips, events, fuel, score.
+
+    Example: fleetlake report fleet --from 2026-01-01 --csv
+    """,
+}
 
 
 @app.callback()
 def report() -> None:
-    """Reports on the gold tables.
+    """Reports on the gold tables, as a table, JSON, CSV or one HTML page.
 
     Example: fleetlake report trips
     """
 
 
+def _command(name: str) -> None:
+    def run(
+        device: Device = None,
+        start: From = None,
+        until: To = None,
+        limit: Limit = None,
+        html: Html = None,
+        as_json: AsJson = False,
+        as_csv: AsCsv = False,
+    ) -> None:
+        from fleetlake.serve.reports import REPORTS
+
+        answer(REPORTS[name], Asked(device, start, until, limit, html, as_json, as_csv))
+
+    app.command(name, help=HELP[name])(run)
+
+
+_command("trips")
+_command("driving")
+
+
 @app.command()
-def trips(
-    device: Annotated[str | None, typer.Option(help="Only this device's.")] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Only trips that set out at or after this (ISO 8601, UTC).")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only trips that set out before this.")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="Rows shown at most, 0 for all; 50 in a table unless given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="An array of objects, without the totals.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header, without the totals.")] = False,
+def scores(
+    device: Device = None,
+    start: From = None,
+    until: To = None,
+    weekly: Annotated[bool, typer.Option("--weekly", help="Scores of weeks (from Monday, UTC) instead of days.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Below each score the driving events, and what each cost.")] = False,
+    limit: Limit = None,
+    html: Html = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
-    """Lists the trips by start time: distance, duration, speeds, idling, and whether a trip is still open; then the totals.
+    """Lists the scores of days or weeks, and what each kind of event cost: 100 less weighted events per 100 km.
 
-    Example: fleetlake report trips --from 2026-01-01 --to 2026-01-02
+    With --explain, JSON and CSV have the events of each score in a column of that name.
+
+    Example: fleetlake report scores --device sim7-00000 --explain
     """
-    from fleetlake.app.wiring import load_settings, open_existing_lake
-    from fleetlake.foundation.errors import BadInput
-    from fleetlake.serve.as_of import parse_time
-    from fleetlake.serve.output import Form, form_of, write_rows
-    from fleetlake.serve.report import for_people
-    from fleetlake.serve.report import trips as read_trips
+    from fleetlake.serve.reports import Period, scores_of
 
-    since, before = (parse_time(text, option) if text else None for text, option in ((start, "--from"), (until, "--to")))
-    if since and before and since > before:
-        raise BadInput(f"--from {start} is later than --to {until}", allowed="a time before --to")
-    form = form_of(as_json=as_json, as_csv=as_csv)
-    rows, totals = read_trips(open_existing_lake(load_settings()), device=device, start=since, until=before)
-    if form is not Form.TABLE:
-        write_rows(rows, form, limit=limit)
-        return
-    write_rows(for_people(rows), form, limit=limit, title="Trips")
-    typer.echo(
-        f"{totals.trips} trips ({totals.open_trips} open) of {totals.devices} devices: {totals.distance_km:,.1f} km in "
-        f"{totals.duration_s / 3600:,.1f} h, {totals.idle_s / 3600:,.1f} h of them idle"
-    )
+    chosen = scores_of(Period.WEEK if weekly else Period.DAY, explained=explain)
+    answer(chosen, Asked(device, start, until, limit, html, as_json, as_csv))
+
+
+for _name in ("fuel", "exposure", "fleet"):
+    _command(_name)
