@@ -145,6 +145,8 @@ def test_a_hostile_device_id_stays_text(bare_lake: Lake) -> None:
     texts = Texts(made(HOSTILE))
     assert texts.tables[0][1][0] == texts.tables[0][1][-1] == HOSTILE
     assert HOSTILE in texts.of["span"]
+    assert ("table", {"class": "rows wide"}) in hostile.tags
+    assert ("table", {"class": "rows wide"}) not in harmless.tags
     assert any(said.startswith(f"{HOSTILE}, 2026-01-01: 94.0") for said in texts.of["h3"])
 
 

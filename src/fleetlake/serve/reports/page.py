@@ -20,6 +20,7 @@ from fleetlake.serve.reports.wording import fixed, words
 
 PAGE_ROWS = 2000
 BARS = 100
+LONG = 20  # letters of a first column, which stays in sight, that on a phone would leave no room for others
 
 
 def write_report_page(lake: Lake, answer: Answer, path: Path, *, limit: int | None = None) -> int:
@@ -100,7 +101,9 @@ def _table(rows: Sequence[Row], columns: Iterable[Shown], title: str) -> str:
         for texts in zip(*(texts for _, texts in put), strict=True)
     )
     scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">'
-    return f'{scroll}<table class="rows"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+    is_wide = any(len(text) > LONG for text in put[0][1])
+    names = "rows wide" if is_wide else "rows"
+    return f'{scroll}<table class="{names}"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
 
 
 def _bars(broken_down: Sequence[Breakdown]) -> str:
