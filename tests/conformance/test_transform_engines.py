@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from fleetlake.contracts.events import EVENTS, GPS, VEHICLE
+from fleetlake.contracts.events import EMERGENCY, EVENTS, GPS, TRAFFIC, VEHICLE, WEATHER, Event
 from fleetlake.contracts.gold import GOLD
-from fleetlake.contracts.tables import SILVER, all_tables
+from fleetlake.contracts.positions import POSITIONS
+from fleetlake.contracts.tables import SILVER, Table, all_tables, silver_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.transform.marker import read_marker
-from fleetlake.transform.models import Model, fixes_model, seams_model, table_model
+from fleetlake.transform.models import Model, relation_model, seams_model, table_model
 from fleetlake.transform.native import native_engine
 from fleetlake.transform.runner import TransformReport, run_transform
 from fleetlake.transform.settings import Thresholds, TransformSettings
@@ -119,87 +120,106 @@ def arriving(rows: Rows, start: int, *, poison: bool = True) -> Rows:
 
 
 def test_every_model_gives_the_same_rows(spark: SparkSession) -> None:
-    """Silver, fixes, seams, trips and stops of 200 devices with random histories; all columns, all bits."""
-    chance = random.Random(4)
-    gps, vehicle = random_histories(200, chance)
+    """Silver, positions, gold and all seams of 200 devices with random histories; all columns, all bits."""
+    made = random_histories(200, random.Random(4))
     relations = {
-        "arrived": bronze_rows(GPS, gps),
-        "seen": pa.table({"event_id": [row["event_id"] for row in gps[::9]]}),
+        "arrived": bronze_rows(GPS, made[GPS]),
+        "seen": pa.table({"event_id": [row["event_id"] for row in made[GPS][::9]]}),
         "latest": pa.table([["v1", "v2"], [T0 + timedelta(hours=1), T0]], schema=LATEST),
-        "silver.gps": bronze_rows(GPS, gps).filter(pa.compute.field("event_id").is_valid()),
-        "silver.vehicle": bronze_rows(VEHICLE, vehicle),
+        **{silver_of(event).name: bronze_rows(event, rows) for event, rows in made.items()},
+        **SETTINGS.references.tables,
     }
+    expected, found = of_native(relations), of_spark(spark, relations)
+    for name, rows in expected.items():
+        assert len(rows) > 20, name
+        assert found[name] == rows, name
+
+
+def models() -> Iterator[tuple[str, Model, str]]:
+    """Relation it makes, model, columns to compare; in the order they build on each other."""
     thresholds = Thresholds()
-    models: dict[str, Model] = {"silver": table_model(SILVER[1], thresholds), "fixes": fixes_model(thresholds)}
+    yield "silver", table_model(SILVER[1], thresholds), columns_of(SILVER[1], without=("kafka_partition", "ingested_at"))
+    yield "readings", relation_model("silver", "readings", thresholds), "event_id, device_id, micros(event_time), has_fix, latitude"
+    yield "readings_seams", seams_model(POSITIONS, thresholds), SEAM_COLUMNS
+    yield "silver.positions", table_model(POSITIONS, thresholds), columns_of(POSITIONS)
+    yield "positions", relation_model("gold", "positions", thresholds), "event_id, micros(latest_time), micros(last_time)"
+    yield "fixes", relation_model("gold", "fixes", thresholds), "event_id, device_id, micros(event_time), leg_m"
     for table in GOLD:
-        models |= {table.name: table_model(table, thresholds), f"{table.name}.seams": seams_model(table, thresholds)}
-    expected, found = of_native(relations, models), of_spark(spark, relations, models)
-    for name in models:
-        assert len(expected[name]) > 20, name
-        assert found[name] == expected[name], name
+        if not table.period:
+            yield f"{table.kind}_seams", seams_model(table, thresholds), SEAM_COLUMNS
+        yield table.name, table_model(table, thresholds), columns_of(table)
 
 
 LATEST = pa.schema([pa.field("device_id", pa.string()), pa.field("event_time", pa.timestamp("us", tz="UTC"))])
 
 
-def random_histories(devices: int, chance: random.Random) -> tuple[Rows, Rows]:
-    gps: Rows = []
+SEAM_COLUMNS = "device_id, micros(seam_time), micros(settled_from), micros(settled_until)"
+
+
+def random_histories(devices: int, chance: random.Random) -> dict[Event, Rows]:
+    made: dict[Event, Rows] = {event: [] for event in EVENTS}
     for device in range(devices):
+        on_the_road = device % 2 == 0  # the M40; or anywhere
         at_s, latitude, longitude = 0.0, chance.uniform(-89, 89), chance.uniform(-180, 180)
+        if on_the_road:
+            latitude, longitude = 51.683, -0.9702
         for number in range(40):
-            at_s += chance.choice([0, 1, 3, 3, 60, 150, 299, 301, 700])
-            longitude += chance.choice([0, 0, 0, 0.0003, 0.001])
+            at_s += chance.choice([0, 1, 3, 3, 60, 150, 299, 301, 700, 20_000 if number % 13 == 0 else 3])
+            longitude += chance.choice([0, 0, 0, 0.0003, 0.001, 0.5 if number % 17 == 0 else 0.0002])
             row: dict[str, Any] = {"latitude": latitude, "longitude": (longitude + 180) % 360 - 180}
-            row["speed_kmh"] = chance.choice([0.0, 0.0, 0.0, 3.5, 8.04672, 60.0, None])
-            made = {"event_id": f"{device}/{number:02}", "device_id": f"v{device}", "event_time": T0 + timedelta(seconds=at_s)}
-            gps.append(made | row)
-    vehicle = [
-        {**{name: row[name] for name in ("event_id", "device_id", "event_time")}, "ignition": chance.random() < 0.6}
-        for row in gps
-        if chance.random() < 0.7
-    ]
-    return arriving(gps, 0, poison=False), arriving(vehicle, 0, poison=False)
+            row["speed_kmh"] = chance.choice([0.0, 0.0, 0.0, 3.5, 8.04672, 60.0, 130.0, None])
+            row |= {"event_id": f"{device}/{number:02}", "device_id": f"v{device}", "event_time": T0 + timedelta(seconds=at_s)}
+            peaks = {
+                f"max_{name}_ms2": chance.choice([0.0, 1.0, 2.6, 3.5, None]) for name in ("acceleration", "braking", "cornering")
+            }
+            levels = {"fuel_level_percent": chance.choice([20.0, 50.0, 49.5, 90.0]), "odometer_km": at_s / 100}
+            if chance.random() < 0.9:
+                made[GPS].append(row | {"accuracy_m": chance.choice([5.0, 5.0, 500.0, None])})
+            if chance.random() < 0.7:
+                made[VEHICLE].append(row | peaks | levels | {"ignition": chance.random() < 0.6})
+            if chance.random() < 0.3:
+                made[WEATHER].append(row | {"weather_condition": chance.choice(["Rain", "Sunny", None]), "temperature_c": 3.3})
+                made[EMERGENCY].append(
+                    row | {"incident_type": chance.choice(["Fire", "None"]), "status": "Active", "incident_id": "i"}
+                )
+                made[TRAFFIC].append(
+                    row
+                    | {"camera_id": f"c{device % 20}", "vehicle_count": number, "average_speed_kmh": chance.choice([33.3, None])}
+                )
+    return {event: arriving(rows, 0, poison=False) for event, rows in made.items()}
 
 
-def of_native(relations: dict[str, pa.Table], models: dict[str, Model]) -> dict[str, list[tuple[Any, ...]]]:
+def of_native(relations: dict[str, pa.Table]) -> dict[str, list[tuple[Any, ...]]]:
     with native_engine(SETTINGS) as engine:
         for name, rows in relations.items():
             engine.con.register(f"rows_of_{name.replace('.', '_')}", rows)
             engine.define(name, f"SELECT * FROM rows_of_{name.replace('.', '_')}")
-        return of_models(engine, models)
+        return of_models(engine)
 
 
-def of_spark(session: SparkSession, relations: dict[str, pa.Table], models: dict[str, Model]) -> dict[str, list[tuple[Any, ...]]]:
+def of_spark(session: SparkSession, relations: dict[str, pa.Table]) -> dict[str, list[tuple[Any, ...]]]:
     from fleetlake.transform.spark.engine import spark_engine
 
     with spark_engine(session, "none") as engine:
         for name, rows in relations.items():
             engine.name(name, session.createDataFrame(rows))
-        return of_models(engine, models)
+        return of_models(engine)
 
 
-def of_models(engine: Any, models: dict[str, Model]) -> dict[str, list[tuple[Any, ...]]]:
+def of_models(engine: Any) -> dict[str, list[tuple[Any, ...]]]:
     found = {}
-    for name, model in models.items():
-        engine.materialise(name.replace(".", "_") if name != "fixes" else name, model.sql, model.settings)
-        relation = name.replace(".", "_")
-        columns = columns_of(engine, relation)
-        found[name] = sorted(engine.rows(f"SELECT {columns} FROM {relation}"), key=str)
+    for name, model, columns in models():
+        made = f"made_{name.replace('.', '_')}"
+        engine.materialise(made, model.sql, model.settings)
+        engine.define(name, f"SELECT * FROM {made}")
+        found[name] = sorted(engine.rows(f"SELECT {columns} FROM {made}"), key=str)
     return found
 
 
-def columns_of(engine: Any, relation: str) -> str:
+def columns_of(table: Table, without: tuple[str, ...] = ()) -> str:
     """All columns, times as microseconds, so that the engines' Python types are the same."""
-    names = {
-        "silver": "kafka_offset, is_late, late_by_s, event_id, device_id, micros(event_time), speed_kmh, latitude, longitude",
-        "fixes": "event_id, device_id, micros(event_time), latitude, longitude, speed_kmh, ignition, micros(latest_time)",
-    }
-    if relation.endswith("seams"):
-        return "device_id, micros(seam_time)"
-    if relation in names:
-        return names[relation]
-    table = next(table for table in GOLD if table.name.replace(".", "_") == relation)
-    return ", ".join(f"micros({c.name})" if c.type == "timestamp" else c.name for c in table.columns)
+    columns = [column for column in table.columns if column.name not in without]
+    return ", ".join(f"micros({c.name})" if c.type == "timestamp" else c.name for c in columns)
 
 
 def test_engines_that_take_turns_fill_a_lake_like_native_alone(spark: SparkSession, tmp_path: Path) -> None:
@@ -233,7 +253,7 @@ def part_of(rows: pa.Table, start: float, end: float) -> pa.Table:
 
 def markers(lake: Lake) -> list[tuple[str, list[Any]]]:
     found = []
-    for table in (*SILVER, *GOLD):
+    for table in (*SILVER, POSITIONS, *GOLD):
         marker = read_marker(lake.table(table.name))
         assert marker is not None
         found.append((marker.definition, [source.offsets for source in marker.sources.values()]))

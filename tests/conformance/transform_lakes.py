@@ -13,6 +13,7 @@ import pyarrow as pa
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EVENTS, Event
 from fleetlake.contracts.gold import GOLD
+from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import SILVER, bronze_of
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
 from fleetlake.lake.catalog import Lake
@@ -73,10 +74,10 @@ def compact(lake: Lake, event: Event) -> None:
 
 def contents(lake: Lake) -> dict[str, pa.Table]:
     """Silver and gold, each in one order whoever wrote it."""
-    tables = {table: lake.table(table.name).scan().to_arrow() for table in (*SILVER, *GOLD)}
+    tables = {table: lake.table(table.name).scan().to_arrow() for table in (*SILVER, POSITIONS, *GOLD)}
     return {
         table.name: rows.sort_by([(table.columns[0].name, "ascending"), ("kafka_offset", "ascending")])
-        if table.layer == "silver"
+        if table.event
         else rows.sort_by(table.columns[0].name)
         for table, rows in tables.items()
     }

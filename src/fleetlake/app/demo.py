@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FAULTS = FaultRates(duplicates=0.01, late=0.02, poison=0.005)
 FLUSH_AGE_S = 1.0
+DAYS_BACK = 60
 FLEET = "veh"  # of every demo: its days follow each other, so the same vehicles drive again
 
 
@@ -109,16 +110,17 @@ def _settled(settings: Settings, lake: Lake) -> list[TopicCheck]:
 
 
 def _next_day(lake: Lake) -> tuple[datetime, int]:
-    """Where the run starts: the day before the first event of the lake; and how many days of drives that makes."""
+    """Where the run starts: the day after the last event of the lake; and how many days of drives that makes.
+
+    The first is DAYS_BACK before the others' default, so that as many runs are in the past and none arrives late.
+    """
     if not lake.has("silver.gps"):
-        return default_start(), 1
-    row = run_query(lake, "SELECT min(event_time) AS first, count(DISTINCT event_time::DATE) AS days FROM silver.gps").to_pylist()[
-        0
-    ]
-    if row["first"] is None:
-        return default_start(), 1
-    day = row["first"].replace(hour=default_start().hour, minute=0, second=0, microsecond=0)
-    return day - timedelta(days=1), row["days"] + 1
+        return default_start() - timedelta(days=DAYS_BACK), 1
+    (row,) = run_query(lake, "SELECT max(event_time) AS last, count(DISTINCT event_time::DATE) AS days FROM silver.gps").to_pylist()
+    if row["last"] is None:
+        return default_start() - timedelta(days=DAYS_BACK), 1
+    day = row["last"].replace(hour=default_start().hour, minute=0, second=0, microsecond=0)
+    return day + timedelta(days=1), row["days"] + 1
 
 
 def _drive_and_ingest(settings: Settings, run: SimulationSettings) -> SimulationReport:

@@ -26,8 +26,10 @@ TYPICAL_TRIP_S = 9000
 
 
 def default_start() -> datetime:
-    """Yesterday at 06:00 UTC: the same for every run of a day, so that a run can be repeated to the byte, and all of it in the past:
-    what is measured after it arrived has a wrong clock."""
+    """Yesterday at 06:00 UTC: the same for every run of a day, so that a run can be repeated to the byte.
+
+    All of it is in the past: what is measured after it arrived has a wrong clock.
+    """
     return datetime.now(UTC).replace(hour=START_HOUR, minute=0, second=0, microsecond=0) - timedelta(days=1)
 
 

@@ -31,7 +31,7 @@ POSITIONS = Table(
         *_of(VEHICLE, "max_acceleration_ms2", "max_braking_ms2", "max_cornering_ms2"),
         Column(
             "quality", S,
-            "Why it is not used for distances; null for a good fix. no_fix: no GPS position, the place is the vehicle's own report; "
+            "Why it adds no distance; null for a good fix. no_fix: no GPS position, the place is the vehicle's own report; "
             "future: measured after it arrived; stale: a clock years behind; duplicate_time: not the first of its instant; "
             "poor_accuracy; frozen: the same place while moving; jump: too far from the fix before to be true",
             choices=QUALITY_REASONS,

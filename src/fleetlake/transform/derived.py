@@ -19,7 +19,7 @@ from fleetlake.transform.models import Model, seams_model, table_model
 from fleetlake.transform.periods import compute_periods
 from fleetlake.transform.settings import TransformSettings
 from fleetlake.transform.sources import Material, Sources, load_references, material_of
-from fleetlake.transform.windows import compute_touched, expose_touched, load_all, within_stretches
+from fleetlake.transform.windows import compute_all, compute_touched, expose_touched, within_stretches
 from fleetlake.transform.writing import write_and_commit
 
 
@@ -110,14 +110,11 @@ class _Refresh:
         if self._table.period:
             for source in self._reads:
                 engine.expose(source.name, self._sources[source.name])
-            rows = self._reads[0].name
+            engine.materialise("episodes", self._model.sql, self._model.settings)
+            engine.materialise("stretch", f"SELECT DISTINCT {self._table.entity} AS device_id FROM {self._reads[0].name}")
         else:
-            material = material_of(self._table, self._settings.thresholds)
-            load_all(engine, self._sources, material)
-            rows = material.name
-        engine.materialise("episodes", self._model.sql, self._model.settings)
+            compute_all(engine, self._sources, material_of(self._table, self._settings.thresholds), self._model)
         engine.expose("existing", self._target)
-        engine.materialise("stretch", f"SELECT DISTINCT {self._table.entity} AS device_id FROM {rows}")
         return bool(engine.rows("SELECT 1 FROM stretch LIMIT 1"))
 
     def _rebuild_touched(self, engine: Engine, read: dict[str, int]) -> bool:

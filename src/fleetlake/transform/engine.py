@@ -23,6 +23,9 @@ class Engine(Protocol):
     `micros(t)`, and enter as text, `CAST($t AS TIMESTAMPTZ)`.
     """
 
+    rows_at_once: int
+    """About how many rows a statement should be given to compute episodes of."""
+
     def expose(self, name: str, table: IcebergTable, row_filter: BooleanExpression | None = None) -> None:
         """Makes `name` read a table as it was loaded, but for files that can't hold a row that `row_filter` lets through."""
 

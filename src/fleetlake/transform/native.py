@@ -40,6 +40,8 @@ def native_engine(settings: TransformSettings) -> Iterator[NativeEngine]:
 class NativeEngine:
     """An Engine on a DuckDB connection."""
 
+    rows_at_once = 1_000_000
+
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
 

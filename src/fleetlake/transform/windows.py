@@ -24,6 +24,7 @@ from datetime import datetime, timedelta
 from pyiceberg.expressions import BooleanExpression
 
 from fleetlake.contracts.tables import Table
+from fleetlake.lake.scan import quote
 from fleetlake.transform.bounds import between, instant
 from fleetlake.transform.engine import Engine
 from fleetlake.transform.models import Model
@@ -33,12 +34,43 @@ FIRST_REACH = timedelta(days=1)
 WIDER = 8
 
 
-def load_all(engine: Engine, sources: Sources, material: Material) -> None:
-    """Makes the material's relations of everything there is."""
-    for name in (*material.tables, *material.beside):
-        engine.expose(name, sources[name])
-    engine.define(material.name, material.model.sql)
-    material.define_views(engine)
+def compute_all(engine: Engine, sources: Sources, material: Material, model: Model) -> None:
+    """Makes the relations `stretch` (device_id) and `episodes`: what a model makes of everything, some devices at a time.
+
+    A share is of about as many rows as the engine likes at once, or one device: what it holds does not grow with the lake.
+    """
+    for number, name in enumerate((*material.tables, *material.beside)):
+        engine.expose(f"whole.part_{number}", sources[name])
+    made = []
+    for share, (first, last) in enumerate(_shares(engine, sources, material)):
+        within = f"device_id BETWEEN {quote(first)} AND {quote(last)}"
+        for number, name in enumerate((*material.tables, *material.beside)):
+            engine.define(name, f"SELECT * FROM whole.part_{number} WHERE {within}")
+        engine.define(material.name, material.model.sql)
+        material.define_views(engine)
+        made.append(f"episodes_{share}")
+        engine.materialise(made[-1], model.sql, model.settings)
+    devices = " UNION ALL ".join(f"SELECT device_id FROM whole.part_{number}" for number in range(len(material.tables)))
+    engine.materialise("stretch", f"SELECT DISTINCT device_id FROM ({devices}) AS devices")
+    engine.define("episodes", " UNION ALL ".join(f"SELECT * FROM {name}" for name in made))
+
+
+def _shares(engine: Engine, sources: Sources, material: Material) -> list[tuple[str, str]]:
+    """First and last device of each share."""
+    parts = range(len(material.tables))
+    counted = " UNION ALL ".join(f"SELECT device_id, count(*) AS n FROM whole.part_{part} GROUP BY device_id" for part in parts)
+    return engine.rows(
+        f"""
+        SELECT min(device_id), max(device_id)
+        FROM (
+            SELECT device_id, floor((sum(n) OVER (ORDER BY device_id) - n) / $rows_at_once) AS share
+            FROM (SELECT device_id, sum(n) AS n FROM ({counted}) AS counted GROUP BY device_id) AS devices
+        ) AS shares
+        GROUP BY share
+        ORDER BY share
+        """,
+        {"rows_at_once": engine.rows_at_once},
+    ) or [("", "")]
 
 
 def expose_touched(

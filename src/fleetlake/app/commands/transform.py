@@ -23,7 +23,7 @@ def transform(
     master: Annotated[str | None, typer.Option(metavar="URL", help="Spark: local[N], or spark://HOST:PORT of a cluster.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Brings silver (one row per event, late ones marked) and gold (trips, driving events, scores, ...) up to what has been ingested.
+    """Brings silver (one row per event, late ones marked) and gold (trips, driving events, scores) up to what has been ingested.
 
     Reads only what is new since the last run. A table whose model or thresholds changed is computed anew.
 

@@ -10,11 +10,13 @@ import hashlib
 import re
 from dataclasses import asdict, dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from fleetlake.contracts.tables import Table
 from fleetlake.transform.settings import Thresholds
 
 SETTING = re.compile(r"\$(\w+)")
+FOLDERS: tuple[Traversable, ...] = (resources.files(__package__),)
 RELATION = re.compile(r"\b(?:FROM|JOIN)\s+([\w.]+)")
 
 
@@ -72,5 +74,8 @@ def _model(sql: str, thresholds: Thresholds) -> Model:
 
 
 def _text(layer: str, name: str) -> str | None:
-    file = resources.files(__package__).joinpath(layer, name)
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    for folder in FOLDERS:
+        file = folder.joinpath(layer, name)
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    return None

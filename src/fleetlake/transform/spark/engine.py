@@ -65,6 +65,8 @@ def spark_engine(session: SparkSession, catalog: str) -> Iterator[SparkEngine]:
 class SparkEngine:
     """An Engine on a Spark session. Relations are temporary views, under a new name each time they are made."""
 
+    rows_at_once = 2**62  # Spark divides them itself
+
     def __init__(self, session: SparkSession, catalog: str) -> None:
         self._session, self._catalog = session, catalog
         self._views: dict[str, str] = {}

@@ -6,7 +6,7 @@
 WITH fallen AS (
     SELECT
         *,
-        coalesce((lag(speed_kmh) OVER device - speed_kmh) / 3.6
+        coalesce((-speed_kmh + lag(speed_kmh) OVER device) / 3.6
             / nullif(seconds_between(lag(event_time) OVER device, event_time), 0) >= $gps_braking_ms2, false) AS is_braking
     FROM positions
     WINDOW device AS (PARTITION BY device_id, quality IS NULL ORDER BY event_time, event_id)

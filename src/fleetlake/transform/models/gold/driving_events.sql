@@ -12,7 +12,7 @@
 WITH braking AS (
     SELECT
         *,
-        (lag(speed_kmh) OVER device - speed_kmh) / 3.6 / nullif(seconds_between(lag(event_time) OVER device, event_time), 0) AS loss_ms2,
+        (-speed_kmh + lag(speed_kmh) OVER device) / 3.6 / nullif(seconds_between(lag(event_time) OVER device, event_time), 0) AS loss_ms2,
         seconds_between(lag(event_time) OVER device, event_time) <= $gps_braking_gap_s
             AND NOT is_speed_derived AND NOT lag(is_speed_derived) OVER device AS is_measured
     FROM fixes
