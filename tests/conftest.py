@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 # A JVM that lives for a test spends more on compiling itself well than it gains.
-SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 SHORT_LIVED = {"spark.driver.extraJavaOptions": SHORT_LIVED_JAVA, "spark.executor.extraJavaOptions": SHORT_LIVED_JAVA}
 
 

@@ -119,7 +119,7 @@ class Damaged(Permanent):
         super().__init__(
             f"{kind} file {path} of table {table} is missing or damaged",
             hint="fleetlake transform --full makes the table anew, without reading it"
-            if table.startswith("silver.") and kind == "data"
+            if table.startswith(("silver.", "gold.")) and kind == "data"
             else "restore the file, or ingest what Kafka has into a new lake: fleetlake --home DIR ingest --once",
         )
 

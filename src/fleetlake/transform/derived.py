@@ -40,8 +40,8 @@ def refresh_derived(lake: Lake, table: Table, settings: TransformSettings, engin
 
     Afterwards the table is what its model makes of all of its sources, whichever way their rows were divided into runs (windows.py
     and periods.py say why). Only data files that hold a row which is gone or different now are written anew. `full`, or another
-    model than the table was made with, computes all of it. Raises Conflict if the table was changed meanwhile; nothing was changed
-    then.
+    model than the table was made with, computes all of it, whatever state it is in. Raises Conflict if the table was changed
+    meanwhile; nothing was changed then.
     """
     return _Refresh(lake, table, settings, engines).run(full=full)
 
@@ -64,7 +64,7 @@ def _tables(names: tuple[str, ...]) -> list[Table]:
 
 
 class _Refresh:
-    """One table, one run. The relations it makes: `stretch`, `episodes` (rows computed), `existing` (rows that were there)."""
+    """One table, one run."""
 
     def __init__(self, lake: Lake, table: Table, settings: TransformSettings, engines: Engines) -> None:
         self._table, self._settings, self._engines = table, settings, engines
@@ -85,14 +85,8 @@ class _Refresh:
         with self._engines() as engine:
             load_references(engine, self._model, self._settings.references)
             if before is None or rebuild:
-                found = self._build(engine)
-            else:
-                found = self._rebuild_touched(engine, {name: source.sequence for name, source in before.sources.items()})
-            if not found and not rebuild:
-                return DerivedCounts(self._table.name)
-            counts = self._compare(engine, rebuilt=rebuild)
-            self._replace(engine, marker, counts)
-        return counts
+                return self._build(engine, marker, rebuilt=rebuild)
+            return self._update(engine, marker, {name: source.sequence for name, source in before.sources.items()})
 
     def _check_reads(self) -> None:
         """The gold tables read have to be made of the positions that are read here."""
@@ -105,8 +99,8 @@ class _Refresh:
                     f"another transform is at work: {table.name} is not of this one's positions", where=self._table.name
                 )
 
-    def _build(self, engine: Engine) -> bool:
-        """Makes the relations of everything. False if there is nothing."""
+    def _build(self, engine: Engine, marker: Marker, *, rebuilt: bool) -> DerivedCounts:
+        """Computes everything and puts it in place of what is there, which is not read: it may be damaged."""
         if self._table.period:
             for source in self._reads:
                 engine.expose(source.name, self._sources[source.name])
@@ -114,16 +108,22 @@ class _Refresh:
             engine.materialise("stretch", f"SELECT DISTINCT {self._table.entity} AS device_id FROM {self._reads[0].name}")
         else:
             compute_all(engine, self._sources, material_of(self._table, self._settings.thresholds), self._model)
-        engine.expose("existing", self._target)
-        return bool(engine.rows("SELECT 1 FROM stretch LIMIT 1"))
+        devices, computed = _counts(engine, "stretch", "episodes")
+        if not devices and not rebuilt:
+            return DerivedCounts(self._table.name)
+        removed = [task.file for task in self._target.scan().plan_files()]
+        engine.define("fresh", f"SELECT {self._columns} FROM episodes")
+        write_and_commit(engine, "fresh" if computed else None, self._target, self._table.sort, marker, removed)
+        gone = sum(file.record_count for file in removed)
+        return DerivedCounts(self._table.name, devices, computed, computed, gone, rebuilt)
 
-    def _rebuild_touched(self, engine: Engine, read: dict[str, int]) -> bool:
-        """Makes them of the stretches that new rows touch. False if there are no new rows."""
+    def _update(self, engine: Engine, marker: Marker, read: dict[str, int]) -> DerivedCounts:
+        """Computes the stretches that new rows touch, and changes what came out differently."""
         table, thresholds = self._table, self._settings.thresholds
         material = material_of(table, thresholds)
         holds_s = {source.name: material.holds_s(source.name) for source in self._reads if source.layer == "silver"}
         if not expose_touched(engine, self._sources, holds_s, read, table.entity):
-            return False
+            return DerivedCounts(table.name)
         if table.period:
             episodes = [self._reaching(source) for source in self._reads if source.layer == "gold" and not source.period]
             compute_periods(engine, self._sources, episodes, table, self._reads, self._model)
@@ -137,20 +137,19 @@ class _Refresh:
             WHERE (from_time IS NULL OR stored.{self._start} >= from_time) AND (to_time IS NULL OR stored.{self._start} < to_time)
             """,
         )
-        return True
+        counts = self._compare(engine)
+        self._replace(engine, marker, counts)
+        return counts
 
     def _reaching(self, source: Table) -> tuple[Table, Material, Model]:
         """A table of episodes that is read, and what finds its stretches."""
         thresholds = self._settings.thresholds
         return source, material_of(source, thresholds), seams_model(source, thresholds)
 
-    def _compare(self, engine: Engine, *, rebuilt: bool) -> DerivedCounts:
+    def _compare(self, engine: Engine) -> DerivedCounts:
         """Makes the relations `fresh` and `gone`: rows to add, and ids to take out. A row that came out the same is in neither."""
         columns = self._columns
-        if self._target.current_snapshot() is None:
-            engine.define("fresh", f"SELECT {columns} FROM episodes")
-        else:
-            engine.materialise("fresh", f"SELECT {columns} FROM episodes EXCEPT SELECT {columns} FROM existing")
+        engine.materialise("fresh", f"SELECT {columns} FROM episodes EXCEPT SELECT {columns} FROM existing")
         engine.materialise(
             "gone",
             f"""
@@ -158,11 +157,8 @@ class _Refresh:
             FROM (SELECT {columns} FROM existing EXCEPT SELECT {columns} FROM episodes) AS gone
             """,
         )
-        relations = ("stretch", "episodes", "fresh", "gone")
-        ((devices, computed, added, removed),) = engine.rows(
-            "SELECT " + ", ".join(f"(SELECT count(*) FROM {name})" for name in relations)
-        )
-        return DerivedCounts(self._table.name, devices, computed, added, removed, rebuilt)
+        devices, computed, added, removed = _counts(engine, "stretch", "episodes", "fresh", "gone")
+        return DerivedCounts(self._table.name, devices, computed, added, removed)
 
     def _replace(self, engine: Engine, marker: Marker, counts: DerivedCounts) -> None:
         """Commits `fresh` without `gone`: files that hold rows of `gone` are replaced by what else they hold."""
@@ -183,3 +179,8 @@ class _Refresh:
         target: IcebergTable = self._target
         files = [task.file for task in target.scan(row_filter=within).plan_files()]
         return engine.files_with(target, files, self._key, "gone")
+
+
+def _counts(engine: Engine, *relations: str) -> tuple[int, ...]:
+    (counts,) = engine.rows("SELECT " + ", ".join(f"(SELECT count(*) FROM {name})" for name in relations))
+    return counts
