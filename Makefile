@@ -19,16 +19,19 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.transform
 
 docs: .venv/dev
 	$(BIN)/python -m docs.generate
 
-LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	--no-header --no-annotate pyproject.toml requirements/build.in
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --no-annotate
+LOCK = $(COMPILE) pyproject.toml requirements/build.in
 lock: .venv/dev
 	$(LOCK) -o requirements/run.lock
 	$(LOCK) --extra spark -o requirements/spark.lock
 	$(LOCK) --extra dev --extra spark -o requirements/dev.lock
+	$(COMPILE) requirements/movingpandas.in -o requirements/movingpandas.lock
 	$(BIN)/python requirements/lock_jars.py
 
 clean:
