@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EVENTS, GPS, Event
 from fleetlake.contracts.gold import GOLD
+from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import SILVER, all_tables, bronze_of
 from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
 from fleetlake.lake.commits import Conflict, commit
@@ -248,7 +249,7 @@ def test_another_lateness_computes_silver_anew(lake: Lake) -> None:
 def test_progress_names_the_tables(lake: Lake) -> None:
     told: list[str] = []
     transform(lake, on_progress=told.append)
-    assert told == [table.name for table in (*SILVER, *GOLD)]
+    assert told == [table.name for table in (*SILVER, POSITIONS, *GOLD)]
 
 
 OFFSETS = st.lists(

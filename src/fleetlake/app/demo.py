@@ -110,13 +110,16 @@ def _settled(settings: Settings, lake: Lake) -> list[TopicCheck]:
 
 
 def _next_day(lake: Lake) -> tuple[datetime, int]:
-    """Where the run starts: the day after the last event of the lake; and how many days of drives that makes.
+    """Where the run starts: the day after the fleet's last event; and how many days of its drives that makes.
 
     The first is DAYS_BACK before the others' default, so that as many runs are in the past and none arrives late.
     """
     if not lake.has("silver.gps"):
         return default_start() - timedelta(days=DAYS_BACK), 1
-    (row,) = run_query(lake, "SELECT max(event_time) AS last, count(DISTINCT event_time::DATE) AS days FROM silver.gps").to_pylist()
+    (row,) = run_query(
+        lake,
+        f"SELECT max(event_time) AS last, count(DISTINCT event_time::DATE) AS days FROM silver.gps WHERE device_id LIKE '{FLEET}-%'",
+    ).to_pylist()
     if row["last"] is None:
         return default_start() - timedelta(days=DAYS_BACK), 1
     day = row["last"].replace(hour=default_start().hour, minute=0, second=0, microsecond=0)
