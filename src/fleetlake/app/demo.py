@@ -118,7 +118,8 @@ def _next_day(lake: Lake) -> tuple[datetime, int]:
         return default_start() - timedelta(days=DAYS_BACK), 1
     (row,) = run_query(
         lake,
-        f"SELECT max(event_time) AS last, count(DISTINCT event_time::DATE) AS days FROM silver.gps WHERE device_id LIKE '{FLEET}-%'",
+        "SELECT max(event_time) AS last, count(DISTINCT event_time::DATE) AS days FROM silver.gps"
+        f" WHERE device_id LIKE '{FLEET}-%'",
     ).to_pylist()
     if row["last"] is None:
         return default_start() - timedelta(days=DAYS_BACK), 1
