@@ -1,6 +1,7 @@
 """Files, commits and scans on a real local catalog."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pyiceberg.expressions import GreaterThanOrEqual
 
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
+from fleetlake.contracts.gold import TRIPS
 from fleetlake.contracts.tables import all_tables, bronze_of
 from fleetlake.foundation.errors import Missing
 from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
@@ -195,3 +197,24 @@ def test_many_appends_keep_the_list_of_manifests_short_and_lose_nothing(lake: La
     middle = table.snapshots()[49]
     expose(con, table, "old", snapshot_id=middle.snapshot_id)
     assert offsets(con, "old") == list(range(50))
+
+
+def test_a_derived_table_gets_the_columns_it_lacks(lake: Lake) -> None:
+    """A lake of an earlier version: the table is there, some of its columns are not yet."""
+    earlier = replace(TRIPS, columns=TRIPS.columns[:-3])
+    lake.ensure([earlier])
+    lake.ensure([TRIPS])
+    assert lake.table("gold.trips").schema().column_names == [column.name for column in TRIPS.columns]
+    assert [field.field_id for field in lake.table("gold.trips").schema().fields] == [column.id for column in TRIPS.columns]
+    version = lake.table("gold.trips").metadata_location
+    lake.ensure([TRIPS])
+    assert lake.table("gold.trips").metadata_location == version
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_rejects_of_one_reason_beside_good_rows(con: duckdb.DuckDBPyConnection, tmp_path: Path, dictionary: bool) -> None:
+    """DuckDB 2.0.0 took all rows of such a file for good ones: its statistics show one value only."""
+    table = pa.table({"reject_reason": ["not_json: -: x", None, None], "kafka_offset": [0, 1, 2]})
+    pq.write_table(table, tmp_path / "rows.parquet", use_dictionary=dictionary)
+    good = con.execute("SELECT kafka_offset FROM read_parquet(?) WHERE reject_reason IS NULL", [str(tmp_path / "rows.parquet")])
+    assert good.fetchall() == [(1,), (2,)]
