@@ -42,9 +42,8 @@ def test_one_hertz_with_speed_altitude_weather_and_traffic(tmp_path: Path) -> No
         speed = 15.0 if 300 <= second < 320 else 20.0
         north += speed / 111_195
         time = (START + timedelta(seconds=second)).isoformat()
-        lines.append(
-            f"{time},{51.6842 + north / 2:.7f},{-0.9735 - north / 2:.7f},{speed},{100 + second % 7},{'Rain' if second >= 360 else 'Cloudy'},c1,7"
-        )
+        place, sky = f"{51.6842 + north / 2:.7f},{-0.9735 - north / 2:.7f}", "Rain" if second >= 360 else "Cloudy"
+        lines.append(f"{time},{place},{speed},{100 + second % 7},{sky},c1,7")
     recording = tmp_path / "van.csv"
     recording.write_text("\n".join(lines))
     gold = gold_of(tmp_path, recording, {"weatherCondition": "sky", "cameraId": "camera", "vehicleCount": "seen"})
