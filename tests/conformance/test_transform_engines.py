@@ -26,6 +26,7 @@ from fleetlake.lake.commits import Conflict, commit
 from fleetlake.transform.marker import read_marker
 from fleetlake.transform.models import Model, relation_model, seams_model, table_model
 from fleetlake.transform.native import native_engine
+from fleetlake.transform.references import read_references
 from fleetlake.transform.runner import TransformReport, run_transform
 from fleetlake.transform.settings import Thresholds, TransformSettings
 from tests.conformance.transform_lakes import T0, Rows, bronze_rows, compact, contents, ingest, simulated
@@ -34,7 +35,8 @@ from tests.s3_server import BUCKET, S3Server
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-SETTINGS = TransformSettings(threads=1)
+FENCES = Path(__file__).parents[1] / "unit" / "transform" / "fences.geojson"
+SETTINGS = TransformSettings(references=read_references(geofences=FENCES), threads=1)
 
 
 def on_s3(server: S3Server, folder: Path) -> LakeSettings:

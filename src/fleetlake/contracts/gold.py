@@ -160,4 +160,4 @@ CAMERA_TRAFFIC = Table("gold", "camera_traffic", "What a traffic camera saw in a
 ), partition_by="start_time", sort=("camera_id", "start_time"), period="hour",
     reads=("silver.traffic_camera",), entity="camera_id")  # fmt: skip
 
-GOLD: tuple[Table, ...] = (TRIPS, STOPS, DRIVING_EVENTS, FUEL, DRIVER_SCORES, EXPOSURE, FLEET_DAY, CAMERA_TRAFFIC)
+GOLD: tuple[Table, ...] = (TRIPS, STOPS, DRIVING_EVENTS, GEOFENCE_EVENTS, FUEL, DRIVER_SCORES, EXPOSURE, FLEET_DAY, CAMERA_TRAFFIC)

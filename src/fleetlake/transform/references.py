@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from fleetlake.geography.geofences import read_fences
 from fleetlake.geography.places import read_places
 from fleetlake.geography.roads import read_road, road_tables
 
@@ -27,7 +28,8 @@ class References:
 def read_references(*, roads: Path | None = None, places: Path | None = None, geofences: Path | None = None) -> References:
     """From the files named, or what comes with fleetlake. BadInput where a file is wrong."""
     cells, segments = road_tables(read_road(roads))
-    return References({"road_cells": cells, "roads": segments, "places": read_places(places)})
+    tables = {"road_cells": cells, "roads": segments, "places": read_places(places), "fence_edges": read_fences(geofences)}
+    return References(tables)
 
 
 def _digest(rows: pa.Table) -> str:

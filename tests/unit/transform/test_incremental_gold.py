@@ -26,9 +26,11 @@ from fleetlake.lake.write import write_files
 from fleetlake.transform import native, windows
 from fleetlake.transform.derived import DerivedCounts, refresh_derived
 from fleetlake.transform.native import native_engine
+from fleetlake.transform.references import read_references
 from fleetlake.transform.settings import Thresholds, TransformSettings
 
-SETTINGS = TransformSettings(threads=1)
+FENCES = read_references(geofences=Path(__file__).with_name("fences.geojson"))  # over the random rows' way
+SETTINGS = TransformSettings(references=FENCES, threads=1)
 SEEDS = range(int(os.environ.get("FLEETLAKE_TEST_SEEDS", "1")))
 SILVER = tuple(silver_of(event) for event in (GPS, VEHICLE, WEATHER, EMERGENCY, TRAFFIC))
 DERIVED = (POSITIONS, *GOLD)
@@ -250,7 +252,7 @@ def test_other_devices_are_not_computed(lake: Lake) -> None:
 def test_other_thresholds_compute_all_anew(lake: Lake) -> None:
     add(lake, GPS, drive(0, 100) + drive(600, 700))
     refresh(lake)
-    wider = TransformSettings(Thresholds(trip_end_s=600.0), threads=1)
+    wider = TransformSettings(Thresholds(trip_end_s=600.0), FENCES, threads=1)
     counts = refresh_table(lake, GOLD[0], settings=wider)
     assert (counts.rebuilt, counts.added, counts.removed) == (True, 1, 2)
     assert refresh_table(lake, GOLD[0], settings=wider) == DerivedCounts("gold.trips")
