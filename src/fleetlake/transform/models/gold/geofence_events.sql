@@ -70,6 +70,7 @@ near AS (
             ELSE 0
         END AS edge_x
     FROM cells JOIN fence_edges ON fence_edges.cell = cells.cell
+    WHERE greatest(y1, y2) >= from_y + least(dy, 0) AND least(y1, y2) <= from_y + greatest(dy, 0)
 ),
 sides AS (
     SELECT
