@@ -33,4 +33,7 @@ def read_references(*, roads: Path | None = None, places: Path | None = None, ge
 
 
 def _digest(rows: pa.Table) -> str:
-    return hashlib.sha256(repr(rows.to_pylist()).encode()).hexdigest()[:16]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()[:16]
