@@ -20,15 +20,18 @@ from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import SILVER
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.scan import expose
+from fleetlake.transform.references import read_references
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
 
+FENCES = Path(__file__).parents[1] / "docs" / "examples" / "geofences.geojson"  # on the way and beside it
+
 
 def transform(lake: Lake, *, full: bool) -> dict[str, Any]:
-    """With the settings of `fleetlake transform`."""
+    """With the settings of `fleetlake transform`, and fences."""
     began, cpu = time.perf_counter(), time.process_time()
-    beginnings: list[tuple[str, float]] = []
-    run_transform(lake, TransformSettings(), full=full, on_progress=lambda table: beginnings.append((table, time.perf_counter())))
+    settings, beginnings = TransformSettings(references=read_references(geofences=FENCES)), list[tuple[str, float]]()
+    run_transform(lake, settings, full=full, on_progress=lambda table: beginnings.append((table, time.perf_counter())))
     ended = time.perf_counter()
     ends = [time for _, time in beginnings[1:]] + [ended]
     return {
