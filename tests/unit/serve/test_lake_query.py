@@ -186,7 +186,7 @@ def without_a_footer(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "hint"), [("silver.gps", "transform --full"), ("gold.trips", "restore"), ("bronze.gps", "restore")]
+    ("table", "hint"), [("silver.gps", "transform --full"), ("gold.trips", "transform --full"), ("bronze.gps", "restore")]
 )
 def test_what_to_do_about_a_damaged_file(table: str, hint: str) -> None:
     assert hint in Damaged("x.parquet", table).hint

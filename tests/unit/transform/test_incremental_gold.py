@@ -269,6 +269,17 @@ def test_a_full_build_repairs_what_was_lost(lake: Lake) -> None:
     assert contents(lake) == expected
 
 
+def test_a_full_build_repairs_a_file_that_is_gone(lake: Lake) -> None:
+    add(lake, GPS, drive(0, 100))
+    refresh(lake)
+    expected = contents(lake)
+    for name in ("silver.positions", "gold.trips"):
+        (task,) = lake.table(name).scan().plan_files()
+        Path(task.file.file_path.removeprefix("file://")).unlink()
+    refresh(lake, full=True)
+    assert contents(lake) == expected
+
+
 def test_a_conflict_leaves_neither_rows_nor_files(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(lake, GPS, drive(0, 100))
     refresh_table(lake, POSITIONS)
