@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import duckdb
 import pyarrow as pa
@@ -10,11 +10,11 @@ import pytest
 from transform_rows import Rows
 
 from fleetlake.contracts.arrow import table_schema
-from fleetlake.contracts.events import EMERGENCY, WEATHER
+from fleetlake.contracts.events import EMERGENCY, GPS, VEHICLE, WEATHER, Event
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import silver_of
-from fleetlake.transform.models import Model, table_model
+from fleetlake.contracts.tables import Table, all_tables, silver_of
+from fleetlake.transform.models import Model, relation_model, table_model
 from fleetlake.transform.native import NativeEngine, native_engine
 from fleetlake.transform.settings import Thresholds, TransformSettings
 from fleetlake.transform.sources import material_of
@@ -29,7 +29,7 @@ READING_SCHEMA = pa.schema(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine() -> Iterator[NativeEngine]:
     with native_engine(SETTINGS) as made:
         for event in (WEATHER, EMERGENCY):
@@ -48,13 +48,44 @@ def con(engine: NativeEngine) -> duckdb.DuckDBPyConnection:
 def judge(engine: NativeEngine) -> Callable[..., Rows]:
     """Runs the model of silver.positions on readings, as transform_rows.fix makes them; its rows by device, time and id."""
 
-    def run(readings: Rows, thresholds: Thresholds = Thresholds()) -> Rows:  # noqa: B008  # frozen
-        complete = [
-            {"ingested_at": row["event_time"], "has_fix": row.get("latitude") is not None, "is_speed_derived": False} | row
-            for row in readings
-        ]
-        fill(engine, "readings", complete, READING_SCHEMA)
+    def run(
+        readings: Rows,
+        thresholds: Thresholds = Thresholds(),  # noqa: B008  # frozen
+        *,
+        weather: Rows = [],  # noqa: B006  # not changed
+        incidents: Rows = [],  # noqa: B006
+    ) -> Rows:
+        fill(engine, "readings", complete(readings), READING_SCHEMA)
+        fill_events(engine, WEATHER, weather)
+        fill_events(engine, EMERGENCY, incidents)
         return sorted(run_model(engine, table_model(POSITIONS, thresholds)), key=lambda row: tuple(map(str, by_time(row))))
+
+    return run
+
+
+@pytest.fixture
+def read(engine: NativeEngine) -> Callable[..., Rows]:
+    """Joins rows of silver.gps and silver.vehicle, as transform_rows.fix makes them, to readings; by device, time and id."""
+
+    def run(gps: Rows, vehicle: Rows) -> Rows:
+        fill_events(engine, GPS, gps)
+        fill_events(engine, VEHICLE, vehicle)
+        rows = run_model(engine, relation_model("silver", "readings", Thresholds()))
+        return sorted(rows, key=lambda row: tuple(map(str, by_time(row))))
+
+    return run
+
+
+@pytest.fixture
+def periods(engine: NativeEngine) -> Callable[..., Rows]:
+    """Runs the model of a gold table of devices and periods on the rows of what it reads, by name; columns they lack are null."""
+
+    def run(kind: str, relations: Mapping[str, Rows], thresholds: Thresholds = Thresholds()) -> Rows:  # noqa: B008  # frozen
+        table = gold_table(kind)
+        for name in table.reads:
+            fill(engine, name, relations.get(name, []), table_schema(next(read for read in all_tables() if read.name == name)))
+        rows = run_model(engine, table_model(table, thresholds))
+        return sorted(rows, key=lambda row: [row[column] for column in table.sort])
 
     return run
 
@@ -65,7 +96,7 @@ def episodes(engine: NativeEngine, judge: Callable[..., Rows]) -> Callable[..., 
 
     def run(kind: str, fixes: Rows, thresholds: Thresholds = Thresholds()) -> Rows:  # noqa: B008  # frozen
         expose_positions(engine, judge(fixes, thresholds))
-        table = next(table for table in GOLD if table.kind == kind)
+        table = gold_table(kind)
         material = material_of(table, thresholds)
         engine.define("positions", material.model.sql)
         material.define_views(engine)
@@ -77,6 +108,23 @@ def episodes(engine: NativeEngine, judge: Callable[..., Rows]) -> Callable[..., 
 
 def by_time(row: dict[str, object]) -> tuple[object, ...]:
     return row["device_id"], row["event_time"], row["event_id"]
+
+
+def gold_table(kind: str) -> Table:
+    return next(table for table in GOLD if table.kind == kind)
+
+
+def complete(readings: Rows) -> Rows:
+    """With what a reading always has; they arrive when they are measured unless they say otherwise."""
+    return [
+        {"ingested_at": row["event_time"], "has_fix": row.get("latitude") is not None, "is_speed_derived": False} | row
+        for row in readings
+    ]
+
+
+def fill_events(engine: NativeEngine, event: Event, rows: Rows) -> None:
+    """Makes the silver table of an event."""
+    fill(engine, f"silver.{event.kind}", [{"ingested_at": row["event_time"]} | row for row in rows], table_schema(silver_of(event)))
 
 
 def expose_positions(engine: NativeEngine, rows: Rows) -> None:

@@ -3,10 +3,11 @@
 -- Reads    silver.positions, gold.driving_events. Settings weight_harsh_acceleration, weight_harsh_braking, weight_harsh_cornering,
 --          weight_overspeed, score_min_km.
 -- An event counts in the period it began in, whatever showed it. A period in which the vehicle went less than score_min_km has no
--- score: one event would say too much.
+-- score: one event would say too much. A position with a wrong clock is of no period.
 WITH legs AS (
     SELECT device_id, date_trunc('day', event_time) AS day, sum(CAST(round(leg_m * 1000) AS BIGINT)) AS leg_mm
     FROM silver.positions
+    WHERE coalesce(quality, '') NOT IN ('future', 'stale')
     GROUP BY device_id, date_trunc('day', event_time)
 ),
 events AS (
@@ -41,23 +42,23 @@ periods AS (
     FROM dated
     GROUP BY device_id, period, start_time
 ),
+scored AS (
+    SELECT *, CASE WHEN distance_km > 0 AND distance_km >= $score_min_km THEN distance_km / 100 END AS hundreds_km
+    FROM periods
+),
 costs AS (
     SELECT
         *,
-        CASE WHEN distance_km >= $score_min_km THEN $weight_harsh_acceleration * harsh_acceleration_events * 100 / distance_km END
-            AS harsh_acceleration_points,
-        CASE WHEN distance_km >= $score_min_km THEN $weight_harsh_braking * harsh_braking_events * 100 / distance_km END
-            AS harsh_braking_points,
-        CASE WHEN distance_km >= $score_min_km THEN $weight_harsh_cornering * harsh_cornering_events * 100 / distance_km END
-            AS harsh_cornering_points,
-        CASE WHEN distance_km >= $score_min_km THEN $weight_overspeed * overspeed_events * 100 / distance_km END
-            AS overspeed_points
-    FROM periods
+        $weight_harsh_acceleration * harsh_acceleration_events / hundreds_km AS harsh_acceleration_points,
+        $weight_harsh_braking * harsh_braking_events / hundreds_km AS harsh_braking_points,
+        $weight_harsh_cornering * harsh_cornering_events / hundreds_km AS harsh_cornering_points,
+        $weight_overspeed * overspeed_events / hundreds_km AS overspeed_points
+    FROM scored
 )
 SELECT
     md5(concat('driver_score/', device_id, '/', period, '/', CAST(micros(start_time) AS VARCHAR))) AS driver_score_id,
     device_id, period, start_time, distance_km,
-    CASE WHEN distance_km >= $score_min_km THEN greatest(
+    CASE WHEN hundreds_km IS NOT NULL THEN greatest(
         0.0, 100.0 - harsh_acceleration_points - harsh_braking_points - harsh_cornering_points - overspeed_points
     ) END AS score,
     harsh_acceleration_events, harsh_acceleration_points, harsh_braking_events, harsh_braking_points,

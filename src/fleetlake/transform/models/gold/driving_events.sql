@@ -3,49 +3,62 @@
 -- Reads    positions, fixes, places. Settings harsh_acceleration_ms2, harsh_braking_ms2, harsh_cornering_ms2, gps_braking_ms2,
 --          gps_braking_gap_s, overspeed_factor, overspeed_min_s, event_gap_s, place_near_m.
 -- Harsh    reports whose peak since the last report reaches the threshold; one that lacks a GPS fix counts too.
--- By GPS   braking only, where the device reports no braking peak: the loss of speed from one fix to the next, not farther apart than
---          gps_braking_gap_s, with speeds that were measured, not computed from positions.
+-- By GPS   braking only, where the device reports no braking peak within event_gap_s: the loss of speed from one good fix to the next, not
+--          farther apart than gps_braking_gap_s, with speeds that were measured, not computed from positions.
 -- Overspeed fixes faster than the road's limit times overspeed_factor, from the first to the last at least overspeed_min_s.
 -- Episode  reports of the same kind in a row, none later than event_gap_s after the one before. A report between them that is not of
 --          the kind ends it; one that says nothing of it (no peak, no known limit) does not.
 -- Open     nothing of its kind, or against it, was reported since, and all the device's data ends within event_gap_s.
-WITH braking AS (
+WITH reports AS (
+    SELECT *
+    FROM positions
+    WHERE coalesce(quality, '') NOT IN ('future', 'stale', 'duplicate_time')
+),
+braking AS (
     SELECT
         *,
-        (-speed_kmh + lag(speed_kmh) OVER device) / 3.6 / nullif(seconds_between(lag(event_time) OVER device, event_time), 0) AS loss_ms2,
-        seconds_between(lag(event_time) OVER device, event_time) <= $gps_braking_gap_s
-            AND NOT is_speed_derived AND NOT lag(is_speed_derived) OVER device AS is_measured
-    FROM fixes
-    WINDOW device AS (PARTITION BY device_id ORDER BY event_time, event_id)
+        (-speed_kmh + lag(speed_kmh) OVER good) / 3.6 / nullif(seconds_between(lag(event_time) OVER good, event_time), 0) AS loss_ms2,
+        seconds_between(lag(event_time) OVER good, event_time) <= $gps_braking_gap_s
+            AND NOT is_speed_derived AND NOT lag(is_speed_derived) OVER good AS is_measured,
+        max(CASE WHEN max_braking_ms2 IS NOT NULL THEN event_time END) OVER (
+            PARTITION BY device_id ORDER BY event_time, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS last_peak_time,
+        min(CASE WHEN max_braking_ms2 IS NOT NULL THEN event_time END) OVER (
+            PARTITION BY device_id ORDER BY event_time, event_id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS next_peak_time
+    FROM reports
+    WINDOW good AS (PARTITION BY device_id, quality IS NULL ORDER BY event_time, event_id)
 ),
 judged AS (
     SELECT
         device_id, event_time, event_id, latitude, longitude, speed_kmh, road, speed_limit_kmh, last_time,
         'harsh_acceleration' AS kind, 'accelerometer' AS measured_by, max_acceleration_ms2 AS peak_ms2,
         max_acceleration_ms2 >= $harsh_acceleration_ms2 AS holds
-    FROM positions
-    WHERE max_acceleration_ms2 IS NOT NULL AND coalesce(quality, '') NOT IN ('future', 'stale', 'duplicate_time')
+    FROM reports
+    WHERE max_acceleration_ms2 IS NOT NULL
     UNION ALL
     SELECT
         device_id, event_time, event_id, latitude, longitude, speed_kmh, road, speed_limit_kmh, last_time,
         'harsh_braking' AS kind, 'accelerometer' AS measured_by, max_braking_ms2 AS peak_ms2,
         max_braking_ms2 >= $harsh_braking_ms2 AS holds
-    FROM positions
-    WHERE max_braking_ms2 IS NOT NULL AND coalesce(quality, '') NOT IN ('future', 'stale', 'duplicate_time')
+    FROM reports
+    WHERE max_braking_ms2 IS NOT NULL
     UNION ALL
     SELECT
         device_id, event_time, event_id, latitude, longitude, speed_kmh, road, speed_limit_kmh, last_time,
         'harsh_cornering' AS kind, 'accelerometer' AS measured_by, max_cornering_ms2 AS peak_ms2,
         max_cornering_ms2 >= $harsh_cornering_ms2 AS holds
-    FROM positions
-    WHERE max_cornering_ms2 IS NOT NULL AND coalesce(quality, '') NOT IN ('future', 'stale', 'duplicate_time')
+    FROM reports
+    WHERE max_cornering_ms2 IS NOT NULL
     UNION ALL
     SELECT
         device_id, event_time, event_id, latitude, longitude, speed_kmh, road, speed_limit_kmh, last_time,
         'harsh_braking' AS kind, 'gps' AS measured_by, loss_ms2 AS peak_ms2,
         loss_ms2 >= $gps_braking_ms2 AS holds
     FROM braking
-    WHERE is_measured AND max_braking_ms2 IS NULL AND loss_ms2 IS NOT NULL
+    WHERE quality IS NULL AND is_measured AND loss_ms2 IS NOT NULL
+        AND coalesce(seconds_between(last_peak_time, event_time) > $event_gap_s, true)
+        AND coalesce(seconds_between(event_time, next_peak_time) > $event_gap_s, true)
     UNION ALL
     SELECT
         device_id, event_time, event_id, latitude, longitude, speed_kmh, road, speed_limit_kmh, last_time,

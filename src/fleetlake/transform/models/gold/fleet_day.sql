@@ -2,7 +2,8 @@
 --
 -- Reads    silver.positions, gold.trips, gold.stops, gold.driving_events, gold.fuel, gold.driver_scores.
 -- Settings trip_start_speed_ms.
--- Legs count on the day they end; trips, stops, events and fuel on the day they begin. Idle: at rest with the ignition on.
+-- Legs count on the day they end; trips, stops, events and fuel on the day they begin. Idle: slower than a trip begins, with the
+-- ignition on. A position with a wrong clock is of no day.
 WITH days AS (
     SELECT
         device_id, date_trunc('day', event_time) AS start_time,
@@ -19,6 +20,7 @@ WITH days AS (
         ) AS DOUBLE) / 60e6, 0.0) AS idle_min,
         max(CASE WHEN quality IS NULL THEN speed_kmh END) AS top_speed_kmh
     FROM silver.positions
+    WHERE coalesce(quality, '') NOT IN ('future', 'stale')
     GROUP BY device_id, date_trunc('day', event_time)
 ),
 trips AS (

@@ -1,12 +1,14 @@
 -- gold.fuel: a device's fuel level, as stretches of consumption, refuels and thefts.
 --
--- Reads    positions. Settings refuel_min_percent, theft_min_percent, stop_speed_ms, stop_radius_m.
+-- Reads    positions. Settings refuel_min_percent, theft_min_percent, stop_speed_ms, stop_radius_m, trip_end_s.
 -- Step     from one report of a level to the next; it belongs to the day (UTC) it begins in.
--- Refuel   steps up in a row that together reach refuel_min_percent.
--- Theft    steps down in a row, each without motion and without the engine, that together reach theft_min_percent. Without motion: at
---          rest at both ends, and by the odometer less than 100 m, or where there is none, no farther than stop_radius_m away. Without
---          the engine: the ignition is not on at both ends.
+-- Refuel   steps up in a row on a day that together reach refuel_min_percent.
+-- Theft    steps down in a row on a day, each without motion and without the engine, that together reach theft_min_percent.
+-- In a row up to trip_end_s in which the level, without motion, stays the same do not interrupt: a level is told in whole percents, say.
+-- Without motion: at rest at both ends, and by the odometer less than 100 m, or where it does not tell, no farther than stop_radius_m
+--          away. Without the engine: the ignition is not on at both ends.
 -- Consumption  all else, until a refuel, a theft or midnight. Small rises (the float of a tank on a slope) are taken off it.
+-- Distance of the steps that have an odometer at both ends, and where it was not set back.
 -- Open     the device has reported no level since.
 -- Levels are added in millionths of a percent and distances in millimetres, so that sums do not depend on the order of addition.
 WITH levels AS (
@@ -32,22 +34,36 @@ steps AS (
         *,
         date_trunc('day', from_time) AS day,
         CAST(round((fuel_level_percent - from_level_percent) * 1e6) AS BIGINT) AS risen,
-        CAST(round((odometer_km - from_odometer_km) * 1e6) AS BIGINT) AS step_mm,
-        rests AND rested AND NOT (runs AND ran) AND coalesce(
-            odometer_km - from_odometer_km < 0.1,
+        CASE WHEN odometer_km >= from_odometer_km THEN CAST(round((odometer_km - from_odometer_km) * 1e6) AS BIGINT) END AS step_mm,
+        rests AND rested AND coalesce(
+            CASE WHEN odometer_km >= from_odometer_km THEN odometer_km - from_odometer_km < 0.1 END,
             great_circle_mm(from_latitude, from_longitude, latitude, longitude) <= $stop_radius_m * 1000
-        ) AS at_rest
+        ) AS at_rest,
+        runs AND ran AS engine_runs
     FROM levels
     WHERE from_time IS NOT NULL
 ),
+-- Null: the level stays the same.
 directed AS (
-    SELECT *, CASE WHEN risen > 0 THEN 'refuel' WHEN risen < 0 AND at_rest THEN 'theft' ELSE 'consumption' END AS direction
+    SELECT
+        *,
+        CASE
+            WHEN risen > 0 THEN 'refuel'
+            WHEN risen < 0 AND at_rest AND NOT engine_runs THEN 'theft'
+            WHEN risen < 0 OR NOT at_rest THEN 'consumption'
+        END AS direction
     FROM steps
 ),
 turns AS (
-    SELECT *, CASE WHEN direction = lag(direction) OVER of_day THEN 0 ELSE 1 END AS turns
+    SELECT
+        *,
+        CASE
+            WHEN direction IS NULL OR direction = lag(direction) OVER changing
+                AND seconds_between(lag(event_time) OVER changing, from_time) <= $trip_end_s THEN 0
+            ELSE 1
+        END AS turns
     FROM directed
-    WINDOW of_day AS (PARTITION BY device_id, day ORDER BY position)
+    WINDOW changing AS (PARTITION BY device_id, day, direction IS NULL ORDER BY position)
 ),
 runs AS (
     SELECT
@@ -59,8 +75,9 @@ judged AS (
     SELECT
         *,
         CASE
-            WHEN direction = 'refuel' AND sum(risen) OVER of_run >= $refuel_min_percent * 1e6 THEN 'refuel'
-            WHEN direction = 'theft' AND -sum(risen) OVER of_run >= $theft_min_percent * 1e6 THEN 'theft'
+            WHEN position > max(CASE WHEN direction IS NOT NULL THEN position END) OVER of_run THEN 'consumption'
+            WHEN max(direction) OVER of_run = 'refuel' AND sum(risen) OVER of_run >= $refuel_min_percent * 1e6 THEN 'refuel'
+            WHEN max(direction) OVER of_run = 'theft' AND -sum(risen) OVER of_run >= $theft_min_percent * 1e6 THEN 'theft'
             ELSE 'consumption'
         END AS kind
     FROM runs

@@ -1,9 +1,9 @@
 -- Where a device's readings can be cut in two, just before seam_time, without changing what silver.positions says on either side.
 --
--- Reads    readings. Settings future_s, stale_s, max_accuracy_m, frozen_m, jump_speed_ms, jump_slack_m, trip_start_speed_ms, trip_end_s.
+-- Reads    readings. Settings future_s, stale_s, max_accuracy_m, jump_speed_ms, jump_slack_m, trip_start_speed_ms, trip_end_s.
 -- Either no fix was reported for longer than trip_end_s before it: nothing is compared over such a silence. Or the fix, and the one
--- before it, are each plausible after the one before: then neither is left out whatever comes before or after those three, and with
--- the two before it this fix's leg is the same.
+-- before it, are each plausible after the one before, near and not in the same place while moving: then neither is left out whatever
+-- comes before or after those three, and with the two before it this fix's leg is the same.
 WITH fixes AS (
     SELECT *
     FROM (
@@ -27,8 +27,7 @@ steps AS (
                 <= (seconds_between(lag(event_time) OVER device, event_time) * $jump_speed_ms + $jump_slack_m) * 1000
             AND NOT coalesce(
                 latitude = lag(latitude) OVER device AND longitude = lag(longitude) OVER device
-                AND speed_kmh >= $trip_start_speed_ms * 3.6
-                AND speed_kmh / 3.6 * seconds_between(lag(event_time) OVER device, event_time) >= $frozen_m, false
+                AND speed_kmh >= $trip_start_speed_ms * 3.6, false
             ), false
         ) AS plausible
     FROM fixes

@@ -6,9 +6,11 @@
 -- Quality  the first reason that holds, in the order future, stale, duplicate_time, no_fix, poor_accuracy, frozen, jump. Of an instant
 --          the best row counts, of equal ones the first by event_id. A fix is compared with the ones before and after it that no
 --          earlier reason left out, and with none that is more than trip_end_s away.
--- frozen   the place of the fix before to the last digit, though it moves, and should by now be frozen_m away.
--- jump     farther from the fix before than jump_slack_m and what jump_speed_ms allows, unless that one was an outlier: as far from
---          the one before it too. So of a fix that is off and those that are not, the one that is off is left out.
+-- frozen   the place of the fix before to the last digit, though it moves, and by its speeds since the first fix there should by now be
+--          frozen_m away.
+-- jump     farther from another fix than jump_slack_m and what jump_speed_ms allows. Off are a fix too far from both the one before and
+--          the one after it, and a first one too far from the one after it, which is not too far from the next. Of the others, those
+--          that are too far from the one before: the first after a move that can't be, and a last one that is off.
 -- Legs     from the good fix before to this one. At rest at both ends, a leg's length is scatter, and counted as 0.
 -- Weather and incident: the last the device reported, at that instant or not longer before it than the settings say.
 -- Night    the sun's elevation by the USNO's approximate coordinates (good to about 0.1 degrees).
@@ -44,39 +46,69 @@ timely AS (
 repeating AS (
     SELECT
         *,
-        CASE WHEN unfit IS NULL AND coalesce(
+        unfit IS NULL AND coalesce(
             latitude = lag(latitude) OVER before AND longitude = lag(longitude) OVER before
             AND speed_kmh >= $trip_start_speed_ms * 3.6
-            AND seconds_between(lag(event_time) OVER before, event_time) <= $trip_end_s
-            AND speed_kmh / 3.6 * seconds_between(lag(event_time) OVER before, event_time) >= $frozen_m, false
-        ) THEN 'frozen' ELSE unfit END AS unusable
+            AND seconds_between(lag(event_time) OVER before, event_time) <= $trip_end_s, false
+        ) AS repeats,
+        CAST(round(speed_kmh / 3.6 * seconds_between(lag(event_time) OVER before, event_time) * 1000) AS BIGINT) AS driven_mm
     FROM timely
     WINDOW before AS (PARTITION BY device_id, unfit IS NULL ORDER BY event_time, event_id)
 ),
+staying AS (
+    SELECT
+        *,
+        sum(CASE WHEN repeats THEN 0 ELSE 1 END) OVER (
+            PARTITION BY device_id, unfit IS NULL ORDER BY event_time, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS place
+    FROM repeating
+),
+sticking AS (
+    SELECT
+        *,
+        CASE WHEN repeats AND sum(CASE WHEN repeats THEN driven_mm ELSE 0 END) OVER (
+            PARTITION BY device_id, unfit IS NULL, place ORDER BY event_time, event_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) >= $frozen_m * 1000 THEN 'frozen' ELSE unfit END AS unusable
+    FROM staying
+),
+-- Null: there is no fix, near enough in time, to be far from.
 stepping AS (
     SELECT
         *,
-        CASE WHEN unusable IS NULL THEN coalesce(
-            seconds_between(lag(event_time) OVER beside, event_time) <= $trip_end_s
-            AND great_circle_mm(lag(latitude) OVER beside, lag(longitude) OVER beside, latitude, longitude)
-                > (seconds_between(lag(event_time) OVER beside, event_time) * $jump_speed_ms + $jump_slack_m) * 1000, false
-        ) END AS far_from_last,
-        CASE WHEN unusable IS NULL THEN coalesce(
-            seconds_between(event_time, lead(event_time) OVER beside) <= $trip_end_s
-            AND great_circle_mm(latitude, longitude, lead(latitude) OVER beside, lead(longitude) OVER beside)
-                > (seconds_between(event_time, lead(event_time) OVER beside) * $jump_speed_ms + $jump_slack_m) * 1000, false
-        ) END AS far_from_next
-    FROM repeating
+        CASE WHEN seconds_between(lag(event_time) OVER beside, event_time) <= $trip_end_s
+            THEN great_circle_mm(lag(latitude) OVER beside, lag(longitude) OVER beside, latitude, longitude)
+                > (seconds_between(lag(event_time) OVER beside, event_time) * $jump_speed_ms + $jump_slack_m) * 1000
+        END AS far_from_last,
+        CASE WHEN seconds_between(event_time, lead(event_time) OVER beside) <= $trip_end_s
+            THEN great_circle_mm(latitude, longitude, lead(latitude) OVER beside, lead(longitude) OVER beside)
+                > (seconds_between(event_time, lead(event_time) OVER beside) * $jump_speed_ms + $jump_slack_m) * 1000
+        END AS far_from_next
+    FROM sticking
+    WINDOW beside AS (PARTITION BY device_id, unusable IS NULL ORDER BY event_time, event_id)
+),
+outlying AS (
+    SELECT
+        *,
+        unusable IS NULL AND coalesce(
+            far_from_next AND (far_from_last OR far_from_last IS NULL AND NOT lead(far_from_next) OVER beside), false
+        ) AS is_off
+    FROM stepping
     WINDOW beside AS (PARTITION BY device_id, unusable IS NULL ORDER BY event_time, event_id)
 ),
 judged AS (
     SELECT
         *,
-        CASE WHEN unusable IS NULL AND far_from_last AND NOT coalesce(
-            lag(far_from_last AND far_from_next) OVER beside, false
-        ) THEN 'jump' ELSE unusable END AS quality
-    FROM stepping
-    WINDOW beside AS (PARTITION BY device_id, unusable IS NULL ORDER BY event_time, event_id)
+        CASE
+            WHEN unusable IS NOT NULL THEN unusable
+            WHEN is_off THEN 'jump'
+            WHEN seconds_between(lag(event_time) OVER others, event_time) <= $trip_end_s
+                AND great_circle_mm(lag(latitude) OVER others, lag(longitude) OVER others, latitude, longitude)
+                    > (seconds_between(lag(event_time) OVER others, event_time) * $jump_speed_ms + $jump_slack_m) * 1000
+                THEN 'jump'
+        END AS quality
+    FROM outlying
+    WINDOW others AS (PARTITION BY device_id, unusable IS NULL AND NOT is_off ORDER BY event_time, event_id)
 ),
 legs AS (
     SELECT

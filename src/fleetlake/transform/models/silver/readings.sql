@@ -1,7 +1,8 @@
 -- readings, what silver.positions is made of: a row per GPS row, and one per instant that only the vehicle's own reports have.
 --
 -- Reads    silver.gps, silver.vehicle.
--- Vehicle rows of one instant are taken together: on wins for the ignition, the largest for all else.
+-- Vehicle rows of one instant are taken together: on wins for the ignition, the largest for all else. Place, speed and heading are the
+-- GPS row's; the vehicle's own where it lacks them, and where it has no position: a receiver without one often says 0 for the speed.
 WITH reported AS (
     SELECT
         device_id, event_time,
@@ -20,10 +21,12 @@ SELECT
     coalesce(gps.event_time, reported.event_time) AS event_time,
     CASE WHEN gps.event_id IS NULL THEN reported.ingested_at ELSE gps.ingested_at END AS ingested_at,
     gps.latitude IS NOT NULL AND gps.longitude IS NOT NULL AS has_fix,
-    CASE WHEN gps.event_id IS NULL OR gps.latitude IS NULL THEN reported.latitude ELSE gps.latitude END AS latitude,
-    CASE WHEN gps.event_id IS NULL OR gps.latitude IS NULL THEN reported.longitude ELSE gps.longitude END AS longitude,
-    CASE WHEN gps.event_id IS NULL THEN reported.speed_kmh ELSE gps.speed_kmh END AS speed_kmh,
-    CASE WHEN gps.event_id IS NULL THEN reported.heading_deg ELSE gps.heading_deg END AS heading_deg,
+    coalesce(gps.latitude, reported.latitude) AS latitude,
+    coalesce(gps.longitude, reported.longitude) AS longitude,
+    CASE WHEN gps.latitude IS NULL THEN coalesce(reported.speed_kmh, gps.speed_kmh) ELSE coalesce(gps.speed_kmh, reported.speed_kmh) END
+        AS speed_kmh,
+    CASE WHEN gps.latitude IS NULL THEN coalesce(reported.heading_deg, gps.heading_deg)
+        ELSE coalesce(gps.heading_deg, reported.heading_deg) END AS heading_deg,
     gps.altitude_m, gps.accuracy_m,
     coalesce(gps.derived LIKE '%speed%', false) AS is_speed_derived,
     reported.ignition, reported.odometer_km, reported.fuel_level_percent,
