@@ -8,16 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import pytest
-from conftest import READING_SCHEMA, complete, fill, fill_events
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from seam_cuts import assert_seams_hold
 from transform_rows import T0, Rows, fix
 
+from conftest import READING_SCHEMA, complete, fill, fill_events
 from fleetlake.contracts.events import WEATHER
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.transform.native import NativeEngine
-from fleetlake.transform.settings import Thresholds
 
 Judge: TypeAlias = Callable[..., Rows]
 METRE_DEG = 180 / (math.pi * 6_371_008.8)  # of latitude
@@ -175,10 +174,11 @@ def test_what_only_the_vehicle_reports(read: Callable[..., Rows], judge: Judge) 
 NOWHERE: dict[str, Any] = {"latitude": None, "longitude": None}
 JOINED = [
     pytest.param([fix(0, 60.0)], [], {"has_fix": True, "speed_kmh": 60.0, "ignition": None}, id="no vehicle row"),
-    pytest.param([], [fix(0, 50.0, True)], {"has_fix": False, "speed_kmh": 50.0, "ignition": True, "latitude": 52.0}, id="no GPS row"),
+    pytest.param([], [fix(0, 50.0, True)], {"has_fix": False, "speed_kmh": 50.0, "ignition": True, "latitude": 52.0}, id="no GPS"),
     pytest.param(
         [fix(0, 60.0, latitude=53.0, heading_deg=1.0)], [fix(0, 50.0, False, heading_deg=2.0, event_id="z")],
-        {"has_fix": True, "speed_kmh": 60.0, "ignition": False, "latitude": 53.0, "heading_deg": 1.0, "event_id": "v1-00000000.000"},
+        {"has_fix": True, "speed_kmh": 60.0, "ignition": False, "latitude": 53.0, "heading_deg": 1.0}
+        | {"event_id": "v1-00000000.000"},
         id="both: place and motion are the GPS row's",
     ),
     pytest.param(
