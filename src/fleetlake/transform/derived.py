@@ -123,6 +123,8 @@ class _Refresh:
         material = material_of(table, thresholds)
         holds_s = {source.name: material.holds_s(source.name) for source in self._reads if source.layer == "silver"}
         if not expose_touched(engine, self._sources, holds_s, read, table.entity):
+            # All the same it is of these sources now: tables that are made of this one look whether it is.
+            write_and_commit(engine, None, self._target, table.sort, marker, [])
             return DerivedCounts(table.name)
         if table.period:
             episodes = [self._reaching(source) for source in self._reads if source.layer == "gold" and not source.period]

@@ -193,6 +193,21 @@ def drive(start_s: int, end_s: int, **more: Any) -> Rows:
     return [fix(at, 60.0, **more) for at in range(start_s, end_s, 10)]
 
 
+def test_news_that_change_nothing(lake: Lake) -> None:
+    """Weather of a vehicle without positions: silver.positions has been computed from it, and stays; so does all of gold."""
+    add(lake, GPS, drive(0, 100))
+    refresh(lake)
+    before = contents(lake)
+    add(lake, WEATHER, [fix(0, None, device_id="elsewhere") | {"weather_condition": "Rain"}])
+    assert [(counts.added, counts.removed) for counts in refresh(lake)] == [(0, 0)] * len(GOLD)
+    assert contents(lake) == before
+    add(lake, GPS, [fix(110, 60.0)])
+    assert refresh(lake)[0].added == 1
+    snapshots = [lake.table(table.name).current_snapshot() for table in DERIVED]
+    refresh(lake)
+    assert [lake.table(table.name).current_snapshot() for table in DERIVED] == snapshots
+
+
 def test_late_rows_make_a_stop(lake: Lake) -> None:
     add(lake, GPS, [fix(at, 0.0) for at in range(0, 131, 10)] + [fix(400, 50.0)])
     refresh(lake)
