@@ -231,3 +231,10 @@ def test_kinds_follow_each_other_and_add_up(
     assert sum(row["used_percent"] for row in found) == pytest.approx((levels[0] - levels[-1]) if levels else 0)
     assert [row["end_time"] for row in found[:-1]] == [row["start_time"] for row in found[1:]]
     assert [row["is_open"] for row in found] == [False] * (len(found) - 1) + [True] * (len(levels) > 1)
+
+
+def test_an_odometer_that_runs_backwards_adds_no_distance(episodes: Episodes) -> None:
+    way = [(0, 60.0, 500.0), (3600, 59.0, 600.0), (7200, 58.0, 20.0), (10_800, 57.0, 70.0)]
+    fixes = [fix(at, 60.0, True, fuel_level_percent=level, odometer_km=km) for at, level, km in way]
+    (row,) = episodes("fuel", fixes)
+    assert (row["kind"], row["distance_km"], row["used_percent_per_100_km"]) == ("consumption", 150.0, 2.0)
