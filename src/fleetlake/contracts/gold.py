@@ -25,11 +25,11 @@ def _episode(noun: str, of: str = "device and start time") -> tuple[Column, ...]
     """The columns every gold table of episodes (something a device did from one time to another) begins with."""
     return (
         _id(noun, of), DEVICE,
-        Column("start_time", T, "First fix of it", required=True),
-        Column("end_time", T, "Last fix of it so far", required=True),
+        Column("start_time", T, "First report of it", required=True),
+        Column("end_time", T, "Last report of it so far", required=True),
         Column("is_open", B, "Not known to have ended: the device's data stops within it", required=True),
         Column("duration_s", D, "end_time - start_time", "s", required=True),
-        Column("fixes", L, "GPS fixes it was computed from", required=True),
+        Column("fixes", L, "Positions it was computed from", required=True),
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ STOPS = Table("gold", "stops", "A vehicle at rest in one place for a while", (
 ), partition_by="start_time", sort=("device_id", "start_time"), reads=("silver.positions",))  # fmt: skip
 
 DRIVING_EVENTS = Table("gold", "driving_events", "Something a driver did too hard or too fast, one row an episode", (
-    *_episode("driving_event", "device, kind and start time"),
+    *_episode("driving_event", "device, kind, what measured it and start time"),
     Column("kind", S, "What it was", required=True, choices=DRIVING_EVENTS_KINDS),
     Column("measured_by", S, "What showed it: the peaks of an accelerometer unit, or speeds and times of fixes", required=True,
            choices=("accelerometer", "gps")),
@@ -88,7 +88,7 @@ GEOFENCE_EVENTS = Table("gold", "geofence_events", "A vehicle entering, staying 
 
 FUEL = Table("gold", "fuel", "A device's fuel level: consumption between refuels, losses and midnights (UTC), and those", (
     _id("fuel", "device, kind and start time"), DEVICE,
-    Column("kind", S, "consumption; refuel: the level rose; theft: it fell while the vehicle did not move", required=True,
+    Column("kind", S, "consumption; refuel: the level rose; theft: it fell while neither vehicle nor engine ran", required=True,
            choices=FUEL_KINDS),
     Column("start_time", T, "First report of a level in it; for refuel and theft the last before the change", required=True),
     Column("end_time", T, "Last report of a level in it", required=True),
@@ -97,7 +97,7 @@ FUEL = Table("gold", "fuel", "A device's fuel level: consumption between refuels
     Column("start_level_percent", D, "Level at its start", "%", required=True, minimum=0, maximum=100),
     Column("end_level_percent", D, "Level at its end", "%", required=True, minimum=0, maximum=100),
     Column("used_percent", D, "start_level_percent - end_level_percent; negative for a refuel", "%", required=True),
-    Column("distance_km", D, "By the odometer; null if it is not reported", "km"),
+    Column("distance_km", D, "By the odometer, where it is reported with the level; null if never", "km"),
     Column("used_percent_per_100_km", D, "Consumption over distance; null without a distance", "%/100 km"),
     *_position("Where it ended"),
 ), partition_by="start_time", sort=("device_id", "start_time"), reads=("silver.positions",))  # fmt: skip
@@ -130,17 +130,17 @@ FLEET_DAY = Table("gold", "fleet_day", "A vehicle's day (UTC): the row of a dash
     Column("start_time", T, "Start of the day", required=True),
     Column("first_time", T, "First report", required=True),
     Column("last_time", T, "Last report", required=True),
-    Column("positions", L, "Positions it has", required=True),
+    Column("positions", L, "Positions it has; those with a wrong clock are of no day", required=True),
     Column("flagged_positions", L, "Those of them that the quality rules left out", required=True),
     DISTANCE,
     Column("moving_min", D, "Time of legs in motion", "min", required=True),
-    Column("idle_min", D, "Time of legs at rest with the ignition on", "min", required=True),
+    Column("idle_min", D, "Time of legs not in motion, with the ignition on", "min", required=True),
     Column("top_speed_kmh", D, "Highest speed reported by a good fix", "km/h"),
     Column("trips", L, "Trips that set out on the day", required=True),
     Column("stops", L, "Stops that began on the day", required=True),
     Column("driving_events", L, "Driving events that began on the day", required=True),
     Column("overspeed_min", D, "Duration of its overspeed events", "min", required=True),
-    Column("fuel_used_percent", D, "Consumption of the day; null if no level was reported", "%"),
+    Column("fuel_used_percent", D, "Consumption that began on the day; null if no two levels tell", "%"),
     Column("refuels", L, "Refuels of the day", required=True),
     Column("score", D, "Of gold.driver_scores"),
 ), partition_by="start_time", sort=("device_id", "start_time"), period="day",
@@ -155,7 +155,7 @@ CAMERA_TRAFFIC = Table("gold", "camera_traffic", "What a traffic camera saw in a
     Column("devices", L, "Vehicles of the fleet that reported them", required=True),
     Column("mean_vehicle_count", D, "Vehicles in view, mean of the pictures; null if none was counted"),
     Column("max_vehicle_count", L, "Most vehicles in view; null if none was counted"),
-    Column("mean_speed_kmh", D, "Mean speed of the vehicles in view, weighted by their number", "km/h"),
+    Column("mean_speed_kmh", D, "Mean speed of the vehicles in view, weighted by their number; null if none was measured", "km/h"),
     Column("flow_per_h", D, "Vehicles that pass in an hour: vehicles in view over the length in view, times their speed", "1/h"),
 ), partition_by="start_time", sort=("camera_id", "start_time"), period="hour",
     reads=("silver.traffic_camera",), entity="camera_id")  # fmt: skip

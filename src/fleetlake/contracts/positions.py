@@ -32,8 +32,8 @@ POSITIONS = Table(
         Column(
             "quality", S,
             "Why it adds no distance; null for a good fix. no_fix: no GPS position, the place is the vehicle's own report; "
-            "future: measured after it arrived; stale: a clock years behind; duplicate_time: not the first of its instant; "
-            "poor_accuracy; frozen: the same place while moving; jump: too far from the fix before to be true",
+            "future: measured after it arrived; stale: a clock years behind; duplicate_time: not the best of its instant; "
+            "poor_accuracy; frozen: the same place while moving; jump: too far from the fixes beside it to be true",
             choices=QUALITY_REASONS,
         ),
         Column("leg_s", D, "Time since the good fix before; null if there is none, longer ago than a trip lasts without "
