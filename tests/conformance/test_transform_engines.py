@@ -164,7 +164,7 @@ def random_histories(devices: int, chance: random.Random) -> dict[Event, Rows]:
         on_the_road = device % 2 == 0  # the M40; or anywhere
         at_s, latitude, longitude = 0.0, chance.uniform(-89, 89), chance.uniform(-180, 180)
         if on_the_road:
-            latitude, longitude = 51.683, -0.9702
+            latitude, longitude = 51.68231, -0.970955
         for number in range(40):
             at_s += chance.choice([0, 1, 3, 3, 60, 150, 299, 301, 700, 20_000 if number % 13 == 0 else 3])
             longitude += chance.choice([0, 0, 0, 0.0003, 0.001, 0.5 if number % 17 == 0 else 0.0002])

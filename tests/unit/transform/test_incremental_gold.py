@@ -95,7 +95,7 @@ def random_rows(random: Random) -> Portion:
         for number in range(random.randrange(40)):
             elapsed, metres = elapsed + random.choice(STEPS_S), metres + random.choice(METRES)
             ignition = random.choice((True, False, None))
-            place = {"latitude": 51.683 + metres / 111_000, "longitude": -0.9702}  # north over the M40
+            place = {"latitude": 51.68231 + metres / 111_000, "longitude": -0.970955}  # north from the M40
             event_id = f"{device_id}/{number:03}"
             row = fix(elapsed, random.choice(SPEEDS_KMH), ignition, device_id=device_id, event_id=event_id, **place)
             if random.random() < 0.9:

@@ -3,8 +3,8 @@
 -- Reads    positions, fixes, places. Settings harsh_acceleration_ms2, harsh_braking_ms2, harsh_cornering_ms2, gps_braking_ms2,
 --          gps_braking_gap_s, overspeed_factor, overspeed_min_s, event_gap_s, place_near_m.
 -- Harsh    reports whose peak since the last report reaches the threshold; one that lacks a GPS fix counts too.
--- By GPS   braking only, where the device reports no braking peak within event_gap_s: the loss of speed from one good fix to the next, not
---          farther apart than gps_braking_gap_s, with speeds that were measured, not computed from positions.
+-- By GPS   braking only, where the device reports no braking peak within event_gap_s: the loss of speed from one good fix to the
+--          next, not farther apart than gps_braking_gap_s, with speeds that were measured, not computed from positions.
 -- Overspeed fixes faster than the road's limit times overspeed_factor, from the first to the last at least overspeed_min_s.
 -- Episode  reports of the same kind in a row, none later than event_gap_s after the one before. A report between them that is not of
 --          the kind ends it; one that says nothing of it (no peak, no known limit) does not.

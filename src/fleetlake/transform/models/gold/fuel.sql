@@ -4,9 +4,9 @@
 -- Step     from one report of a level to the next; it belongs to the day (UTC) it begins in.
 -- Refuel   steps up in a row on a day that together reach refuel_min_percent.
 -- Theft    steps down in a row on a day, each without motion and without the engine, that together reach theft_min_percent.
--- In a row up to trip_end_s in which the level, without motion, stays the same do not interrupt: a level is told in whole percents, say.
--- Without motion: at rest at both ends, and by the odometer less than 100 m, or where it does not tell, no farther than stop_radius_m
---          away. Without the engine: the ignition is not on at both ends.
+-- In a row also if the level, without motion, stays the same for up to trip_end_s between: it may be told in whole percents.
+-- Without motion: at rest at both ends, and by the odometer less than 100 m, or where it does not tell, no farther than
+--          stop_radius_m away. Without the engine: the ignition is not on at both ends.
 -- Consumption  all else, until a refuel, a theft or midnight. Small rises (the float of a tank on a slope) are taken off it.
 -- Distance of the steps that have an odometer at both ends, and where it was not set back.
 -- Open     the device has reported no level since.
