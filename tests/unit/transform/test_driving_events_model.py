@@ -109,6 +109,8 @@ def test_a_peak_that_reaches_the_threshold(episodes: Episodes, kind: str, thresh
         pytest.param([fix(0, 60.0), fix(1, 40.0, is_speed_derived=True)], [], id="GPS: the second was computed"),
         pytest.param([fix(0, 60.0), fix(1, 40.0, has_fix=False)], [], id="GPS: the vehicle's own speed is another instrument's"),
         pytest.param([fix(0, 60.0), fix(1, 40.0, accuracy_m=500.0)], [], id="GPS: a poor fix"),
+        pytest.param(second_by_second(60, 40, accuracy_m=500.0), [], id="GPS: two poor ones"),
+        pytest.param(second_by_second(60, 40, has_fix=False), [], id="GPS: two of the vehicle's own"),
         pytest.param([fix(0, 60.0), fix(1, 40.0, max_braking_ms2=1.0)], [], id="GPS: the accelerometer was calm"),
         pytest.param(
             [peak(-59, 0.0), fix(0, 60.0), fix(1, 40.0)], [], id="GPS: an accelerometer reported a minute before",
@@ -175,6 +177,8 @@ def test_what_an_event_says(episodes: Episodes) -> None:
     assert (event["speed_limit_kmh"], event["road"], event["peak_speed_kmh"]) == (M40_LIMIT_KMH, "M6", 130.0)
     assert {name: event[name] for name in ("latitude", "longitude")} == on("M6", -1, 0.9)
     assert (event["duration_s"], event["place"]) == (20.0, "Birmingham")
+    (event,) = episodes("driving_events", [row | {"event_time": T0 - timedelta(seconds=n * 10)} for n, row in enumerate(fixes[:2])])
+    assert (event["speed_limit_kmh"], event["road"], event["peak_speed_kmh"]) == (80.4672, "A38(M)", 130.0)
     (event,) = episodes("driving_events", [peak(0, 3.0, **NOWHERE), peak(3, 5.0), peak(6, 4.0)])
     assert (event["peak_ms2"], event["speed_limit_kmh"], event["road"], event["place"]) == (5.0, None, None, None)
     (event,) = episodes("driving_events", second_by_second(60, 45, 25))

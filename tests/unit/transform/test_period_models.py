@@ -250,7 +250,7 @@ def traffic(periods: Periods, *pictures: dict[str, Any]) -> Rows:
     [
         pytest.param([(10, 60.0)], (10.0, 10, 60.0, 6000.0), id="one picture: 10 in 100 m at 60 km/h"),
         pytest.param([(10, 60.0), (30, 20.0)], (20.0, 30, 30.0, 6000.0), id="speeds are weighted by vehicles"),
-        pytest.param([(10, 60.0), (0, None)], (5.0, 10, 60.0, 6000.0), id="a picture without a speed has no flow"),
+        pytest.param([(10, 60.0), (30, None)], (20.0, 30, 60.0, 6000.0), id="a picture without a speed has no flow"),
         pytest.param([(10, 60.0), (0, 0.0)], (5.0, 10, 60.0, 3000.0), id="an empty road has none of vehicles"),
         pytest.param([(10, 60.0), (None, 20.0)], (10.0, 10, 60.0, 6000.0), id="a picture in which none were counted"),
         pytest.param([(10, None)], (10.0, 10, None, None), id="no speed"),
