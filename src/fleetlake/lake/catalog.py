@@ -28,6 +28,8 @@ TABLE_PROPERTIES = {
     "commit.retry.num-retries": "0",
 }
 
+ATTEMPTS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class LakeSettings:
@@ -61,13 +63,18 @@ class Lake:
                 )
 
     def _add_columns(self, table: Table) -> None:
-        """As optional ones: rows of before have none. Another process may be first."""
-        stored = self.table(table.name)
-        known = set(stored.schema().column_names)
-        if absent := [column for column in table.columns if column.name not in known]:
+        """As optional ones: rows of before have none. Retryable if other commits never let this one through."""
+        for _ in range(ATTEMPTS):
+            stored = self.table(table.name)
+            absent = [column for column in table.columns if column.name not in stored.schema().column_names]
+            if not absent:
+                return
             with suppress(CommitFailedException), stored.update_schema() as update:
                 for column in absent:
                     update.add_column(column.name, ICEBERG_TYPES[column.type], doc=column.comment)
+        raise Retryable(
+            f"{', '.join(column.name for column in absent)} can't be added: other writers are always first", where=table.name
+        )
 
     def table(self, name: str) -> IcebergTable:
         """The table with its newest metadata. Missing if there is none of that name."""

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import GreaterThanOrEqual
 
 from fleetlake.contracts.arrow import table_schema
@@ -209,6 +211,22 @@ def test_a_derived_table_gets_the_columns_it_lacks(lake: Lake) -> None:
     version = lake.table("gold.trips").metadata_location
     lake.ensure([TRIPS])
     assert lake.table("gold.trips").metadata_location == version
+
+
+def test_a_column_is_added_though_another_commit_was_first(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.ensure([replace(TRIPS, columns=TRIPS.columns[:-1])])
+    commit_table, calls = lake.catalog.commit_table, []
+
+    def overtaken(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise CommitFailedException("branch main has changed")
+        return commit_table(*arguments)
+
+    monkeypatch.setattr(lake.catalog, "commit_table", overtaken)
+    lake.ensure([TRIPS])
+    assert lake.table("gold.trips").schema().column_names[-1] == TRIPS.columns[-1].name
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("dictionary", [True, False])
