@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check bench docs lock clean
+.PHONY: demo test check bench docs lock clean cloud
 
 demo: .venv/run
 	$(BIN)/fleetlake demo
@@ -17,6 +17,9 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# What `fleetlake deploy`, `fleetlake athena` and the aws profile need beyond the demo.
+cloud: .venv/cloud
+
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.transform
@@ -27,11 +30,13 @@ docs: .venv/dev
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
 LOCK = $(COMPILE) pyproject.toml requirements/build.in
+TOOLS = movingpandas checkov fakesnow trino
 lock: .venv/dev
-	$(LOCK) -o requirements/run.lock
-	$(LOCK) --extra spark -o requirements/spark.lock
-	$(LOCK) --extra dev --extra spark -o requirements/dev.lock
-	$(COMPILE) requirements/movingpandas.in -o requirements/movingpandas.lock
+	$(LOCK) --extra dev --extra spark --extra aws --extra snowflake -o requirements/dev.lock
+	$(LOCK) -c requirements/dev.lock -o requirements/run.lock
+	$(LOCK) -c requirements/dev.lock --extra spark -o requirements/spark.lock
+	$(LOCK) -c requirements/dev.lock --extra aws --extra snowflake -o requirements/cloud.lock
+	for tool in $(TOOLS); do $(COMPILE) requirements/$$tool.in -o requirements/$$tool.lock || exit 1; done
 	$(BIN)/python requirements/lock_jars.py
 
 clean:
@@ -44,6 +49,10 @@ clean:
 .venv/run: requirements/run.lock pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/run.lock
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/cloud: requirements/cloud.lock .venv/run
+	$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/cloud.lock
 	@touch $@
 
 # pyspark comes as a source archive only; the setuptools of the lock makes it a wheel.

@@ -61,6 +61,31 @@ class SparkSection(_Section):
     cluster_web_port: int = Field(17080, ge=1, le=65535, description="of its web page")
 
 
+class AwsSection(_Section):
+    """Where `fleetlake deploy aws` and `deploy athena` put things. Credentials are never here: AWS's own chain finds them."""
+
+    region: str = Field("", description="such as eu-west-2")
+    stack: str = Field("fleetlake", description="name of the CloudFormation stack, and what its resources' names begin with")
+    bucket: str = Field("", description="of warehouse, landing and query results; none: <stack>-<account>-<region>")
+    workgroup: str = Field("", description="of Athena; none: the stack's")
+    view_database: str = Field("fleet", description="Glue database of the views and of the external tables over the landing")
+    ingest_principal: str = Field("", description="ARN or service that may take the ingest's role; none: ec2.amazonaws.com")
+
+
+class SnowflakeSection(_Section):
+    """Where `fleetlake deploy snowflake` puts things. Credentials are never here: a connections.toml or a key file has them."""
+
+    connection: str = Field("", description="name of a connection in connections.toml; none: its default")
+    database: str = Field("FLEETLAKE", description="made if absent")
+    warehouse: str = Field("FLEETLAKE_WH", description="made if absent, extra small, suspended after a minute")
+    admin_role: str = Field("ACCOUNTADMIN", description="role that makes volumes, integrations and roles")
+    analyst_role: str = Field("FLEETLAKE_ANALYST", description="made if absent; may read")
+    tables: str = Field(
+        "listed", pattern="^(listed|linked)$", description="listed: an Iceberg table each; linked: one linked database"
+    )
+    refresh_s: int = Field(60, ge=30, le=86_400, description="s between looks for new snapshots")
+
+
 class TransformSection(_Section):
     """What the models measure by; sources in transform/settings.py."""
 
@@ -117,6 +142,8 @@ class Settings(BaseSettings):
     ingest: IngestSection = IngestSection()  # type: ignore[call-arg]
     spark: SparkSection = SparkSection()  # type: ignore[call-arg]
     transform: TransformSection = TransformSection()  # type: ignore[call-arg]
+    aws: AwsSection = AwsSection()  # type: ignore[call-arg]
+    snowflake: SnowflakeSection = SnowflakeSection()  # type: ignore[call-arg]
 
     @classmethod
     def settings_customise_sources(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fleetlake.broker.embedded import EmbeddedBroker
     from fleetlake.broker.producer import EventProducer
     from fleetlake.broker.settings import KafkaSettings
+    from fleetlake.cloud.aws.session import Aws
     from fleetlake.lake.catalog import Lake, LakeSettings
     from fleetlake.lake.spark import SparkSettings
     from fleetlake.transform.settings import TransformSettings
@@ -95,6 +96,12 @@ def transform_settings(settings: Settings) -> TransformSettings:
     references = read_references(roads=section.roads, places=section.places, geofences=section.geofences)
     thresholds = Thresholds(**section.model_dump(exclude={"roads", "places", "geofences"}))
     return TransformSettings(thresholds, references)
+
+
+def aws_of(settings: Settings) -> Aws:
+    from fleetlake.cloud.aws.session import Aws
+
+    return Aws(settings.aws.region)
 
 
 @contextmanager

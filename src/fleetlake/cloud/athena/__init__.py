@@ -1,0 +1,1 @@
+"""Athena: external tables over the raw landing, views, named queries, and running SQL there."""

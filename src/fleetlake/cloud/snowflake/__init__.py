@@ -1,0 +1,1 @@
+"""Snowflake: numbered migrations, and the handshake that makes AWS and Snowflake trust each other."""
