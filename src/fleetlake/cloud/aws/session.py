@@ -18,6 +18,7 @@ BAD_CREDENTIALS = (
 )  # fmt: skip
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 BUSY = ("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "ServiceUnavailable")
+ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
 CREDENTIALS_HINT = "aws sso login, AWS_PROFILE=NAME, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
@@ -46,6 +47,11 @@ class Aws:
         """The account the credentials belong to; the cheapest way to learn that they don't work."""
         with told("AWS sts"):
             return str(self.client("sts").get_caller_identity()["Account"])
+
+
+def without_accounts(text: str) -> str:
+    """Text of AWS as it may be shown: on one line, account ids masked."""
+    return ACCOUNT.sub("************", " ".join(text.split()))
 
 
 def require_region(region: str) -> None:
@@ -81,7 +87,7 @@ def error_code(error: Exception) -> str:
 def explain(error: Exception, where: str) -> FleetlakeError:
     """An error of boto3 or botocore in one line of our own kind; exit code 2 where the user has to change something."""
     kind, code = type(error).__name__, error_code(error)
-    said = " ".join(str(error).split())
+    said = without_accounts(str(error))
     if kind in (
         "NoCredentialsError",
         "PartialCredentialsError",
