@@ -42,7 +42,7 @@ class AwsServer:
 def aws_server(folder: Path, port: int) -> Iterator[AwsServer]:
     """Runs moto's server; its log is in `folder`."""
     log = folder / "moto.log"
-    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("moto_server.py")), "-H", "127.0.0.1", "-p", str(port)]
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:

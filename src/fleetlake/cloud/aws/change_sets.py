@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetlake.cloud.aws.session import Aws, error_code, told, without_accounts
+from fleetlake.cloud.aws.template import parse
 from fleetlake.foundation.errors import BadInput, Permanent, Retryable
 
 CAPABILITIES = ("CAPABILITY_NAMED_IAM",)
@@ -86,19 +87,25 @@ def prepare(aws: Aws, stack: str, parameters: Mapping[str, str], template: str |
     client, where = aws.client("cloudformation"), f"stack {stack}"
     before = {} if creates else stack_parameters(aws, stack)
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
-    kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in before if name not in parameters]
+    known = before if template is None else parse(template)["Parameters"]
+    kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in before if name not in parameters and name in known]
     text: dict[str, Any] = {"UsePreviousTemplate": True} if template is None else {"TemplateBody": template}
     with told(where):
-        made = client.create_change_set(
-            StackName=stack,
-            ChangeSetName=f"fleetlake-{uuid.uuid4().hex[:12]}",
-            ChangeSetType="CREATE" if creates else "UPDATE",
-            Parameters=given + kept,
-            Capabilities=CAPABILITIES,
-            ImportExistingResources=creates,  # bucket and databases that an earlier stack left behind
-            Tags=[{"Key": "fleetlake", "Value": stack}],
-            **text,
-        )["Id"]
+        try:
+            made = client.create_change_set(
+                StackName=stack,
+                ChangeSetName=f"fleetlake-{uuid.uuid4().hex[:12]}",
+                ChangeSetType="CREATE" if creates else "UPDATE",
+                Parameters=given + kept,
+                Capabilities=CAPABILITIES,
+                ImportExistingResources=creates,  # bucket and databases that an earlier stack left behind
+                Tags=[{"Key": "fleetlake", "Value": stack}],
+                **text,
+            )["Id"]
+        except client.exceptions.ClientError as error:
+            if any(said in str(error) for said in NOTHING):
+                return None
+            raise
     for pause_s in _pauses(where):
         with told(where):
             found = client.describe_change_set(StackName=stack, ChangeSetName=made)
