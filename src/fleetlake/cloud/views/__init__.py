@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from sqlglot import exp, parse_one
+
+from fleetlake.contracts.columns import Type
+from fleetlake.contracts.tables import all_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,11 @@ class View:
         tree = parse_one(self.sql, read="duckdb")
         return tuple(sorted({f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db}))
 
+    @property
+    def columns(self) -> tuple[tuple[str, Type], ...]:
+        """Its columns in their order, with the types that follow from the contracts. TypeError for a type the contracts lack."""
+        return tuple((column.alias_or_name, _type_of(column)) for column in _typed(self.sql).selects)
+
 
 DESCRIPTIONS = {
     "fleet_state": "Where each vehicle was last, how fast, in what weather, and whether it is on a trip",
@@ -31,6 +40,12 @@ DESCRIPTIONS = {
     "quarantine": "Records that broke the contract: where they are in Kafka, the rule, the field, what was seen",
     "driver_weeks": "Each vehicle's score by week, with its rank in the fleet and the week before",
 }
+SQL_TYPES = {
+    Type.STRING: "VARCHAR", Type.DOUBLE: "DOUBLE", Type.INTEGER: "INT", Type.LONG: "BIGINT", Type.BOOLEAN: "BOOLEAN",
+    Type.TIMESTAMP: "TIMESTAMPTZ", Type.BINARY: "BLOB",
+}  # fmt: skip
+TYPES = {exp.DataType.build(name, dialect="duckdb").this: type_ for type_, name in SQL_TYPES.items()}
+TYPES[exp.DataType.Type.VARCHAR] = Type.STRING  # of a literal
 
 
 @cache
@@ -49,3 +64,22 @@ def in_dialect(sql: str, dialect: str, names: Callable[[str], str]) -> str:
         if table.db:
             table.replace(exp.to_table(names(f"{table.db}.{table.name}"), dialect=dialect, alias=table.alias or None))
     return tree.sql(dialect=dialect, pretty=True)
+
+
+def _typed(sql: str) -> Any:
+    """The SELECT with every name resolved and every expression's type known."""
+    from sqlglot.optimizer.annotate_types import annotate_types
+    from sqlglot.optimizer.qualify import qualify
+
+    schema: dict[str, Any] = {}
+    for table in all_tables():
+        schema.setdefault(table.layer, {})[table.kind] = {column.name: SQL_TYPES[column.type] for column in table.columns}
+    resolved = qualify(parse_one(sql, read="duckdb"), schema=schema, dialect="duckdb")
+    return annotate_types(resolved, schema=schema, dialect="duckdb")
+
+
+def _type_of(column: Any) -> Type:
+    found = column.type.this if isinstance(column.type, exp.DataType) else None
+    if found not in TYPES:
+        raise TypeError(f"column {column.alias_or_name} is {column.type}, which no contract has")
+    return TYPES[found]
