@@ -83,7 +83,8 @@ def open_spark_ingest(settings: Settings, run: SparkRun) -> Iterator[SparkIngest
     """
     from fleetlake.app.wiring import kafka_settings, lake_settings, open_lake_from, spark_settings
     from fleetlake.ingest.spark.engine import APP_NAME, Sink, SparkIngest, SparkIngestSettings
-    from fleetlake.lake.spark import is_s3, require_spark, spark_session
+    from fleetlake.lake.aws_properties import is_s3
+    from fleetlake.lake.spark import require_spark, spark_session
 
     spark = spark_settings(settings, run.master)
     require_spark(spark)
@@ -105,8 +106,10 @@ def open_spark_ingest(settings: Settings, run: SparkRun) -> Iterator[SparkIngest
             run.on_commit(topic, report)
         export_progress(kafka, home / "metrics" / "ingest.prom", made.job, reports)
 
+    lake = open_lake_from(settings)
+    lake.require_storage(checkpoints, landing if run.sink == "parquet" else "")  # said before Spark has started
     with spark_session(spark, lake_settings(settings), app_name=APP_NAME, s3=on_s3) as session:
-        yield SparkIngest(session, open_lake_from(settings), sources, java, made, wait=back_off, on_batch=tell)
+        yield SparkIngest(session, lake, sources, java, made, wait=back_off, on_batch=tell)
 
 
 def export_progress(kafka: KafkaSettings, metrics_file: Path, group: str, reports: Mapping[str, QueryReport]) -> None:

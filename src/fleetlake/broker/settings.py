@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fleetlake.foundation.errors import BadInput
+from fleetlake.foundation.references import resolve
 
 DEFAULT_PORT = 19092
 JAVA_NAMES = {
@@ -36,7 +35,7 @@ class KafkaSettings:
     def client_config(self) -> dict[str, str | int | float | bool]:
         """What every client starts from, secrets resolved. BadInput if a reference leads nowhere."""
         config: dict[str, str | int | float | bool] = {"bootstrap.servers": self.bootstrap_servers, "client.id": "fleetlake"}
-        return config | {name: _resolve(name, value) for name, value in self.properties.items()}
+        return config | {name: resolve(value, f"kafka.properties.{name}") for name, value in self.properties.items()}
 
     def java_config(self) -> dict[str, str]:
         """The same for a Kafka client in Java, as Spark has it. BadInput for a setting it has no counterpart of."""
@@ -75,17 +74,3 @@ def java_properties(client: Mapping[str, object]) -> dict[str, str]:
 def _jaas(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _resolve(name: str, value: str) -> str:
-    kind, _, target = value.partition(":")
-    if kind == "env":
-        if target not in os.environ:
-            raise BadInput(f"environment variable {target} is not set", where=f"kafka.properties.{name}")
-        return os.environ[target]
-    if kind == "file":
-        try:
-            return Path(target).read_text().strip()
-        except OSError as error:
-            raise BadInput(f"{target} can't be read: {error.strerror}", where=f"kafka.properties.{name}") from error
-    return value

@@ -17,7 +17,10 @@ BAD_CREDENTIALS = (
     "InvalidToken", "InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationTokenException",
 )  # fmt: skip
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
-BUSY = ("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "ServiceUnavailable")
+BUSY = (
+    "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "ServiceUnavailable",
+    "InternalServiceException", "InternalFailure", "InternalError",
+)  # fmt: skip
 WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")
 NO_CREDENTIALS = (
     "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError", "ProfileNotFound",
@@ -100,6 +103,20 @@ def explain(error: BaseException, where: str) -> FleetlakeError:
     if code in BUSY:
         return Retryable(f"AWS is busy: {said}", where=where, hint="run it again")
     return BadInput(f"AWS refused: {said}", where=where)
+
+
+def was_repeated(error: BaseException | None) -> bool:
+    """Whether boto3 sent the request more than once: what the last answer says may be about what the first one did."""
+    response: Any = getattr(error, "response", None)
+    return isinstance(response, dict) and int(response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether AWS said that these credentials may not, and so did nothing."""
+    refused = (
+        error_code(error) in (*NOT_ALLOWED, *BAD_CREDENTIALS, *EXPIRED, "NoSuchBucket") or type(error).__name__ in NO_CREDENTIALS
+    )
+    return refused and is_of_aws(error) and not was_repeated(error)
 
 
 @contextmanager

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchNamespaceError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import SQLAlchemyError
 
 from fleetlake.contracts.iceberg import ICEBERG_TYPES, iceberg_schema, partition_spec
-from fleetlake.contracts.tables import Table, all_tables
+from fleetlake.contracts.tables import RAW, Table, all_tables
+from fleetlake.foundation.aws_errors import aws_told
 from fleetlake.foundation.errors import Missing, Retryable
+from fleetlake.lake.aws_properties import is_s3
+from fleetlake.lake.object_store import require_listable
 
 # Commits are retried by commits.py and the ingest, which check again what they build on; PyIceberg's own retry does not.
 TABLE_PROPERTIES = {
@@ -44,23 +54,54 @@ class Lake:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        self._listed: set[str] = set()
 
     def ensure(self, tables: Iterable[Table]) -> None:
-        """Creates the tables that are absent, and adds columns that are absent to those that are computed from others."""
-        for table in tables:
-            if self.has(table.name):
-                if table.reads:
+        """Creates the tables that are absent, and adds columns that are absent to those that are computed from others.
+
+        Missing or BadInput, with nothing made, where the warehouse is a bucket that can't be listed.
+        """
+        with self._told("its tables"):
+            for table in tables:
+                if not self.has(table.name):
+                    self._make(table)
+                elif table.reads:
                     self._add_columns(table)
-                continue
-            with suppress(NamespaceAlreadyExistsError):  # another table's, or another process was first
-                self.catalog.create_namespace(table.layer)
-            with suppress(TableAlreadyExistsError):
-                self.catalog.create_table(
-                    table.name,
-                    iceberg_schema(table),
-                    partition_spec=partition_spec(table),
-                    properties=TABLE_PROPERTIES | {"comment": table.description},
-                )
+
+    def require_storage(self, *more: str) -> None:
+        """Missing or BadInput if the warehouse's bucket is not there or can't be listed; nothing for a local warehouse.
+
+        more: other places that are needed, of which those on S3 are asked for too.
+        """
+        warehouse = str(self.catalog.properties.get("warehouse", ""))
+        if not is_s3(warehouse):
+            return
+        for place in filter(is_s3, (warehouse, *more)):
+            if place not in self._listed:
+                require_listable(self.catalog.properties, place)
+                self._listed.add(place)
+
+    def _make(self, table: Table) -> None:
+        """The table, and its namespace if that is absent too: both or neither."""
+        self.require_storage()
+        is_new = False
+        with suppress(NamespaceAlreadyExistsError):  # another table's, or another process was first
+            self.catalog.create_namespace(table.layer)
+            is_new = True
+        try:
+            self.catalog.create_table(
+                table.name,
+                iceberg_schema(table),
+                partition_spec=partition_spec(table),
+                properties=TABLE_PROPERTIES | {"comment": table.description},
+            )
+        except TableAlreadyExistsError:
+            pass
+        except Exception:
+            if is_new:
+                with suppress(Exception):  # it may have other tables by now; the error to tell is the table's
+                    self.catalog.drop_namespace(table.layer)
+            raise
 
     def _add_columns(self, table: Table) -> None:
         """As optional ones: rows of before have none. Retryable if other commits never let this one through."""
@@ -79,7 +120,8 @@ class Lake:
     def table(self, name: str) -> IcebergTable:
         """The table with its newest metadata. Missing if there is none of that name."""
         try:
-            return self.catalog.load_table(name)
+            with self._told(f"table {name}"):
+                return self.catalog.load_table(name)
         except NoSuchTableError as error:
             raise Missing(
                 f"there is no table {name}",
@@ -93,30 +135,54 @@ class Lake:
     def make_anew(self, name: str) -> IcebergTable:
         """Drops the table and makes it again, empty and with another identity: who knew the old one can't commit to it."""
         definition = next(table for table in all_tables() if table.name == name)
-        self.catalog.drop_table(name)
+        with self._told(f"table {name}"):
+            self.catalog.drop_table(name)
         self.ensure([definition])
         return self.table(name)
 
     def has(self, name: str) -> bool:
-        return self.catalog.table_exists(name)
+        with self._told(f"table {name}"):
+            return self.catalog.table_exists(name)
 
     def names(self) -> list[str]:
-        """All tables as `namespace.table`, sorted."""
-        namespaces = self.catalog.list_namespaces()
-        return sorted(".".join(identifier) for namespace in namespaces for identifier in self.catalog.list_tables(namespace))
+        """All tables as `namespace.table`, sorted. In Glue just those of our layers: the account's other databases are not ours."""
+        with self._told("its tables"):
+            if self.catalog.properties.get("type") == "glue":
+                namespaces: list[tuple[str, ...]] = [(layer,) for layer in sorted({table.layer for table in (*all_tables(), *RAW)})]
+            else:
+                namespaces = [tuple(namespace) for namespace in self.catalog.list_namespaces()]
+            return sorted(".".join(identifier) for namespace in namespaces for identifier in self._tables_of(namespace))
+
+    def _tables_of(self, namespace: tuple[str, ...]) -> list[tuple[str, ...]]:
+        try:
+            return list(self.catalog.list_tables(namespace))
+        except NoSuchNamespaceError:
+            return []
+
+    def _told(self, what: str) -> AbstractContextManager[None]:
+        return aws_told(f"catalog {self.catalog.name}, {what}")
 
     def close(self) -> None:
         self.catalog.close()
 
 
-def open_lake(settings: LakeSettings) -> Lake:
-    """Opens the catalog, making the folder of a local SQLite file. Missing if the catalog can't be reached."""
-    properties = dict(settings.properties)
+def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:
+    """Opens the catalog, making the folder of a local SQLite file. Missing if the catalog can't be reached.
+
+    botocore_session: what Glue's client is made from; None: one with botocore's own patience.
+    """
+    properties: dict[str, Any] = dict(settings.properties)
     uri = properties.get("uri", "")
+    if properties.get("type") == "glue":
+        if botocore_session is not None:
+            properties["botocore-session"] = botocore_session
+        if "glue.max-retries" in properties:
+            properties["glue.max-retries"] = int(properties["glue.max-retries"])  # botocore takes no text
     try:
         if uri.startswith("sqlite:///"):
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        return Lake(load_catalog(settings.name, **properties))
+        with aws_told(f"catalog {settings.name}"):
+            return Lake(load_catalog(settings.name, **properties))
     except (SQLAlchemyError, ValueError, OSError) as error:
         raise Missing(
             f"the lake's catalog {settings.name} can't be opened: {error}".split("\n")[0],

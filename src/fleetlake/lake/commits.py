@@ -9,6 +9,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.update import AssertTableUUID, TableRequirement, TableUpdate
 
+from fleetlake.foundation.aws_errors import explain, is_refusal, was_repeated
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.append import stage_append
 
@@ -29,7 +30,8 @@ def commit(
     `properties` go into the snapshot's summary and, in the same commit, into the table's properties, where they outlive the
     snapshot's expiry. Without files the snapshot is empty but moves the branch all the same, so that every writer that built on the
     older one conflicts.
-    Raises Conflict if the branch moved since `table` was loaded, UnknownOutcome if the catalog did not say.
+    Raises Conflict if the branch moved since `table` was loaded, UnknownOutcome if the catalog did not say, BadInput if AWS did not
+    let these credentials.
     """
     gone = list(removed)
     requirements, updates = _stage_overwrite(table, added, gone, properties) if gone else stage_append(table, added, properties)
@@ -37,8 +39,12 @@ def commit(
     try:
         answer = table.catalog.commit_table(table, requirements, updates)
     except CommitFailedException as error:
+        if was_repeated(error.__cause__):  # and the first request may be what the second conflicts with
+            raise UnknownOutcome("the catalog refused a request sent again", where=".".join(table.name())) from error
         raise Conflict("the table was changed by another writer meanwhile", where=".".join(table.name())) from error
     except Exception as error:  # drivers of all catalogs: whatever it was, it did not say that nothing landed
+        if is_refusal(error):
+            raise explain(error, f"table {'.'.join(table.name())}") from error
         raise UnknownOutcome(f"the catalog did not confirm the commit: {error}", where=".".join(table.name())) from error
     table.metadata, table.metadata_location = answer.metadata, answer.metadata_location
     return table

@@ -14,12 +14,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
-from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, DataFileContent
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.catalog import local_path
+from fleetlake.lake.object_store import place_of
 
 MAGIC = b"PAR1"  # how a Parquet file ends
 STATEMENT_ERRORS = (
@@ -109,7 +109,7 @@ def expose_files(con: duckdb.DuckDBPyConnection, table: IcebergTable, view: str,
     elif len(paths) == len(locations):
         _create(con, view, f"SELECT * FROM read_parquet([{', '.join(map(quote, paths))}], schema = {_by_field_id(table)})")
     else:
-        _view_of_arrow(con, table, view, _dataset(table, locations))
+        _view_of_arrow(con, table, view, _dataset(table, files))
 
 
 class Damaged(Permanent):
@@ -212,11 +212,12 @@ def _view_of_arrow(con: duckdb.DuckDBPyConnection, table: IcebergTable, view: st
     _create(con, view, f'SELECT {names} FROM "{registered}"')
 
 
-def _dataset(table: IcebergTable, locations: list[str]) -> ds.Dataset:
-    """The files of an object store as an Arrow dataset: DuckDB pushes columns and filters down into it."""
-    io = table.io
-    if not isinstance(io, PyArrowFileIO):
-        io = PyArrowFileIO(io.properties)
-    scheme, netloc, _ = io.parse_location(locations[0])
-    paths = [io.parse_location(location)[2] for location in locations]
-    return ds.dataset(paths, schema=table.schema().as_arrow(), format="parquet", filesystem=io.fs_by_scheme(scheme, netloc))
+def _dataset(table: IcebergTable, files: list[DataFile]) -> ds.Dataset:
+    """The files of an object store as an Arrow dataset: DuckDB pushes columns and filters down into it.
+
+    The sizes are known, so that opening a file does not begin with asking for its size.
+    """
+    schema, parquet = table.schema().as_arrow(), ds.ParquetFileFormat()
+    places = [(*place_of(table.io, file.file_path), file.file_size_in_bytes) for file in files]
+    fragments = [parquet.make_fragment(path, filesystem, file_size=size) for filesystem, path, size in places]
+    return ds.FileSystemDataset(fragments, schema, parquet, places[0][0])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetlake.foundation.errors import BadInput, Missing, Retryable
+from fleetlake.lake.aws_properties import is_on_aws
 from fleetlake.lake.catalog import LakeSettings
 from fleetlake.runtime.jars import SPARK, SPARK_S3
 from fleetlake.runtime.java import Java, java_for_spark
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 LOOPBACK, SUBMIT = "127.0.0.1", "submit"
 ICEBERG = "org.apache.iceberg"
 SQLITE_BUSY_MS = 60_000  # five queries commit to one SQLite file; each waits for its turn
-S3_SCHEMES = ("s3://", "s3a://", "s3n://")
 # PyIceberg's names of S3 settings, and what Iceberg's S3FileIO and Hadoop's s3a call them.
 S3_NAMES = {
     "s3.endpoint": ("s3.endpoint", "fs.s3a.endpoint"),
@@ -96,7 +96,7 @@ def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3:
         **{f"spark.hadoop.{name}": value for name, value in s3a_conf(lake.properties).items()},
     }
     if spark.master != SUBMIT:
-        jars = [*SPARK.ensure(), *(SPARK_S3.ensure() if s3 or _needs_s3(lake.properties) else [])]
+        jars = [*SPARK.ensure(), *(SPARK_S3.ensure() if s3 or is_on_aws(lake.properties) else [])]
         conf |= {"spark.master": spark.master, "spark.jars": ",".join(map(str, jars)), "spark.driver.memory": "1g"}
     if spark.master.startswith("local") or LOOPBACK in spark.master:
         conf |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
@@ -119,7 +119,7 @@ def catalog_conf(lake: LakeSettings) -> dict[str, str]:
         raise BadInput(
             f"Spark can't use a catalog of type {kind or '(none)'}", where="lake.properties.type", allowed="sql, glue, rest, hive"
         )
-    if _needs_s3(lake.properties):
+    if is_on_aws(lake.properties):
         conf[".io-impl"] = f"{ICEBERG}.aws.s3.S3FileIO"
     for name, value in given.items():
         conf[f".{S3_NAMES[name][0] if name in S3_NAMES else name}"] = value
@@ -135,14 +135,6 @@ def s3a_conf(properties: Mapping[str, str]) -> dict[str, str]:
             "fs.s3a.connection.ssl.enabled": str(conf["fs.s3a.endpoint"].startswith("https")).lower(),
         }
     return conf
-
-
-def is_s3(location: str) -> bool:
-    return location.startswith(S3_SCHEMES)
-
-
-def _needs_s3(properties: Mapping[str, str]) -> bool:
-    return is_s3(properties.get("warehouse", "")) or properties.get("type") == "glue"
 
 
 def _jdbc(uri: str) -> str:

@@ -27,12 +27,13 @@ def etl(
     from dataclasses import asdict
     from pathlib import Path
 
-    from fleetlake.app.wiring import lake_settings, load_settings, spark_settings
+    from fleetlake.app.wiring import lake_settings, load_settings, open_lake_from, spark_settings
     from fleetlake.contracts.events import EVENTS
     from fleetlake.foundation.errors import BadInput, Missing
     from fleetlake.ingest.spark.etl import load_landing
+    from fleetlake.lake.aws_properties import is_s3
     from fleetlake.lake.catalog import local_path
-    from fleetlake.lake.spark import is_s3, spark_session
+    from fleetlake.lake.spark import spark_session
 
     known = {event.topic: event for event in EVENTS}
     for name in topic or ():
@@ -44,6 +45,7 @@ def etl(
     if local is not None and not Path(local).is_dir():  # said before Spark has started
         raise Missing("there is no landing", where=place, hint="fleetlake ingest --engine spark --sink parquet --once")
     lake = lake_settings(settings)
+    open_lake_from(settings).require_storage(place)
 
     def tell(topic: str, files: int) -> None:
         if sys.stderr.isatty():

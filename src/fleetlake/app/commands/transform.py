@@ -68,11 +68,12 @@ def _engines(settings: Settings, engine: str, master: str | None) -> Iterator[En
         return
     from functools import partial
 
-    from fleetlake.app.wiring import lake_settings, spark_settings
+    from fleetlake.app.wiring import lake_settings, open_lake_from, spark_settings
     from fleetlake.lake.spark import spark_session
     from fleetlake.transform.spark import APP_NAME
 
     lake = lake_settings(settings)
+    open_lake_from(settings).require_storage()  # said before Spark has started
     with spark_session(spark_settings(settings, master), lake, app_name=APP_NAME) as session:
         from fleetlake.transform.spark.engine import spark_engine
 

@@ -9,7 +9,6 @@ from urllib.parse import unquote
 
 import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
-from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyspark.sql import DataFrame, SparkSession
@@ -28,7 +27,8 @@ from pyspark.sql.types import (
 )
 
 from fleetlake.foundation.errors import Permanent
-from fleetlake.lake.spark import is_s3
+from fleetlake.lake.aws_properties import is_s3
+from fleetlake.lake.object_store import place_of
 from fleetlake.lake.write import UNIQUE, describe_file
 
 SPARK_TYPES: dict[str, DataType] = {
@@ -87,7 +87,7 @@ def spark_location(location: str) -> str:
 
 
 def _written(table: IcebergTable, location: str) -> Iterator[DataFile]:
-    filesystem, root = _folder(table, location)
+    filesystem, root = place_of(table.io, location)
     required = [field.name for field in table.schema().fields if field.required]
     for info in filesystem.get_file_info(pa_fs.FileSelector(root, recursive=True)):
         if info.type != pa_fs.FileType.File or not info.path.endswith(".parquet"):
@@ -101,15 +101,9 @@ def _written(table: IcebergTable, location: str) -> Iterator[DataFile]:
 
 def _take_away(table: IcebergTable, location: str) -> None:
     """What was written for nothing; what can't be reached stays, and nobody reads it."""
-    filesystem, root = _folder(table, location)
+    filesystem, root = place_of(table.io, location)
     with suppress(OSError):
         filesystem.delete_dir(root)
-
-
-def _folder(table: IcebergTable, location: str) -> tuple[pa_fs.FileSystem, str]:
-    io = table.io if isinstance(table.io, PyArrowFileIO) else PyArrowFileIO(table.io.properties)
-    scheme, netloc, root = io.parse_location(location)
-    return io.fs_by_scheme(scheme, netloc), root
 
 
 def _check_required(footer: pq.FileMetaData, required: list[str], *, where: str) -> None:
