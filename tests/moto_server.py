@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -25,7 +26,7 @@ def apply_with_outputs(change_set: ChangeSet) -> None:
 
 def update_role_and_trust(**given: Any) -> Role:
     role = update_role(**given)
-    role.assume_role_policy_document = given["cloudformation_json"]["Properties"]["AssumeRolePolicyDocument"]
+    role.assume_role_policy_document = json.dumps(given["cloudformation_json"]["Properties"]["AssumeRolePolicyDocument"])
     return role
 
 

@@ -57,6 +57,15 @@ def stack_parameters(aws: Aws, stack: str) -> Mapping[str, str]:
     return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in found.get("Parameters", ())}
 
 
+def has_optimizers(aws: Aws, stack: str) -> bool:
+    """Whether its template has table optimizers; False if there is no such stack."""
+    if stack_status(aws, stack) in ("", "REVIEW_IN_PROGRESS"):
+        return False
+    with told(f"stack {stack}"):
+        body = aws.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+    return "AWS::Glue::TableOptimizer" in str(body)
+
+
 def require_usable(aws: Aws, stack: str) -> None:
     """BadInput with what to do if the stack is in a state that no change set can leave."""
     status = stack_status(aws, stack)

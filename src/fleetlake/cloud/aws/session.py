@@ -11,7 +11,9 @@ from fleetlake.foundation import aws_names
 from fleetlake.foundation.aws_errors import BOTO3_HINT, error_code, explain, without_accounts
 from fleetlake.foundation.errors import Missing
 
-__all__ = ("Aws", "bounded_session", "error_code", "explain", "require_region", "told", "without_accounts")
+__all__ = ("Aws", "bounded_session", "error_code", "explain", "known_regions", "require_region", "told", "without_accounts")
+
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,16 @@ def bounded_session() -> Any:
 def require_region(region: str) -> None:
     """BadInput if aws.region does not look like a region."""
     aws_names.require_region(region, "aws.region")
+
+
+def known_regions() -> tuple[str, ...]:
+    """Those that the installed boto3 knows, of all partitions; AWS is not asked."""
+    try:
+        import boto3
+    except ImportError as error:
+        raise Missing("boto3 is not installed", hint=BOTO3_HINT) from error
+    session = boto3.session.Session()
+    return tuple(name for partition in PARTITIONS for name in session.get_available_regions("s3", partition))
 
 
 @contextmanager

@@ -1,0 +1,120 @@
+"""The AWS stack as a user sees it: the plan, the questions, the progress, the profile that is saved."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from fleetlake.app.profiles import save_profile
+from fleetlake.app.settings import DEFAULT_FILE
+from fleetlake.app.wiring import OVERRIDES, aws_of, load_settings
+from fleetlake.cloud.aws.deployment import Prepared, Wanted, apply_stack, destroy_stack, discard_stack, prepare_stack
+from fleetlake.cloud.aws.package import build_package
+from fleetlake.cloud.aws.preflight import require_names
+from fleetlake.cloud.aws.session import require_region, without_accounts
+from fleetlake.cloud.aws.template import parameters, resources, template_text
+from fleetlake.foundation.errors import BadInput
+
+PROFILE = "aws"
+
+
+def print_plan(wanted: Wanted, *, template: bool, as_json: bool) -> None:
+    """Every resource with what it is for, and every parameter; no secret, no credentials, no network."""
+    require_names(wanted.stack, wanted.bucket, wanted.view_database)
+    region = load_settings().aws.region
+    if region:
+        require_region(region)
+    text = template_text(optimizers=bool(wanted.optimizers))
+    if template:
+        typer.echo(text, nl=False)
+        return
+    bucket = wanted.bucket or f"{wanted.stack}-<hash of account and region>"
+    given = wanted.parameters(build_package().key, bucket)
+    made, values = resources(text, wanted.stack, given), parameters(text, given)
+    if as_json:
+        shown = [{**asdict(value), "value": None if value.secret else value.value} for value in values]
+        plan = {"stack": wanted.stack, "region": region, "resources": [asdict(one) for one in made], "parameters": shown}
+        typer.echo(json.dumps(plan, indent=2))
+        return
+    typer.echo(f"stack {wanted.stack} in {region or '(aws.region is not set)'}: {len(made)} resources")
+    for one in made:
+        notes = [note for note in (f"if {one.condition}" if one.condition else "", "kept by destroy" if one.kept else "") if note]
+        typer.echo(f"  {one.logical_id:22} {one.type:32} {one.name or '-'}")
+        typer.echo(f"  {'':22} {one.purpose}{f' ({chr(44).join(notes)})' if notes else ''}")
+    typer.echo("parameters")
+    for value in values:
+        typer.echo(f"  {value.name:26} {'(secret)' if value.secret else without_accounts(value.value) or '-'}")
+
+
+def apply_and_save(wanted: Wanted, *, yes: bool) -> None:
+    """Preflight, change set, question, stack, package, profile. BadInput without a terminal unless yes; nothing was made then."""
+    _require_answer(yes, "fleetlake deploy aws apply --yes")
+    aws = aws_of(load_settings())
+    prepared = prepare_stack(aws, wanted)
+    _print_changes(prepared)
+    if prepared.changes is not None and not yes and not typer.confirm("Apply?", err=True):
+        discard_stack(aws, prepared)
+        raise typer.Exit(1)
+    applied = apply_stack(aws, prepared, _progress)
+    typer.echo(f"stack {wanted.stack}: {'nothing to change' if prepared.changes is None else 'applied'}")
+    typer.echo(f"package s3://{prepared.bucket}/{prepared.package.key}/: {'uploaded' if applied.uploaded else 'is there'}")
+    _save(wanted, applied.outputs, aws.region)
+
+
+def destroy_and_say(*, delete_data: bool, yes: bool) -> None:
+    settings = load_settings()
+    _require_answer(yes, "fleetlake deploy aws destroy --yes")
+    what = "the stack, all tables and the bucket" if delete_data else "the stack; bucket and tables stay"
+    if not yes and not typer.confirm(f"Delete {settings.aws.stack}: {what}?", err=True):
+        raise typer.Exit(1)
+    bucket = destroy_stack(aws_of(settings), settings.aws.stack, _progress, delete_data=delete_data)
+    kept = "" if delete_data else f"; s3://{bucket} and the Glue databases stay: --delete-data while there is a stack deletes them"
+    typer.echo(f"stack {settings.aws.stack}: deleted{kept}")
+
+
+def profile_of(outputs: Mapping[str, str], stack: str, region: str) -> Mapping[tuple[str, ...], str]:
+    """What the stack's outputs say for the settings. No role: its ARN would tell the account, and nothing needs it."""
+    bucket = outputs["Bucket"]
+    return {
+        ("aws", "region"): region,
+        ("aws", "stack"): stack,
+        ("aws", "bucket"): bucket,
+        ("aws", "workgroup"): outputs["Workgroup"],
+        ("aws", "view_database"): outputs["ViewDatabase"],
+        ("lake", "name"): "glue",
+        ("lake", "properties", "type"): "glue",
+        ("lake", "properties", "warehouse"): outputs["Warehouse"],
+        ("lake", "properties", "client.region"): region,
+        ("lake", "properties", "glue.region"): region,
+        ("lake", "properties", "s3.region"): region,
+        ("spark", "landing"): f"s3a://{bucket}/landing",
+        ("spark", "checkpoints"): f"s3a://{bucket}/checkpoints",
+    }
+
+
+def _save(wanted: Wanted, outputs: Mapping[str, str], region: str) -> None:
+    chosen = OVERRIDES.get()
+    file, profile = chosen.file or Path(DEFAULT_FILE), chosen.profile or PROFILE
+    changed = save_profile(file, profile, profile_of(outputs, wanted.stack, region))
+    typer.echo(f"{file} [profile.{profile}]: {'wrote ' + ', '.join(changed) if changed else 'nothing to change'}")
+
+
+def _print_changes(prepared: Prepared) -> None:
+    for change in prepared.changes.changes if prepared.changes else ():
+        made_anew = " (made anew)" if change.replaced else ""
+        typer.echo(f"  {change.action:7} {change.logical_id:22} {change.type}{made_anew}")
+
+
+def _require_answer(yes: bool, hint: str) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise BadInput("there is no terminal to ask on", hint=hint)
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        typer.echo(f"  {line}", err=True)

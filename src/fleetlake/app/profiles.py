@@ -1,0 +1,40 @@
+"""A profile of fleetlake.toml, changed in place: comments and all that is not ours stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fleetlake.foundation.errors import BadInput, Missing
+
+
+def save_profile(file: Path, profile: str, values: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+    """Sets values of [profile.NAME], by path (("lake", "properties", "type")); returns the names of those that changed, sorted.
+
+    The file is made if absent. Missing without tomlkit; BadInput if the file can't be read, written or is no TOML.
+    """
+    try:
+        import tomlkit
+        from tomlkit.exceptions import TOMLKitError
+    except ImportError as error:
+        raise Missing("tomlkit is not installed", hint="pip install 'fleetlake[aws]', in a clone: make cloud") from error
+    try:
+        document = tomlkit.parse(file.read_text("utf-8")) if file.exists() else tomlkit.document()
+        changed = []
+        for path, value in values.items():
+            table: Any = document
+            for key in ("profile", profile, *path[:-1]):
+                if key not in table:
+                    table.add(key, tomlkit.table())
+                table = table[key]
+            if table.get(path[-1]) != value:
+                table[path[-1]] = value
+                changed.append(".".join(path))
+        if changed:
+            file.write_text(tomlkit.dumps(document), "utf-8")
+    except OSError as error:
+        raise BadInput(f"the configuration can't be changed: {error.strerror}", where=str(file)) from error
+    except (TOMLKitError, TypeError) as error:
+        raise BadInput(f"the configuration can't be changed: {error}", where=str(file)) from error
+    return tuple(sorted(changed))

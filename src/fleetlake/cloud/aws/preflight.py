@@ -1,0 +1,115 @@
+"""What is looked at before anything is made: names, region, credentials, and whose bucket it is."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from fleetlake.cloud.aws.change_sets import require_usable, stack_parameters, stack_status
+from fleetlake.cloud.aws.session import Aws, error_code, explain, known_regions, require_region, told
+from fleetlake.foundation.errors import BadInput
+
+STACK = re.compile(r"^[a-z][a-z0-9-]{0,39}$")
+BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+LAYERS = ("bronze", "silver", "gold", "raw")
+BUCKET_ALLOWED = "3 to 63 lower-case letters, digits and hyphens"
+DATABASE = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+
+
+def require_names(stack: str, bucket: str, view_database: str) -> None:
+    """BadInput for a name that AWS or one of the engines would refuse later. bucket: empty if it is not known yet."""
+    if not STACK.match(stack):
+        raise BadInput(
+            f"{stack!r} is no name for the stack", where="aws.stack", allowed="up to 40 lower-case letters, digits and hyphens"
+        )
+    if bucket and not BUCKET.match(bucket):
+        why = "has upper case" if bucket != bucket.lower() else "has a dot, which TLS to it can't have" if "." in bucket else ""
+        raise BadInput(
+            f"the bucket's name {bucket!r} {why or 'is none'}",
+            where="aws.bucket",
+            allowed=BUCKET_ALLOWED,
+            hint="fleetlake --set aws.bucket=NAME ...",
+        )
+    if not DATABASE.match(view_database):
+        raise BadInput(
+            f"{view_database!r} is no name for a Glue database",
+            where="aws.view_database",
+            allowed="lower-case letters, digits and underscores: Athena and Snowflake find no others",
+        )
+
+
+def require_ready(aws: Aws, stack: str, bucket: str, view_database: str) -> str:
+    """The bucket's name. BadInput, and nothing was made, unless names, region, credentials, stack and bucket all can be used."""
+    require_region(aws.region)
+    require_names(stack, bucket, view_database)
+    _require_known(aws.region)
+    account = aws.account()
+    require_usable(aws, stack)
+    ours = "" if stack_status(aws, stack) in ("", "REVIEW_IN_PROGRESS") else stack_parameters(aws, stack).get("BucketName", "")
+    chosen = bucket or ours or default_bucket(stack, account, aws.region)
+    if ours and chosen != ours:
+        raise BadInput(
+            f"the stack has the bucket {ours}, and its tables are in there",
+            where="aws.bucket",
+            allowed=ours,
+            hint="another stack for another bucket: fleetlake --set aws.stack=NAME ...",
+        )
+    require_names(stack, chosen, view_database)
+    _require_own_or_free(aws, chosen)
+    if not ours:
+        _require_databases(aws, chosen, (*LAYERS, view_database))
+    return chosen
+
+
+def default_bucket(stack: str, account: str, region: str) -> str:
+    """A name nobody else has, and which does not tell the account."""
+    return f"{stack}-{hashlib.sha256(f'{account}/{region}'.encode()).hexdigest()[:10]}"
+
+
+def _require_known(region: str) -> None:
+    """BadInput for what looks like a region, but is not one boto3 knows; without asking AWS."""
+    known = known_regions()
+    if region not in known:
+        near = [name for name in known if name[:2] == region[:2]] or known
+        raise BadInput(f"there is no AWS region {region}", where="aws.region", allowed=", ".join(near))
+
+
+def _require_own_or_free(aws: Aws, bucket: str) -> None:
+    client = aws.client("s3")
+    where = f"bucket {bucket}"
+    try:
+        client.head_bucket(Bucket=bucket)
+    except client.exceptions.ClientError as error:
+        code = error_code(error)
+        if code in ("404", "NoSuchBucket", "NotFound"):
+            return
+        if code in ("403", "AccessDenied", "Forbidden"):
+            raise BadInput(
+                "the bucket belongs to another account, or these credentials may not see it",
+                where=where,
+                hint="another name: fleetlake --set aws.bucket=NAME ...",
+            ) from error
+        raise explain(error, where) from error
+    with told(where):
+        found = client.get_bucket_location(Bucket=bucket).get("LocationConstraint") or "us-east-1"
+    if found not in (aws.region, "EU"):
+        raise BadInput(
+            f"the bucket is in {found}, not in {aws.region}", where=where, hint=f"--set aws.region={found}, or another name"
+        )
+
+
+def _require_databases(aws: Aws, bucket: str, names: tuple[str, ...]) -> None:
+    """BadInput if a database of ours is somebody else's: its tables are, or go, into another place than our bucket."""
+    client = aws.client("glue")
+    for name in names:
+        with told(f"Glue database {name}"):
+            try:
+                place = str(client.get_database(Name=name)["Database"].get("LocationUri", ""))
+            except client.exceptions.EntityNotFoundException:
+                continue
+        if place and not place.startswith(f"s3://{bucket}/"):
+            raise BadInput(
+                f"there is a database {name} already, and its place is another bucket",
+                where=f"Glue database {name} in {aws.region}",
+                hint="that bucket by --set aws.bucket=NAME if it is yours, or another region or account",
+            )
