@@ -38,7 +38,8 @@ class S3Server:
 def s3_server(folder: Path, port: int) -> Iterator[S3Server]:
     """Runs s3proxy over `folder`, with one bucket."""
     store = folder / "objects"
-    (store / BUCKET).mkdir(parents=True)
+    store.mkdir(parents=True)
+    (store / BUCKET).mkdir(mode=0o700)  # to s3proxy, what others may read is a public bucket: it would ask for no credentials
     properties = folder / "s3proxy.properties"
     properties.write_text(
         f"s3proxy.endpoint=http://127.0.0.1:{port}\ns3proxy.authorization=aws-v4\ns3proxy.identity={KEY}\n"

@@ -18,7 +18,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
 )
 from pyiceberg.table import Table as IcebergTable
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from fleetlake.contracts.iceberg import ICEBERG_TYPES, iceberg_schema, partition_spec
 from fleetlake.contracts.tables import RAW, Table, all_tables
@@ -85,7 +85,7 @@ class Lake:
         """The table, and its namespace if that is absent too: both or neither."""
         self.require_storage()
         is_new = False
-        with suppress(NamespaceAlreadyExistsError):  # another table's, or another process was first
+        with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another table's, or another process was first
             self.catalog.create_namespace(table.layer)
             is_new = True
         try:

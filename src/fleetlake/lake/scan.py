@@ -17,7 +17,8 @@ from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
 from pyiceberg.manifest import DataFile, DataFileContent
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.foundation.errors import Permanent
+from fleetlake.foundation.aws_errors import error_code, explain
+from fleetlake.foundation.errors import FleetlakeError, Permanent
 from fleetlake.lake.catalog import local_path
 from fleetlake.lake.object_store import place_of
 
@@ -26,6 +27,7 @@ STATEMENT_ERRORS = (
     duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
     duckdb.OutOfMemoryException, duckdb.PermissionException, duckdb.NotImplementedException,
 )  # fmt: skip
+PARQUET_SOURCE = re.compile(r"Parquet input source '([^']+)'")
 FILES_OF_VIEW = re.compile(r"'((?:[^']|'')*\.parquet)'")
 DUCKDB_TYPES = {
     "string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "boolean": "BOOLEAN",
@@ -135,10 +137,20 @@ def damage_named(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except STATEMENT_ERRORS:
         raise
     except duckdb.Error as error:
+        if told := _told_by_object_store(error):
+            raise told from error
         for path in _files_of_views(con):
             if path in str(error).split("LINE 1")[0] or not _has_footer(path):
                 raise Damaged(path, _table_of(path)) from error
         raise
+
+
+def _told_by_object_store(error: duckdb.Error) -> FleetlakeError | None:
+    """What Arrow said of a file in S3 while DuckDB read it: it is gone, it is no Parquet any more, or S3 did not give it."""
+    source, code = PARQUET_SOURCE.search(str(error)), error_code(error)
+    if source and code in ("", "NoSuchKey", "ResourceNotFound"):
+        return Damaged(f"s3://{source[1]}", _table_of(source[1]))
+    return explain(error, f"s3://{source[1]}" if source else "a file of the lake") if code else None
 
 
 def _is_whole(path: str, size_bytes: int) -> bool:
