@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from fleetlake.cloud.athena.price import usd_for
 from fleetlake.cloud.athena.results import typed
-from fleetlake.cloud.aws.session import told
+from fleetlake.cloud.aws.session import told, without_accounts
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Retryable
 
 WHERE = "Athena"
@@ -21,7 +20,6 @@ FIRST_WAIT_S, LONGEST_WAIT_S, GROWTH = 0.1, 2.0, 1.5
 PAGE_ROWS = 1000
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 USERS_FAULT = 2  # AthenaError's ErrorCategory
-ACCOUNT = re.compile(r"\b\d{12}\b")
 MORE_RUNS = "MORE_RUNS_NEEDED"  # of OPTIMIZE and VACUUM: it did a part, and has to be run again
 
 
@@ -130,7 +128,7 @@ class Athena:
 def _failure(status: dict[str, Any], state: str, where: str) -> FleetlakeError:
     """What Athena said, in one line without account ids."""
     error = status.get("AthenaError", {})
-    said = ACCOUNT.sub("<account>", " ".join(str(status.get("StateChangeReason") or error.get("ErrorMessage") or state).split()))
+    said = without_accounts(" ".join(str(status.get("StateChangeReason") or error.get("ErrorMessage") or state).split()))
     if MORE_RUNS in said:
         return Retryable(f"a part is done: {said}", where=where, hint="run it again until it ends without this")
     if state == "CANCELLED" and "scan" in said.lower():

@@ -13,12 +13,10 @@ from fleetlake.cloud.athena.naming import trino_name, trino_table
 from fleetlake.cloud.views import View, in_dialect, views
 from fleetlake.contracts.columns import Type
 from fleetlake.contracts.events import EVENTS
-from fleetlake.foundation.errors import BadInput
 
 DIGEST = "fleetlake.digest"  # table property: which statement made it
 NO_BUCKET = "<bucket>"
-DATABASE = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+ON_S3 = re.compile(r"^s3[an]?://")
 
 
 class Kind(StrEnum):
@@ -67,19 +65,9 @@ class Plan:
 
 
 def target_of(database: str, bucket: str, landing: str | None) -> Target:
-    """bucket: empty if its name is not known yet. landing: a folder of its own, used if it is on S3. BadInput for bad names."""
-    if not DATABASE.match(database):
-        raise BadInput(
-            f"{database!r} is no name for a Glue database",
-            where="aws.view_database",
-            allowed="a lower case letter, then letters, digits and _",
-        )
-    if bucket and not BUCKET.match(bucket):
-        raise BadInput(
-            f"{bucket!r} is no name for the bucket", where="aws.bucket", allowed="lower case letters, digits and -, no dots"
-        )
-    if landing and re.match(r"^s3[an]?://", landing):
-        return Target(database, "s3://" + landing.partition("://")[2].rstrip("/"))
+    """bucket: empty if its name is not known yet. landing: a folder of its own, used if it is on S3."""
+    if landing and ON_S3.match(landing):
+        return Target(database, ON_S3.sub("s3://", landing).rstrip("/"))
     return Target(database, f"s3://{bucket or NO_BUCKET}/landing")
 
 
