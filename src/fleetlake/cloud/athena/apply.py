@@ -11,8 +11,8 @@ from fleetlake.cloud.athena.client import Athena
 from fleetlake.cloud.athena.named import NamedQuery
 from fleetlake.cloud.athena.naming import hive_table
 from fleetlake.cloud.athena.plan import DIGEST, Kind, Plan, Statement
-from fleetlake.cloud.aws.session import error_code, explain, told
-from fleetlake.foundation.errors import BadInput, Missing
+from fleetlake.cloud.aws.session import error_code, told
+from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing
 
 VIEW_DIGEST = "fleetlake.view."  # and a view's name: property of the database, a view itself can't have any
 KEPT = ("Description", "LocationUri", "CreateTableDefaultPermissions", "TargetDatabase")  # an update replaces all
@@ -43,17 +43,18 @@ OnOutcome = Callable[[Outcome], None]
 def require_workgroup(athena: Any, workgroup: str) -> None:
     """Missing if there is no such workgroup; BadInput if it is disabled or has nowhere to put results."""
     hint = "fleetlake deploy aws apply makes one, or --set aws.workgroup=NAME"
-    try:
-        with_it = athena.get_work_group(WorkGroup=workgroup)["WorkGroup"]
-    except Exception as error:
-        if error_code(error) == "InvalidRequestException":
-            raise Missing(f"there is no Athena workgroup {workgroup}", where="aws.workgroup", hint=hint) from error
-        raise explain(error, "Athena") from error
-    if with_it is None or "Configuration" not in with_it:
+    with told("Athena"):
+        try:
+            with_it = athena.get_work_group(WorkGroup=workgroup).get("WorkGroup")
+        except Exception as error:
+            if error_code(error) != "InvalidRequestException":
+                raise
+            with_it = None
+    if not with_it:
         raise Missing(f"there is no Athena workgroup {workgroup}", where="aws.workgroup", hint=hint)
     if with_it.get("State", "ENABLED") != "ENABLED":
         raise BadInput(f"the Athena workgroup {workgroup} is disabled", where="aws.workgroup", hint="enable it, or use another")
-    configuration = with_it["Configuration"]
+    configuration = with_it.get("Configuration", {})
     managed = configuration.get("ManagedQueryResultsConfiguration", {}).get("Enabled", False)
     if not configuration.get("ResultConfiguration", {}).get("OutputLocation") and not managed:
         raise BadInput(f"the Athena workgroup {workgroup} has no place for results", where="aws.workgroup", hint=hint)
@@ -61,22 +62,25 @@ def require_workgroup(athena: Any, workgroup: str) -> None:
 
 def require_bucket(s3: Any, bucket: str, account: str) -> None:
     """BadInput if the bucket is another account's or can't be seen, Missing if there is none."""
-    try:
-        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
-    except Exception as error:
-        code = error_code(error)
-        if code in ("404", "NoSuchBucket"):
-            hint = "fleetlake deploy aws apply makes it"
-            raise Missing("there is no bucket of that name", where="aws.bucket", hint=hint) from error
-        if code in ("403", "AccessDenied", "Forbidden"):
-            raise BadInput(
-                "the bucket belongs to another account, or the credentials may not see it",
-                where="aws.bucket",
-                hint="--set aws.bucket=NAME",
-            ) from error
-        if code in ("301", "PermanentRedirect"):
-            raise BadInput("the bucket is in another region", where="aws.bucket", hint="--set aws.region=REGION") from error
-        raise explain(error, "S3") from error
+    with told("S3"):
+        try:
+            s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+        except Exception as error:
+            if ours := _bucket_error(error_code(error)):
+                raise ours from error
+            raise
+
+
+def _bucket_error(code: str) -> FleetlakeError | None:
+    """None for a code that says nothing about the bucket."""
+    if code in ("404", "NoSuchBucket"):
+        return Missing("there is no bucket of that name", where="aws.bucket", hint="fleetlake deploy aws apply makes it")
+    if code in ("403", "AccessDenied", "Forbidden"):
+        what = "the bucket belongs to another account, or the credentials may not see it"
+        return BadInput(what, where="aws.bucket", hint="--set aws.bucket=NAME")
+    if code in ("301", "400", "PermanentRedirect"):
+        return BadInput("the bucket is in another region", where="aws.bucket", hint="--set aws.region=REGION")
+    return None
 
 
 class Apply:

@@ -10,15 +10,15 @@ MEGABYTE, TERABYTE = 2**20, 2**40
 
 @dataclass(frozen=True, slots=True)
 class ScanPrice:
-    """usd_per_tb: of data scanned. minimum_mb: charged for each query. read: the day the price was looked up."""
+    """usd_per_tb: of data scanned. minimum_mb: charged for each query. date: of the price."""
 
     usd_per_tb: float
     minimum_mb: int
     source: str
-    read: str
+    date: str
 
 
-PRICE = ScanPrice(5.0, 10, "aws.amazon.com/athena/pricing, most regions", "2026-11-25")
+PRICE = ScanPrice(5.0, 10, "most regions; from knowledge of AWS's price page, not checked against it", "2026-11-25")
 
 
 def usd_for(scanned_bytes: int, statement_type: str, price: ScanPrice = PRICE) -> float:
