@@ -8,11 +8,17 @@ from typing import Any
 
 from fleetlake.foundation.errors import BadInput, Missing
 
+Name = tuple[str, ...]
+Value = str | float
 
-def save_profile(file: Path, profile: str, values: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+
+def save_profile(
+    file: Path, profile: str, values: Mapping[Name, Value], *, unless_set: Mapping[Name, Value] | None = None
+) -> tuple[str, ...]:
     """Sets values of [profile.NAME], by path (("lake", "properties", "type")); returns the names of those that changed, sorted.
 
-    The file is made if absent. Missing without tomlkit; BadInput if the file can't be read, written or is no TOML.
+    unless_set: values for paths that have none yet. The file is made if absent.
+    Missing without tomlkit; BadInput if the file can't be read, written or is no TOML.
     """
     try:
         import tomlkit
@@ -22,13 +28,13 @@ def save_profile(file: Path, profile: str, values: Mapping[tuple[str, ...], str]
     try:
         document = tomlkit.parse(file.read_text("utf-8")) if file.exists() else tomlkit.document()
         changed = []
-        for path, value in values.items():
+        for path, value in {**(unless_set or {}), **values}.items():
             table: Any = document
             for key in ("profile", profile, *path[:-1]):
                 if key not in table:
                     table.add(key, tomlkit.table())
                 table = table[key]
-            if table.get(path[-1]) != value:
+            if table.get(path[-1]) != value and (path in values or path[-1] not in table):
                 table[path[-1]] = value
                 changed.append(".".join(path))
         if changed:

@@ -29,6 +29,15 @@ def test_into_a_file_with_comments(tmp_path: Path) -> None:
     assert file.read_text() == KEPT.replace('"us-east-1"', '"eu-west-2"')
 
 
+def test_a_value_of_the_users_stays(tmp_path: Path) -> None:
+    file = tmp_path / "fleetlake.toml"
+    first = {("ingest", "flush_age_s"): 60.0}
+    assert save_profile(file, "aws", {}, unless_set=first) == ("ingest.flush_age_s",)
+    file.write_text(file.read_text().replace("60.0", "5.0"))
+    assert save_profile(file, "aws", {}, unless_set=first) == ()
+    assert "flush_age_s = 5.0" in file.read_text()
+
+
 @pytest.mark.parametrize("text", ["home = ", "profile = 1\n"])
 def test_a_file_that_can_not_be_changed_stays(tmp_path: Path, text: str) -> None:
     file = tmp_path / "fleetlake.toml"
