@@ -91,6 +91,8 @@ class Account:
     made: int = 0
     crash_at: int = -1
     crash_before: bool = False
+    forbidden: frozenset[str] = frozenset()  # warehouses of others: seen, not used
+    warehouse: str = ""  # in use
 
     def run(self, sql: str) -> Answer:
         """Crashes at call number crash_at, before or after it had its effect."""
@@ -116,6 +118,8 @@ class Account:
         return {key: {name: value for name, value in thing.items() if name != "made_at"} for key, thing in self.things.items()}
 
     def _run(self, sql: str) -> Answer:
+        if sql.startswith("SELECT ") and not self.warehouse:
+            raise Refusal("No active warehouse selected in the current session.", 606)
         for pattern, handle in RULES:
             if found := re.fullmatch(pattern, sql):
                 return handle(self, sql, *found.groups()) or []
@@ -309,8 +313,10 @@ class Account:
         return [{"status": json.dumps({"executionState": "RUNNING", "failureDetails": []})}]
 
     def _use(self, sql: str, kind: str, name: str) -> None:
-        if (kind, name) not in self.things and not (kind == "ROLE" and name in self.roles):
+        if name in self.forbidden or ((kind, name) not in self.things and not (kind == "ROLE" and name in self.roles)):
             raise Refusal(f"Requested {kind.lower()} '{name}' is not assigned to the executing user.", 3013)
+        if kind == "WAREHOUSE":
+            self.warehouse = name
 
 
 def _value(text: str, option: str) -> str:

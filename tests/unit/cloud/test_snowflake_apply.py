@@ -25,6 +25,7 @@ def target_in(mode: str) -> Target:
 
 
 def run(account: Account, target: Target, told: list[str] | None = None) -> Applied:
+    account.warehouse = ""  # a session of its own
     return apply(account, account.aws, target, account.aws.clock, (told if told is not None else []).append)
 
 
@@ -222,6 +223,13 @@ def test_tables_a_linked_database_has_not_found_wait_for_the_next_run() -> None:
     assert run(account, target_in(LINKED)).waiting == ()
 
 
+def test_a_name_that_is_only_like_ours_is_not_ours() -> None:
+    account = fresh()
+    account.things["WAREHOUSE", "FLEETLAKEXWH"] = account.things["ROLE", "FLEETLAKE2ANALYST"] = {}
+    applied = run(account, target_in(LISTED))
+    assert {"warehouse FLEETLAKE_WH", "role FLEETLAKE_ANALYST"} <= set(applied.made)
+
+
 def test_a_link_that_failed_says_why() -> None:
     account = fresh()
     account.sync_s = 10_000.0
@@ -243,6 +251,13 @@ class TestBeforeAnythingIsMade:
         with pytest.raises(BadInput, match="can't take role NOBODY") as refused:
             run(account, replace(target_in(LISTED), admin_role="NOBODY"))
         assert (account.changing, refused.value.exit_code) == ([], 2)
+
+    def test_a_warehouse_of_somebody_else(self) -> None:
+        account = fresh()
+        account.things["WAREHOUSE", "FLEETLAKE_WH"], account.forbidden = {}, frozenset({"FLEETLAKE_WH"})
+        with pytest.raises(BadInput, match="warehouse 'FLEETLAKE_WH' is not assigned"):
+            run(account, target_in(LISTED))
+        assert account.changing == []
 
     def test_privileges_that_lack_are_named_together(self) -> None:
         account = fresh()

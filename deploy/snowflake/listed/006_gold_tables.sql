@@ -1,0 +1,74 @@
+-- The gold tables, each followed through Glue.
+-- Pass 2 of `fleetlake deploy snowflake apply`, tables listed. Generated from the contracts; do not edit.
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.TRIPS
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'trips'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'A vehicle''s way from setting out to having been still for a while';
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.STOPS
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'stops'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'A vehicle at rest in one place for a while';
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.DRIVING_EVENTS
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'driving_events'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'Something a driver did too hard or too fast, one row an episode';
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.GEOFENCE_EVENTS
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'geofence_events'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'A vehicle entering, staying in and leaving a geofence, one row each';
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.FUEL
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'fuel'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'A device''s fuel level: consumption between refuels, losses and midnights (UTC), and those';
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.DRIVER_SCORES
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'driver_scores'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'A day or week (UTC) of a vehicle: 100 less weighted events per 100 km';
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.EXPOSURE
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'exposure'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'Distance and time of a vehicle and day (UTC) by what it was exposed to';
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.FLEET_DAY
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'fleet_day'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'A vehicle''s day (UTC): the row of a dashboard';
+
+CREATE ICEBERG TABLE IF NOT EXISTS FLEETLAKE.GOLD.CAMERA_TRAFFIC
+  EXTERNAL_VOLUME = 'FLEETLAKE_VOLUME'
+  CATALOG = 'FLEETLAKE_GLUE'
+  CATALOG_TABLE_NAME = 'camera_traffic'
+  CATALOG_NAMESPACE = 'gold'
+  AUTO_REFRESH = TRUE
+  COMMENT = 'What a traffic camera saw in an hour (UTC)';
