@@ -1,4 +1,7 @@
-"""moto's server with two things mended of 5.2: stacks made by change sets have no outputs, a role's trust can't be updated."""
+"""moto's server with three things mended of 5.2.
+
+Stacks made by change sets have no outputs, a role's trust can't be updated, and RetainExceptOnCreate is not known.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ apply, update_role = ChangeSet.apply, Role.update_from_cloudformation_json
 
 
 def apply_with_outputs(change_set: ChangeSet) -> None:
+    for body in change_set.template_dict["Resources"].values():
+        if body.get("DeletionPolicy") == "RetainExceptOnCreate":
+            body["DeletionPolicy"] = "Retain"
     apply(change_set)
     template, stack = change_set.template_dict, change_set.stack
     conditions = stack.resource_map.lazy_condition_map

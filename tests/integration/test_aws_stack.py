@@ -19,6 +19,7 @@ from tests.aws_server import KEY, REGION, SECRET, AwsServer, aws_server
 from tests.conftest import free_ports
 
 from fleetlake.app.settings import Overrides, load
+from fleetlake.cloud.aws.deployment import Wanted, discard_stack, prepare_stack
 from fleetlake.cloud.aws.session import Aws
 from fleetlake.cloud.aws.trust import Trust, trust_snowflake
 
@@ -105,7 +106,11 @@ def test_apply_twice_and_destroy_with_the_data(run: Run, aws: AwsServer, tmp_pat
     assert file.read_text() == saved
     assert client(aws, "cloudformation").list_change_sets(StackName="fleetlake")["Summaries"][1:] == []
 
-    glue = client(aws, "glue")
+    s3, glue = client(aws, "s3"), client(aws, "glue")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})  # moto takes none from a template
+    for body in (b"1", b"2"):
+        s3.put_object(Bucket=bucket, Key="warehouse/x", Body=body)
+    s3.delete_object(Bucket=bucket, Key="warehouse/x")
     for name, place in (("bronze", bucket), ("silver", "elsewhere")):
         glue.create_database(DatabaseInput={"Name": name})
         glue.create_table(
@@ -117,17 +122,29 @@ def test_apply_twice_and_destroy_with_the_data(run: Run, aws: AwsServer, tmp_pat
     assert [database["Name"] for database in glue.get_databases()["DatabaseList"]] == ["silver"]
 
 
-def test_destroy_keeps_the_data_and_apply_takes_the_bucket_up_again(run: Run, aws: AwsServer) -> None:
+def test_destroy_keeps_the_data(run: Run, aws: AwsServer) -> None:
     assert run("deploy", "aws", "apply", "--yes")[0] == 0
     [bucket] = made(aws)["buckets"]
+    s3 = client(aws, "s3")
+    for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]:  # moto would not delete a bucket with objects anyway
+        s3.delete_object(Bucket=bucket, Key=entry["Key"])
     code, out, _ = run("--profile", "aws", "deploy", "aws", "destroy", "--yes")
     assert code == 0
     assert "stay" in out
     assert made(aws) == NOTHING | {"buckets": [bucket]}
-    assert client(aws, "s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 2
     code, _, err = run("--profile", "aws", "deploy", "aws", "destroy", "--yes")
     assert (code, err.count("\n")) == (2, 1)
     assert "there is no such stack" in err
+
+
+def test_a_change_that_is_not_wanted_leaves_nothing(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    prepared = prepare_stack(Aws(REGION), Wanted("fleetlake"))
+    assert prepared.changes is not None
+    assert {"Bucket", "SnowflakeRole"} <= {change.logical_id for change in prepared.changes.changes}
+    discard_stack(Aws(REGION), prepared)
+    assert made(aws) == NOTHING
 
 
 def test_a_change_keeps_whom_snowflake_is_trusted_by(run: Run, aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def print_plan(wanted: Wanted, *, template: bool, as_json: bool) -> None:
     given = wanted.parameters(build_package().key, bucket)
     made, values = resources(text, wanted.stack, given), parameters(text, given)
     if as_json:
-        shown = [{**asdict(value), "value": None if value.secret else value.value} for value in values]
+        shown = [{**asdict(value), "value": None if value.secret else without_accounts(value.value)} for value in values]
         plan = {"stack": wanted.stack, "region": region, "resources": [asdict(one) for one in made], "parameters": shown}
         typer.echo(json.dumps(plan, indent=2))
         return

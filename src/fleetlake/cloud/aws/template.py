@@ -80,7 +80,7 @@ def resources(text: str, stack: str, given: Mapping[str, str]) -> tuple[Resource
             _name_of(body.get("Properties", {}), names),
             str(body.get("Metadata", {}).get("Fleetlake", "")),
             str(body.get("Condition", "")),
-            body.get("DeletionPolicy") == "Retain",
+            str(body.get("DeletionPolicy", "")).startswith("Retain"),
         )
         for logical_id, body in parse(text)["Resources"].items()
     )
