@@ -15,7 +15,7 @@ import pytest
 
 from fleetlake.cloud.aws.deployment import Wanted
 from fleetlake.cloud.aws.package import build_package
-from fleetlake.cloud.aws.template import MOST_BYTES, parse, resources, template_text
+from fleetlake.cloud.aws.template import MOST_BYTES, parse, resources, template_text, with_names
 from fleetlake.cloud.aws.trust import PARTS
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput
@@ -98,6 +98,16 @@ def test_everything_that_holds_data_outlives_the_stack() -> None:
     assert kept == {"AWS::S3::Bucket", "AWS::Glue::Database"}
     policies = {body.get("DeletionPolicy", "") for body in parse(template_text())["Resources"].values()}
     assert policies == {"", "RetainExceptOnCreate"}  # a first apply that fails leaves nothing
+
+
+def test_the_names_of_what_is_kept_are_written_out() -> None:
+    """CloudFormation imports an existing bucket or database only then."""
+    made = parse(with_names(template_text(), "trucks-1", "views"))["Resources"]
+    kept = [body["Properties"] for body in made.values() if body.get("DeletionPolicy")]
+    assert sorted(one.get("BucketName") or one["DatabaseName"] for one in kept) == [
+        "bronze", "gold", "raw", "silver", "trucks-1", "views",
+    ]  # fmt: skip
+    assert all(one["DatabaseInput"]["Name"] == one["DatabaseName"] for one in kept if "DatabaseName" in one)
 
 
 def statements() -> list[Any]:

@@ -20,7 +20,7 @@ from fleetlake.cloud.aws.change_sets import (
 from fleetlake.cloud.aws.package import Package, build_package, upload_package
 from fleetlake.cloud.aws.preflight import LAYERS, require_ready
 from fleetlake.cloud.aws.session import Aws, told
-from fleetlake.cloud.aws.template import template_text
+from fleetlake.cloud.aws.template import template_text, with_names
 from fleetlake.foundation.errors import BadInput
 
 Report = Callable[[str], None]
@@ -90,7 +90,7 @@ def prepare_stack(aws: Aws, wanted: Wanted) -> Prepared:
     optimizers = has_optimizers(aws, wanted.stack) if wanted.optimizers is None else wanted.optimizers
     if optimizers:
         _require_tables(aws)
-    text = template_text(optimizers=optimizers)
+    text = with_names(template_text(optimizers=optimizers), bucket, wanted.view_database)
     changes = prepare(aws, wanted.stack, wanted.parameters(package.key, bucket), text)
     return Prepared(wanted, bucket, package, changes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -48,6 +49,13 @@ def template_text(*, optimizers: bool = False) -> str:
     """optimizers: three for each table of bronze, silver and gold, all of which must exist then."""
     text = (files("fleetlake.cloud.aws") / "stack.yaml").read_text("utf-8")
     return text + "".join(_optimizers_of(all_tables())) if optimizers else text
+
+
+def with_names(text: str, bucket: str, view_database: str) -> str:
+    """The template with these names written out: only resources whose names refer to nothing are imported when they exist."""
+    for name, value in (("BucketName", bucket), ("ViewDatabase", view_database)):
+        text = re.sub(rf"^(      (?:  )?\w*Name: )!Ref {name}$", rf"\g<1>{value}", text, flags=re.MULTILINE)
+    return text
 
 
 @cache
