@@ -1,4 +1,4 @@
-"""A Snowflake account and an AWS role that behave as the documentation says: order, external ids, trust that takes its time.
+"""A Snowflake account that behaves as the documentation says: order, external ids, what AWS has to trust first.
 
 Not a SQL engine: it knows the statements fleetlake makes, refuses what Snowflake would refuse, and refuses what it does not know.
 """
@@ -11,33 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleetlake.cloud.snowflake.handshake import Identity
 from fleetlake.cloud.snowflake.session import explain
-from fleetlake.contracts.tables import all_tables
+from tests.trusting_role import ROLE_ARN, USER_ARN, AwsRole, Crash
 
-USER_ARN = "arn:aws:iam::" + "4" * 12 + ":user/abc1-b-self4321"
-ACCOUNT = "9" * 12
-ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/fleetlake-snowflake"
-EVERYTHING = frozenset(table.name for table in all_tables())
-PROPAGATION_S = 9.0
 Answer = list[Mapping[str, Any]]
-
-
-class Crash(BaseException):
-    """kill -9 at this call."""
-
-
-class Clock:
-    """Time passes when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Refusal(Exception):
@@ -46,36 +23,6 @@ class Refusal(Exception):
     def __init__(self, message: str, errno: int) -> None:
         super().__init__(message)
         self.raw_msg, self.errno = message, errno
-
-
-@dataclass
-class AwsRole:
-    """The stack's role, and Glue. A change of trust is in force PROPAGATION_S later."""
-
-    clock: Clock
-    glue: frozenset[str] = EVERYTHING
-    trusted: dict[str, Identity] = field(default_factory=dict)
-    since: float = 0.0
-    changes: int = 0
-    crash: str = ""  # before or after a change of trust
-
-    def tables(self) -> frozenset[str]:
-        return self.glue
-
-    def trust(self, identities: Mapping[str, Identity]) -> bool:
-        if all(self.trusted.get(part) == identity for part, identity in identities.items()):
-            return False
-        if self.crash == "before":
-            raise Crash
-        self.trusted |= identities
-        self.since, self.changes = self.clock.now, self.changes + 1
-        if self.crash == "after":
-            raise Crash
-        return True
-
-    def lets_in(self, external_id: str) -> bool:
-        known = Identity(USER_ARN, external_id) in self.trusted.values()
-        return known and self.clock.now >= self.since + PROPAGATION_S
 
 
 @dataclass

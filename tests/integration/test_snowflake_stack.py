@@ -11,7 +11,8 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from tests.aws_server import REGION, AwsServer, aws_server
 from tests.conftest import free_ports
-from tests.snowflake_account import EVERYTHING, USER_ARN, Account, AwsRole, Clock
+from tests.snowflake_account import Account
+from tests.trusting_role import EVERYTHING, USER_ARN, AwsRole, Clock
 
 from fleetlake.app.deploying_snowflake import deployed_target
 from fleetlake.app.settings import Overrides, Settings, load

@@ -39,7 +39,8 @@ def target(request: pytest.FixtureRequest, session: Session) -> Iterator[Target]
     role_arn, bucket = role_and_bucket(aws, os.environ["FLEETLAKE_TEST_STACK"])
     made = Target(
         database=name, warehouse=f"{name}_WH", admin_role="ACCOUNTADMIN", analyst_role=f"{name}_ANALYST", tables=request.param,
-        refresh_s=30, region=region, account=aws.account(), bucket=bucket, role_arn=role_arn,
+        refresh_s=30, stack=os.environ["FLEETLAKE_TEST_STACK"], region=region, account=aws.account(), bucket=bucket,
+        role_arn=role_arn,
     )  # fmt: skip
     try:
         yield made

@@ -34,6 +34,7 @@ def _target(settings: Settings, tables: str | None, region: str, account: str, b
         analyst_role=section.analyst_role,
         tables=tables or section.tables,
         refresh_s=section.refresh_s,
+        stack=settings.aws.stack,
         region=region,
         account=account,
         bucket=bucket,

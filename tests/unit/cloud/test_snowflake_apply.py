@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.snowflake_account import ACCOUNT, EVERYTHING, ROLE_ARN, USER_ARN, Account, AwsRole, Clock, Crash
+from tests.snowflake_account import Account
+from tests.trusting_role import ACCOUNT, EVERYTHING, ROLE_ARN, USER_ARN, AwsRole, Clock, Crash
 
 from fleetlake.cloud.snowflake.apply import Applied, apply
 from fleetlake.cloud.snowflake.migrations import migrations
@@ -101,7 +102,7 @@ def test_nothing_trusted_is_ever_replaced(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("glue", [EVERYTHING, NO_GOLD])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_cut_off_anywhere_and_run_again_ends_the_same(mode: str, glue: frozenset[str], data: st.DataObject) -> None:
     target, whole = target_in(mode), fresh(glue)
@@ -160,6 +161,18 @@ def test_a_view_that_was_changed_is_made_anew() -> None:
     before = account.things["VIEW", "FLEETLAKE.ANALYTICS.QUARANTINE"]
     assert run(account, target).made == ("view FLEETLAKE.ANALYTICS.TRIPS",)
     assert account.things["VIEW", "FLEETLAKE.ANALYTICS.QUARANTINE"] is before
+
+
+def test_both_modes_in_databases_of_their_own_share_the_volume_and_stay_trusted() -> None:
+    account, listed = fresh(), target_in(LISTED)
+    run(account, listed)
+    volume = account.things["EXTERNAL VOLUME", "FLEETLAKE_VOLUME"]
+    applied = run(account, replace(target_in(LINKED), database="FLEETLAKE_TOO"))
+    assert ("external volume FLEETLAKE_VOLUME" in applied.made, applied.waiting) == (False, ())
+    assert account.things["EXTERNAL VOLUME", "FLEETLAKE_VOLUME"] is volume
+    assert set(account.aws.trusted) == {"volume", "glue", "rest"}
+    account.statements = []
+    assert (run(account, listed).made, account.changing) == ((), [])
 
 
 def test_another_interval_alters_the_integration_and_keeps_its_external_id() -> None:

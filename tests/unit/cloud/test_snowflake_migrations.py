@@ -102,8 +102,8 @@ def test_nothing_is_written_through_snowflake() -> None:
 
 
 def test_names_of_a_configuration() -> None:
-    target = replace(PLACEHOLDERS, database="lake", warehouse="small", analyst_role="readers")
-    assert (target.volume, target.integration, target.linked_database) == ("LAKE_VOLUME", "LAKE_GLUE", "LAKE_LAKE")
+    target = replace(PLACEHOLDERS, database="lake", warehouse="small", analyst_role="readers", stack="my-lake")
+    assert (target.volume, target.integration, target.linked_database) == ("MY_LAKE_VOLUME", "MY_LAKE_GLUE", "LAKE_LAKE")
     assert any(sql.startswith("GRANT SELECT ON ICEBERG TABLE LAKE.GOLD.TRIPS TO ROLE READERS") for sql in statements_of(target))
 
 

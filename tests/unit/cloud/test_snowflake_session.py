@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from snowflake.connector import errors
-from tests.snowflake_account import ACCOUNT, ROLE_ARN, USER_ARN
+from tests.trusting_role import ACCOUNT, ROLE_ARN, USER_ARN
 
 from fleetlake.cloud.snowflake.handshake import Identity, identities, integration_refusal, volume_refusal
 from fleetlake.cloud.snowflake.session import ConnectorSession, explain, key_pair, masked, open_session

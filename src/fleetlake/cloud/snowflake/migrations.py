@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from fleetlake.cloud.snowflake.statements import Kind, Migration, Statement, Thing, fingerprint_of, grant, literal
 from fleetlake.cloud.snowflake.target import ANALYTICS, LAYERS, LISTED, READABLE_LAYERS, Target, lake_tables
@@ -160,9 +161,14 @@ def _views(target: Target) -> Iterator[Statement]:
 
 
 def analyst_view(target: Target, view: View) -> Statement:
-    select = in_dialect(view.sql, "snowflake", target.name_of)
+    select = _in_snowflake(view.sql, target.in_mode(LISTED))  # the same in both modes
     needs = tuple(readable_thing(target, table) for table in view.reads)
     return _view(f"{target.database}.{ANALYTICS}.{view.name.upper()}", view.description, select, needs)
+
+
+@cache
+def _in_snowflake(sql: str, target: Target) -> str:
+    return in_dialect(sql, "snowflake", target.name_of)
 
 
 def _view(name: str, description: str, select: str, needs: tuple[Thing, ...], in_glue: str = "") -> Statement:

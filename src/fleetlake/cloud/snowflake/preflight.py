@@ -65,7 +65,7 @@ def _require_same(name: str, what: str, found: str, wanted: str) -> None:
         raise BadInput(
             f"{name} is there already, for another {what} than the stack's",
             where="aws.stack",
-            hint="the stack it was made for, or another snowflake.database; dropping it ends the tables that use it",
+            hint="a stack of another name (aws.stack); dropping what is there ends the tables that use it",
         )
 
 

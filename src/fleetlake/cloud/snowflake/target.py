@@ -20,6 +20,7 @@ READABLE_LAYERS = ("silver", "gold")  # what analysts may select from; bronze on
 class Target:
     """Names are Snowflake's, unquoted, so in upper case. tables: listed or linked.
 
+    stack: the AWS stack; volume and integrations are named after it, as its role trusts one of each, so databases share them.
     role_arn: the AWS role that Snowflake takes. account: whose Glue catalog it is. refresh_s: s between looks for new snapshots.
     """
 
@@ -29,6 +30,7 @@ class Target:
     analyst_role: str
     tables: str
     refresh_s: int
+    stack: str
     region: str
     account: str
     bucket: str
@@ -51,15 +53,15 @@ class Target:
 
     @property
     def volume(self) -> str:
-        return f"{self.database}_VOLUME"
+        return f"{self._prefix}_VOLUME"
 
     @property
     def glue_integration(self) -> str:
-        return f"{self.database}_GLUE"
+        return f"{self._prefix}_GLUE"
 
     @property
     def rest_integration(self) -> str:
-        return f"{self.database}_GLUE_REST"
+        return f"{self._prefix}_GLUE_REST"
 
     @property
     def integration(self) -> str:
@@ -69,6 +71,10 @@ class Target:
     @property
     def linked_database(self) -> str:
         return f"{self.database}_LAKE"
+
+    @property
+    def _prefix(self) -> str:
+        return self.stack.upper().replace("-", "_")  # a stack's name has letters, digits and hyphens, and begins with a letter
 
     @property
     def base_url(self) -> str:
@@ -89,5 +95,6 @@ def lake_tables() -> tuple[Table, ...]:
 
 PLACEHOLDERS = Target(
     database="FLEETLAKE", warehouse="FLEETLAKE_WH", admin_role="ACCOUNTADMIN", analyst_role="FLEETLAKE_ANALYST",
-    tables=LISTED, refresh_s=60, region="<region>", account="<account>", bucket="<bucket>", role_arn="<role-arn>",
+    tables=LISTED, refresh_s=60, stack="fleetlake", region="<region>", account="<account>", bucket="<bucket>",
+    role_arn="<role-arn>",
 )  # fmt: skip
