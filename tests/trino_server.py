@@ -24,7 +24,8 @@ from fleetlake.runtime.java import INSTALLED, look_at
 LOCK = Path(__file__).with_name("trino.lock")
 JAVA_FROM = 24
 PATIENCE_S = 180
-CATALOG = "lake"
+CATALOG, LANDING = "lake", "landing"
+PLUGINS = ("hive", "iceberg")
 
 
 class Failed(Exception):
@@ -81,7 +82,7 @@ def java_for_trino() -> str:
 
 
 def distribution() -> Path:
-    """The unpacked server with no plugin but Iceberg's, which has SQLite's driver too; fetched and checked once."""
+    """The unpacked server with two of its plugins, Iceberg's with SQLite's driver; fetched and checked once."""
     (line,) = (line for line in LOCK.read_text().splitlines() if not line.startswith("#"))
     coordinate, sha256 = line.split()
     group, artifact, version, packaging = coordinate.split(":")
@@ -98,7 +99,7 @@ def distribution() -> Path:
         archive.extractall(part, filter="data")
     (unpacked,) = part.iterdir()
     for plugin in (unpacked / "plugin").iterdir():
-        if plugin.name != "iceberg":
+        if plugin.name not in PLUGINS:
             shutil.rmtree(plugin)
     driver = next(path for path in SPARK.ensure() if path.name.startswith("sqlite-jdbc"))
     shutil.copy(driver, unpacked / "plugin" / "iceberg")
@@ -110,7 +111,7 @@ def distribution() -> Path:
 
 @contextmanager
 def trino_server(folder: Path, port: int, catalog_db: Path, warehouse: Path) -> Iterator[Trino]:
-    """Runs Trino over a SQLite catalog called `lake`; its log is in `folder`."""
+    """Runs Trino over a SQLite catalog called `lake`, and a Hive catalog `landing` for files; its log is in `folder`."""
     home, java = distribution(), java_for_trino()
     (folder / "catalog").mkdir(parents=True)
     (folder / "catalog" / f"{CATALOG}.properties").write_text(
@@ -119,9 +120,15 @@ def trino_server(folder: Path, port: int, catalog_db: Path, warehouse: Path) -> 
         f"iceberg.jdbc-catalog.default-warehouse-dir=file://{warehouse}\niceberg.jdbc-catalog.schema-version=V1\n"
         "fs.hadoop.enabled=true\niceberg.expire-snapshots.min-retention=0s\n"
     )
+    (folder / "catalog" / f"{LANDING}.properties").write_text(
+        f"connector.name=hive\nhive.metastore=file\nhive.metastore.catalog.dir=file://{folder}/hive\nfs.hadoop.enabled=true\n"
+        "hive.recursive-directories=true\nhive.partition-projection-enabled=true\n"
+        "hive.ignore-absent-partitions=true\n"  # as Athena does: a projected day need not be there
+    )
     (folder / "config.properties").write_text(
         f"coordinator=true\nnode-scheduler.include-coordinator=true\nhttp-server.http.port={port}\n"
         f"discovery.uri=http://127.0.0.1:{port}\nplugin.dir={home}/plugin\ncatalog.config-dir={folder}/catalog\n"
+        "query-manager.required-workers=1\nfailure-detector.enabled=false\n"  # it answers before it has itself for a worker
         "node.environment=tests\nnode.bind-ip=127.0.0.1\nnode.internal-address=127.0.0.1\n"
     )
     command = [
