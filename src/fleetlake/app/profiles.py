@@ -38,7 +38,7 @@ def save_profile(
                 table[path[-1]] = value
                 changed.append(".".join(path))
         if changed:
-            file.write_text(tomlkit.dumps(document), "utf-8")
+            file.write_text(tomlkit.dumps(document).lstrip("\n"), "utf-8")
     except OSError as error:
         raise BadInput(f"the configuration can't be changed: {error.strerror}", where=str(file)) from error
     except (TOMLKitError, TypeError) as error:

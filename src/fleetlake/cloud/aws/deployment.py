@@ -116,9 +116,11 @@ def destroy_stack(aws: Aws, stack: str, report: Report, *, delete_data: bool) ->
     aws.account()
     given = stack_parameters(aws, stack)
     bucket, views = given["BucketName"], given["ViewDatabase"]
+    if delete_data:  # before the stack, which says what is ours: what breaks off here can be run again
+        _delete_databases(aws, (*LAYERS, views), bucket, report)
+        _empty_bucket(aws, bucket, report)
     delete_stack(aws, stack, report)
     if delete_data:
-        _delete_databases(aws, (*LAYERS, views), bucket, report)
         _delete_bucket(aws, bucket, report)
     return bucket
 
@@ -163,20 +165,22 @@ def _is_in(bucket: str, table: Mapping[str, Any]) -> bool:
     return table.get("TableType") == "VIRTUAL_VIEW" or str(place).startswith(f"s3://{bucket}/")
 
 
+def _empty_bucket(aws: Aws, bucket: str, report: Report) -> None:
+    """Every version of every object."""
+    client = aws.client("s3")
+    with told(f"bucket {bucket}"), suppress(client.exceptions.NoSuchBucket):
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            if not found:
+                continue
+            objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
+            for error in client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors", ()):
+                raise BadInput(f"{error['Key']} can't be deleted: {error['Code']}", where=f"bucket {bucket}")
+            report(f"deleted {len(objects):,} objects of {bucket}")
+
+
 def _delete_bucket(aws: Aws, bucket: str, report: Report) -> None:
-    """With every version of every object."""
-    client: Any = aws.client("s3")
-    with told(f"bucket {bucket}"):
-        try:
-            for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
-                found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-                if found:
-                    objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
-                    errors = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors", ())
-                    for error in errors:
-                        raise BadInput(f"{error['Key']} can't be deleted: {error['Code']}", where=f"bucket {bucket}")
-                    report(f"deleted {len(objects):,} objects of {bucket}")
-            client.delete_bucket(Bucket=bucket)
-        except client.exceptions.NoSuchBucket:
-            return
-    report(f"deleted bucket {bucket}")
+    client = aws.client("s3")
+    with told(f"bucket {bucket}"), suppress(client.exceptions.NoSuchBucket):
+        client.delete_bucket(Bucket=bucket)
+        report(f"deleted bucket {bucket}")
