@@ -40,6 +40,7 @@ class Account:
     crash_before: bool = False
     forbidden: frozenset[str] = frozenset()  # warehouses of others: seen, not used
     warehouse: str = ""  # in use
+    behind: frozenset[str] = frozenset()  # columns that the tables lack
 
     def run(self, sql: str) -> Answer:
         """Crashes at call number crash_at, before or after it had its effect."""
@@ -135,6 +136,7 @@ class Account:
             shown |= {"GLUE_AWS_ROLE_ARN": _value(rest, "GLUE_AWS_ROLE_ARN"), "GLUE_CATALOG_ID": _value(rest, "GLUE_CATALOG_ID")}
             shown |= {"GLUE_AWS_IAM_USER_ARN": USER_ARN, "GLUE_AWS_EXTERNAL_ID": external_id}
         else:
+            shown["REST_AUTHENTICATION"] = f"{{TYPE=SIGV4, SIGV4_IAM_ROLE={_value(rest, 'SIGV4_IAM_ROLE')}}}"
             shown |= {"API_AWS_IAM_USER_ARN": USER_ARN, "API_AWS_EXTERNAL_ID": external_id}
         self._add("CATALOG INTEGRATION", name, source=source, shown=shown, external_id=external_id)
 
@@ -158,6 +160,8 @@ class Account:
         if ("ICEBERG TABLE", name) in self.things:
             raise Refusal(f"Object '{name}' already exists as TABLE", 2002)
         select = rest.split("' AS ", 1)[1]
+        if lacking := [column for column in self.behind if re.search(rf"\b{column}\b", select)]:
+            raise Refusal(f"SQL compilation error: invalid identifier '{lacking[0]}'", 904)
         for database, schema, table in re.findall(r'(?:FROM|JOIN) (FLEETLAKE\w*)\."?(\w+)"?\."?(\w+)"?', select):
             known = self._tables_in(database) | {full for kind, full in self.things if kind == "VIEW"}
             if f"{database}.{schema}.{table}".upper() not in known:

@@ -7,36 +7,17 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.snowflake_account import Account
-from tests.trusting_role import ACCOUNT, EVERYTHING, ROLE_ARN, USER_ARN, AwsRole, Clock, Crash
+from tests.snowflake_runs import MODES, fresh, run, secrets_of, target_in
+from tests.trusting_role import EVERYTHING, ROLE_ARN, Crash
 
-from fleetlake.cloud.snowflake.apply import Applied, apply
+from fleetlake.cloud.snowflake.apply import Applied
 from fleetlake.cloud.snowflake.migrations import migrations
 from fleetlake.cloud.snowflake.plan import applied_text, as_document
-from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, Target
+from fleetlake.cloud.snowflake.target import LINKED, LISTED
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput
 
-MODES = (LISTED, LINKED)
 NO_GOLD = frozenset(name for name in EVERYTHING if not name.startswith("gold."))
-
-
-def target_in(mode: str) -> Target:
-    return replace(PLACEHOLDERS, tables=mode, region="eu-west-2", account=ACCOUNT, bucket="lake", role_arn=ROLE_ARN)
-
-
-def run(account: Account, target: Target, told: list[str] | None = None) -> Applied:
-    account.warehouse = ""  # a session of its own
-    return apply(account, account.aws, target, account.aws.clock, (told if told is not None else []).append)
-
-
-def fresh(glue: frozenset[str] = EVERYTHING) -> Account:
-    return Account(AwsRole(Clock(), glue))
-
-
-def secrets_of(account: Account) -> set[str]:
-    ids = {thing["external_id"] for thing in account.things.values() if "external_id" in thing}
-    return {*ids, USER_ARN, ROLE_ARN, ACCOUNT, "4" * 12}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -154,6 +135,19 @@ def test_a_new_gold_table_is_the_only_thing_made(monkeypatch: pytest.MonkeyPatch
     assert len(account.changing) == 2
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_view_over_a_table_that_is_behind_its_contract_waits_and_the_rest_is_made(mode: str) -> None:
+    account = fresh()
+    account.behind = frozenset({"weather_condition"})
+    applied = run(account, target_in(mode))
+    behind = {str(waiting.thing) for waiting in applied.waiting if "lacks a column" in waiting.why}
+    first = {"view FLEETLAKE.ANALYTICS.FLEET_STATE"} if mode == LISTED else {"view FLEETLAKE.SILVER.POSITIONS"}
+    assert first <= behind
+    assert "view FLEETLAKE.ANALYTICS.TRIPS" in applied.made
+    account.behind = frozenset()
+    assert run(account, target_in(mode)).waiting == ()
+
+
 def test_a_view_that_was_changed_is_made_anew() -> None:
     account, target = fresh(), target_in(LISTED)
     run(account, target)
@@ -256,62 +250,3 @@ def test_a_link_that_failed_says_why() -> None:
     account.run = answered  # type: ignore[method-assign,assignment]
     with pytest.raises(BadInput, match=r"can't follow Glue: no access for \*\*\*; at FLEETLAKE_LAKE"):
         run(account, target_in(LINKED))
-
-
-class TestBeforeAnythingIsMade:
-    def test_a_role_the_user_lacks(self) -> None:
-        account = fresh()
-        with pytest.raises(BadInput, match="can't take role NOBODY") as refused:
-            run(account, replace(target_in(LISTED), admin_role="NOBODY"))
-        assert (account.changing, refused.value.exit_code) == ([], 2)
-
-    def test_a_warehouse_of_somebody_else(self) -> None:
-        account = fresh()
-        account.things["WAREHOUSE", "FLEETLAKE_WH"], account.forbidden = {}, frozenset({"FLEETLAKE_WH"})
-        with pytest.raises(BadInput, match="warehouse 'FLEETLAKE_WH' is not assigned"):
-            run(account, target_in(LISTED))
-        assert account.changing == []
-
-    def test_privileges_that_lack_are_named_together(self) -> None:
-        account = fresh()
-        account.roles += ("LOADER",)
-        account.privileges = {
-            "LOADER": (("USAGE", "ROLE", "MAKER"), ("CREATE ROLE", "ACCOUNT", "X")),
-            "MAKER": (("CREATE WAREHOUSE", "ACCOUNT", "X"), ("CREATE DATABASE", "ACCOUNT", "X"), ("USAGE", "ROLE", "LOADER")),
-        }
-        with pytest.raises(BadInput, match="role LOADER lacks CREATE EXTERNAL VOLUME, CREATE INTEGRATION;"):
-            run(account, replace(target_in(LISTED), admin_role="LOADER"))
-        assert account.changing == []
-
-    def test_a_role_that_has_them_needs_no_more(self) -> None:
-        account = fresh()
-        account.roles += ("LOADER",)
-        names = ("WAREHOUSE", "DATABASE", "EXTERNAL VOLUME", "INTEGRATION", "ROLE")
-        account.privileges = {"LOADER": tuple((f"CREATE {name}", "ACCOUNT", "X") for name in names)}
-        assert run(account, replace(target_in(LISTED), admin_role="LOADER")).waiting == ()
-
-    @pytest.mark.parametrize("first", MODES)
-    def test_the_other_mode_in_the_same_database(self, first: str) -> None:
-        account = fresh()
-        run(account, target_in(first))
-        account.statements = []
-        with pytest.raises(BadInput, match=r"FLEETLAKE\.BRONZE\.VEHICLE is a (table|view) already, and has to be a (table|view)"):
-            run(account, target_in(LINKED if first == LISTED else LISTED))
-        assert account.changing == []
-
-    @pytest.mark.parametrize(
-        ("other", "what"),
-        [
-            ({"bucket": "another"}, "FLEETLAKE_VOLUME is there already, for another bucket"),
-            ({"role_arn": ROLE_ARN + "2"}, "FLEETLAKE_VOLUME is there already, for another AWS role"),
-            ({"account": "8" * 12}, "FLEETLAKE_GLUE is there already, for another Glue catalog"),
-        ],
-    )
-    def test_a_volume_or_integration_of_another_lake(self, other: dict[str, str], what: str) -> None:
-        account, target = fresh(), target_in(LISTED)
-        run(account, target)
-        account.statements = []
-        with pytest.raises(BadInput, match=what) as refused:
-            run(account, replace(target, **other))
-        assert account.changing == []
-        assert not [secret for secret in secrets_of(account) if secret in str(refused.value)]

@@ -11,7 +11,7 @@ from snowflake.connector import errors
 from tests.trusting_role import ACCOUNT, ROLE_ARN, USER_ARN
 
 from fleetlake.cloud.snowflake.handshake import Identity, identities, integration_refusal, volume_refusal
-from fleetlake.cloud.snowflake.session import ConnectorSession, explain, key_pair, masked, open_session
+from fleetlake.cloud.snowflake.session import ConnectorSession, LacksColumn, explain, key_pair, masked, open_session
 from fleetlake.cloud.snowflake.target import LINKED, PLACEHOLDERS
 from fleetlake.foundation.errors import BadInput, Permanent, Retryable
 
@@ -85,6 +85,13 @@ def test_a_statement_that_fails(error: Exception, kind: type[Exception], exit_co
         False,
         True,
     )
+
+
+def test_a_column_that_is_not_there_is_told_apart() -> None:
+    with pytest.raises(LacksColumn, match="no such column: invalid identifier 'X'"):
+        ConnectorSession(Connection(errors.ProgrammingError(msg="invalid identifier 'X'", errno=904))).run(
+            "CREATE OR REPLACE VIEW X"
+        )
 
 
 def test_what_is_not_the_connectors_is_not_called_snowflakes() -> None:

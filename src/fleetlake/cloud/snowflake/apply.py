@@ -17,7 +17,7 @@ from fleetlake.cloud.snowflake.handshake import (
 )
 from fleetlake.cloud.snowflake.migrations import migrations, table_thing
 from fleetlake.cloud.snowflake.preflight import require_makeable, take_role
-from fleetlake.cloud.snowflake.session import Session
+from fleetlake.cloud.snowflake.session import LacksColumn, Session
 from fleetlake.cloud.snowflake.state import State, linked_tables, read_state
 from fleetlake.cloud.snowflake.statements import Kind, Statement, Thing
 from fleetlake.cloud.snowflake.target import LISTED, Target, lake_tables
@@ -77,10 +77,14 @@ class _Run:
             self.waiting.append(Waiting(statement.makes, why))
             return
         self.tell(f"making {statement.makes}")
-        if statement.makes.kind is Kind.TABLE:
-            run_when_trusted(self.session, statement.sql, self.clock, self.tell)
-        else:
-            self.session.run(statement.sql)
+        try:
+            if statement.makes.kind is Kind.TABLE:
+                run_when_trusted(self.session, statement.sql, self.clock, self.tell)
+            else:
+                self.session.run(statement.sql)
+        except LacksColumn:  # the contract is ahead of the table, whose next writer adds the column
+            self.waiting.append(Waiting(statement.makes, "its table lacks a column: the next ingest or transform adds it"))
+            return
         self.found[statement.makes] = statement.fingerprint
         self.made.append(str(statement.makes))
 

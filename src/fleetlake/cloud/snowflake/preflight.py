@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from fleetlake.cloud.snowflake.handshake import integration_properties, volume_location
 from fleetlake.cloud.snowflake.session import Session
 from fleetlake.cloud.snowflake.state import State
 from fleetlake.cloud.snowflake.statements import Kind, Migration, Thing
-from fleetlake.cloud.snowflake.target import LISTED, Target
+from fleetlake.cloud.snowflake.target import Target
 from fleetlake.foundation.errors import BadInput
 
 # The kind of a thing -> the privilege on the account that making one takes. Inside a database its owner needs none.
@@ -20,6 +21,7 @@ PRIVILEGES = {
     Kind.ROLE: "CREATE ROLE",
 }
 ALL_POWERFUL = "ACCOUNTADMIN"
+ROLE = re.compile(r"arn:[\w-]+:iam::\d+:role/[\w+=,.@/-]+")  # in what DESC says of SigV4
 
 
 def take_role(session: Session, target: Target) -> None:
@@ -53,8 +55,10 @@ def require_makeable(session: Session, target: Target, state: State, plan: Seque
         location = volume_location(session, target)
         _require_same(target.volume, "bucket", str(location.get("STORAGE_BASE_URL", "")).rstrip("/"), target.base_url.rstrip("/"))
         _require_same(target.volume, "AWS role", str(location.get("STORAGE_AWS_ROLE_ARN", "")), target.role_arn)
-    if target.tables == LISTED and state.has(Thing(Kind.INTEGRATION, target.integration)):
+    if state.has(Thing(Kind.INTEGRATION, target.integration)):
         properties = integration_properties(session, target)
+        role = ROLE.search(properties.get("REST_AUTHENTICATION", ""))
+        _require_same(target.integration, "AWS role", role.group() if role else "", target.role_arn)
         _require_same(target.integration, "AWS role", properties.get("GLUE_AWS_ROLE_ARN", ""), target.role_arn)
         _require_same(target.integration, "Glue catalog", properties.get("GLUE_CATALOG_ID", ""), target.account)
 

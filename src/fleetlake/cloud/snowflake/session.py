@@ -19,7 +19,11 @@ SECRETS = (
 )
 HINT = "a connection in connections.toml (snowflake.connection names it), or SNOWFLAKE_ACCOUNT, _USER and _PRIVATE_KEY_FILE"
 ENVIRONMENT = {"account": "SNOWFLAKE_ACCOUNT", "user": "SNOWFLAKE_USER", "private_key_file": "SNOWFLAKE_PRIVATE_KEY_FILE"}
-NO_PRIVILEGE, NOT_THERE, NOT_ACTIVE = 3001, (2003, 2043), 606
+NO_PRIVILEGE, NOT_THERE, NOT_ACTIVE, NO_COLUMN = 3001, (2003, 2043), 606, 904
+
+
+class LacksColumn(BadInput):
+    """A statement names a column that is not there."""
 
 
 class Session(Protocol):
@@ -106,6 +110,8 @@ def explain(error: Exception, where: str) -> FleetlakeError:
         return BadInput(f"Snowflake has no such thing, or the role may not see it: {said}", where=where)
     if number == NOT_ACTIVE:
         return BadInput(f"Snowflake has no warehouse for this: {said}", where=where)
+    if number == NO_COLUMN:
+        return LacksColumn(f"there is no such column: {said}", where=where)
     if kind == "OperationalError":
         return Retryable(
             f"Snowflake can't be reached: {said}", where=where, hint="run it again: what is made stays, the rest follows"
