@@ -119,6 +119,17 @@ def test_named_queries_are_made_the_same_again() -> None:
     assert len(athena.named) == len(PLAN.named) + 1
 
 
+def test_of_two_named_queries_of_one_name_always_the_same_is_kept_right() -> None:
+    athena = FakeAthena(FakeGlue(*TABLES))
+    apply(athena)
+    (first,) = (name for name, query in athena.named.items() if query["Name"] == "fleetlake_worst_drivers")
+    athena.named["z"] = {"Name": "fleetlake_worst_drivers", "QueryString": "SELECT 1", "Database": "fleet", "Description": ""}
+    assert done(apply(athena)) == {Done.UNCHANGED}
+    athena.named[first]["QueryString"] = "SELECT 2"
+    assert [outcome.done for outcome in apply(athena) if outcome.name == "fleetlake_worst_drivers"] == [Done.UPDATED]
+    assert athena.named["z"]["QueryString"] == "SELECT 1"
+
+
 def test_a_refused_statement_is_named_and_the_next_run_goes_on() -> None:
     athena = FakeAthena(FakeGlue(*TABLES))
     athena.fails["landing_weather"] = {
