@@ -3,13 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check bench docs lock clean cloud
+.PHONY: demo test test-athena test-snowflake check bench docs lock clean cloud
 
 demo: .venv/run
 	$(BIN)/fleetlake demo
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+# Athena's views and queries on the engine Athena is: fetches Trino (821 MB) once, needs Java 24 or later.
+test-athena: .venv/dev
+	$(BIN)/python -m pytest tests/trino
+
+# On a real account: FLEETLAKE_TEST_SNOWFLAKE_CONNECTION and AWS credentials; says what is missing.
+test-snowflake: .venv/dev
+	$(BIN)/python -m pytest tests/snowflake
 
 check: .venv/dev
 	$(BIN)/ruff format --check .

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from fleetlake import __version__
+from fleetlake.foundation.aws_errors import explain, is_of_aws
 from fleetlake.foundation.errors import FleetlakeError
 
 CRASH_EXIT_CODE = 70  # EX_SOFTWARE
@@ -39,6 +40,8 @@ COMMANDS = {
     "quality": "how good each device's data is",
     "evaluate": "compare gold with what really happened",
     "quarantine": "the records that broke the contract, and why",
+    "deploy": "AWS, Athena and Snowflake: what would be made, and making it",
+    "athena": "SQL on Athena, with what it cost",
     "contracts": "events and tables as JSON Schema, AsyncAPI or Markdown",
     "config": "every setting and where it came from",
     "doctor": "what is missing on this machine, and how to get it",
@@ -112,6 +115,9 @@ def main() -> None:
             sys.exit(error.exit_code)
         if type(error).__name__ == "Abort":
             sys.exit(_say("interrupted", 130))
+        if is_of_aws(error):  # where no module has told it as its own
+            told = explain(error, "AWS")
+            sys.exit(_say(str(told), told.exit_code))
         sys.exit(_say_unexpected(error))
 
 

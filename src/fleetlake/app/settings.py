@@ -66,7 +66,7 @@ class AwsSection(_Section):
 
     region: str = Field("", description="such as eu-west-2")
     stack: str = Field("fleetlake", description="name of the CloudFormation stack, and what its resources' names begin with")
-    bucket: str = Field("", description="of warehouse, landing and query results; none: <stack>-<account>-<region>")
+    bucket: str = Field("", description="of warehouse, landing and query results; none: <stack>-<hash of account and region>")
     workgroup: str = Field("", description="of Athena; none: the stack's")
     view_database: str = Field("fleet", description="Glue database of the views and of the external tables over the landing")
     ingest_principal: str = Field("", description="ARN or service that may take the ingest's role; none: ec2.amazonaws.com")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fleetlake.transform.settings import TransformSettings
 
 SQLITE = "sqlite:///"
+LOCATIONS = ("warehouse", "uri")  # lake.properties in which file: may begin a location
 OVERRIDES: ContextVar[Overrides] = ContextVar("overrides", default=Overrides())  # noqa: B039  # frozen
 
 
@@ -50,12 +52,26 @@ def embedded_broker(settings: Settings) -> EmbeddedBroker | None:
 
 
 def lake_properties(settings: Settings) -> dict[str, str]:
-    """What PyIceberg is given; the local catalog under `home` unless the configuration says what type it is."""
-    if "type" in settings.lake.properties:
-        return dict(settings.lake.properties)
+    """What PyIceberg is given; the local catalog under `home` unless the configuration says what type it is.
+
+    References (env:NAME, file:PATH) are resolved, but for file: where a location may be meant. BadInput for one that leads nowhere,
+    and for a bucket or a region of no such name.
+    """
+    from fleetlake.foundation.references import resolve
+    from fleetlake.lake.aws_properties import aws_properties, is_on_aws
+
+    given = {
+        name: value if name in LOCATIONS and not value.startswith("env:") else resolve(value, f"lake.properties.{name}")
+        for name, value in settings.lake.properties.items()
+    }
+    if is_on_aws(given):
+        region = settings.aws.region or os.environ.get("AWS_REGION", "") or os.environ.get("AWS_DEFAULT_REGION", "")
+        given = aws_properties(given, region=region)
+    if "type" in given:
+        return given
     home = settings.home.resolve()
     local = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/warehouse"}
-    return local | settings.lake.properties
+    return local | given
 
 
 def lake_settings(settings: Settings) -> LakeSettings:
@@ -67,7 +83,12 @@ def lake_settings(settings: Settings) -> LakeSettings:
 def open_lake_from(settings: Settings) -> Lake:
     from fleetlake.lake.catalog import open_lake
 
-    return open_lake(lake_settings(settings))
+    lake = lake_settings(settings)
+    if lake.properties["type"] != "glue":
+        return open_lake(lake)
+    from fleetlake.cloud.aws.session import bounded_session
+
+    return open_lake(lake, botocore_session=bounded_session())
 
 
 def open_existing_lake(settings: Settings) -> Lake:

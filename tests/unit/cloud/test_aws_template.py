@@ -17,6 +17,7 @@ from fleetlake.cloud.aws.deployment import Wanted
 from fleetlake.cloud.aws.package import build_package
 from fleetlake.cloud.aws.template import MOST_BYTES, parse, resources, template_text, with_names
 from fleetlake.cloud.aws.trust import PARTS
+from fleetlake.cloud.snowflake.target import lake_tables
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput
 from fleetlake.runtime.jars import cache_folder
@@ -126,7 +127,18 @@ def test_no_right_is_wider_than_it_has_to_be() -> None:
     assert everywhere[0]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Glue"}}
     actions = [action for one in statements() for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])]
     assert [action for action in actions if "*" in action] == []
-    assert "glue:DeleteTable" not in actions
+    deleting = [one["Resource"] for one in statements() if "glue:DeleteTable" in one["Action"]]
+    assert [of["Fn::Sub"].rpartition(":")[2] for resources_ in deleting for of in resources_] == [
+        "catalog", "database/bronze", "table/bronze/*",
+    ]  # fmt: skip  # the ingest makes an empty table of the other engine anew
+
+
+def test_snowflake_may_read_every_database_it_has_tables_of() -> None:
+    (policy,) = parse(template_text())["Resources"]["SnowflakeRole"]["Properties"]["Policies"]
+    (glue,) = [one for one in policy["PolicyDocument"]["Statement"] if "glue:GetTable" in one["Action"]]
+    named = {resource["Fn::Sub"].rpartition(":")[2] for resource in glue["Resource"]}
+    layers = {table.layer for table in lake_tables()}
+    assert named == {"catalog"} | {f"database/{layer}" for layer in layers} | {f"table/{layer}/*" for layer in layers}
 
 
 def test_snowflake_is_trusted_by_part_each_with_its_own_external_id() -> None:
