@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from athena_fakes import FakeAthena, refused
+from botocore.exceptions import EndpointConnectionError
 from moto.core import DEFAULT_ACCOUNT_ID
 
 from fleetlake.cloud.athena.client import Athena, Execution
@@ -81,6 +82,25 @@ def failed(said: str, **error: Any) -> dict[str, Any]:
 
 def cancelled(said: str) -> dict[str, Any]:
     return {"State": "CANCELLED", "StateChangeReason": said}
+
+
+def test_a_lost_connection_stops_it_too() -> None:
+    class Lost(FakeAthena):
+        def get_query_execution(self, **asked: Any) -> dict[str, Any]:
+            raise EndpointConnectionError(endpoint_url="https://athena")
+
+    fake = Lost()
+    with pytest.raises(Retryable, match="AWS can't be reached"):
+        Athena(fake, "wg", "fleet").run("SELECT 1")
+    assert fake.stopped == ["q-1"]
+
+
+def test_what_has_ended_is_not_stopped() -> None:
+    fake = FakeAthena()
+    fake.fails["SELECT"] = failed("no", ErrorCategory=2)
+    with pytest.raises(BadInput):
+        Athena(fake, "wg", "fleet").run("SELECT 1")
+    assert fake.stopped == []
 
 
 @pytest.mark.parametrize(

@@ -72,14 +72,16 @@ class Athena:
             started = self._client.start_query_execution(
                 QueryString=sql, QueryExecutionContext={"Database": self._database}, WorkGroup=self._workgroup, **asked
             )
+        query_id = str(started["QueryExecutionId"])
         try:
-            return self._wait(str(started["QueryExecutionId"]), where)
-        except FleetlakeError:
-            raise
-        except BaseException:
+            ended, status = self._wait(query_id, where)
+        except BaseException:  # Ctrl-C, a lost connection: nobody waits for it any more
             with suppress(Exception):
-                self._client.stop_query_execution(QueryExecutionId=started["QueryExecutionId"])
+                self._client.stop_query_execution(QueryExecutionId=query_id)
             raise
+        if ended.state != "SUCCEEDED":
+            raise _failure(status, ended.state, where)
+        return ended
 
     def rows(self, execution: Execution, limit: int = 0) -> pa.Table:
         """The rows of a statement that succeeded, page by page; limit: at most, 0 for all."""
@@ -104,7 +106,8 @@ class Athena:
         )
         yield from pages
 
-    def _wait(self, query_id: str, where: str) -> Execution:
+    def _wait(self, query_id: str, where: str) -> tuple[Execution, dict[str, Any]]:
+        """How it ended, and what Athena says of that."""
         since, wait_s = self._clock(), FIRST_WAIT_S
         while True:
             with told(where):
@@ -117,10 +120,8 @@ class Athena:
                 str(found.get("StatementType", "")),
             )
             self._on_progress(execution)
-            if execution.state == "SUCCEEDED":
-                return execution
             if execution.state in ENDED:
-                raise _failure(found["Status"], execution.state, where)
+                return execution, found["Status"]
             self._sleep(wait_s)
             wait_s = min(wait_s * GROWTH, LONGEST_WAIT_S)
 
