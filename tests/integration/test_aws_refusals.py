@@ -82,18 +82,21 @@ class Asker:
         for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
             del self._environment[name]
 
-    def refused(
+    def run(
         self, *command: str, settings: dict[str, str | None] | None = None, environment: dict[str, str | None] | None = None
-    ) -> str:
+    ) -> subprocess.CompletedProcess[str]:
         properties = {name: value for name, value in (self._given | (settings or {})).items() if value is not None}
         lines = "".join(f"{json.dumps(name)} = {json.dumps(value)}\n" for name, value in properties.items())
         file = self._folder / "fleetlake.toml"
         file.write_text(f"[profile.aws.lake.properties]\n{lines}")
         given = {name: value for name, value in (self._environment | (environment or {})).items() if value is not None}
         words = ["--config", str(file), "--home", str(self._folder / "home"), "--profile", "aws", *command]
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", "fleetlake.app.main", *words], env=given, capture_output=True, text=True, timeout=60, check=False
         )
+
+    def refused(self, *command: str, **different: dict[str, str | None]) -> str:
+        done = self.run(*command, **different)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
         assert not {"CreateDatabase", "CreateTable"} & set(self._glue.calls), "nothing is half made"
         assert "test-secret" not in done.stderr
@@ -165,3 +168,31 @@ def test_without_boto3_it_says_how_to_get_it(asker: Asker, tmp_path: Path) -> No
         (tmp_path / "without" / name / "__init__.py").write_text(f"raise ImportError('No module named {name}')\n")
     said = asker.refused("query", "SELECT 1", environment={"PYTHONPATH": str(tmp_path / "without")})
     assert said == "error: boto3 is not installed; try: pip install 'fleetlake[aws]', in a clone: make cloud\n"
+
+
+def test_the_doctor_looks_at_each_thing_in_turn(asker: Asker) -> None:
+    def seen(**different: dict[str, str | None]) -> list[tuple[str, str]]:
+        findings = json.loads(asker.run("doctor", "--json", **different).stdout)
+        return [(finding["what"], finding["state"]) for finding in findings if finding["what"].startswith(("AWS", "boto3"))]
+
+    fine = [("AWS settings", "ok"), ("boto3", "ok"), ("AWS Glue", "ok"), ("AWS S3", "ok")]
+    assert seen() == fine
+    assert seen(settings={"s3.region": "London"}) == [("AWS settings", "broken")]
+    assert seen(settings={"warehouse": "s3://no-such-bucket/w"}) == [*fine[:-1], ("AWS S3", "broken")]
+    assert seen(settings={"glue.endpoint": CLOSED}) == [*fine[:2], ("AWS Glue", "broken"), ("AWS S3", "ok")]
+
+
+def test_secrets_may_be_references_and_are_never_shown(asker: Asker, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("test-secret\n")
+    keys: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "MY_KEY": "test-key"}
+    referred: dict[str, str | None] = {
+        f"{service}.{name}": value
+        for service in ("s3", "glue")
+        for name, value in {"access-key-id": "env:MY_KEY", "secret-access-key": f"file:{tmp_path}/secret"}.items()
+    }
+    done = asker.run("snapshots", "gold.trips", settings=referred, environment=keys)
+    assert "there is no table gold.trips" in done.stderr, "it got as far as that"
+    shown = asker.run("config", "show", settings=referred, environment=keys).stdout
+    assert "env:MY_KEY" in shown
+    assert "test-secret" not in shown
+    assert "test-key" not in shown

@@ -8,7 +8,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +46,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_ports(settings),
         _disk(settings),
         _kafka(settings),
+        *_aws(settings),
         _lake(settings),
     ]
 
@@ -132,11 +133,46 @@ def _kafka(settings: Settings) -> Finding:
     return _try("Kafka", state, lambda: f"{kafka.bootstrap_servers}, cluster {cluster_id(kafka, timeout_s=3)}")
 
 
-def _lake(settings: Settings) -> Finding:
+def _aws(settings: Settings) -> Iterator[Finding]:
+    """Of a lake on S3 or Glue: what it needs from first to last; nothing after the first that fails."""
     from fleetlake.app.wiring import lake_properties, open_lake_from
+    from fleetlake.lake.aws_properties import is_on_aws
 
-    local = lake_properties(settings)["type"] == "sql" and not (settings.home / "catalog.db").exists()
-    if local and "type" not in settings.lake.properties:
+    if not is_on_aws(settings.lake.properties):
+        return
+    yield (configured := _try("AWS settings", "broken", lambda: _region_of(lake_properties(settings))))
+    if configured.state != "ok":
+        return
+    properties = lake_properties(settings)
+    if properties.get("type") == "glue":
+        yield (boto3 := _boto3())
+        if boto3.state != "ok":
+            return
+        yield _try("AWS Glue", "broken", lambda: f"{len(open_lake_from(settings).names())} tables of ours")
+    warehouse = properties.get("warehouse", "")
+
+    def look() -> str:
+        open_lake_from(settings).require_storage()
+        return f"{warehouse} can be listed"
+
+    if warehouse:
+        yield _try("AWS S3", "broken", look)
+
+
+def _region_of(properties: Mapping[str, str]) -> str:
+    return ", ".join(dict.fromkeys(properties[name] for name in ("glue.region", "s3.region")))
+
+
+def _boto3() -> Finding:
+    if importlib.util.find_spec("boto3") is None:
+        return Finding("boto3", "missing", "not installed", "pip install 'fleetlake[aws]', in a clone: make cloud")
+    return Finding("boto3", "ok", importlib.metadata.version("boto3"))
+
+
+def _lake(settings: Settings) -> Finding:
+    from fleetlake.app.wiring import open_lake_from
+
+    if "type" not in settings.lake.properties and not (settings.home / "catalog.db").exists():
         return Finding("lake", "later", f"nothing yet under {settings.home}", "fleetlake ingest makes it")
     return _try("lake", "broken", lambda: f"catalog {settings.lake.name}, {len(open_lake_from(settings).names())} tables")
 
