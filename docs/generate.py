@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetlake.app.main import cli
+from fleetlake.cloud.snowflake.files import migration_files
 from fleetlake.contracts.reference import markdown_reference
 
 FOLDER = Path(__file__).parent
@@ -45,7 +46,8 @@ def _help(command: Any, context: Any) -> str:
 
 
 def pages() -> dict[Path, str]:
-    return {FOLDER / "tables.md": markdown_reference(), FOLDER / "cli.md": cli_reference()}
+    migrations = {FOLDER.parent / "deploy" / "snowflake" / name: text for name, text in migration_files().items()}
+    return {FOLDER / "tables.md": markdown_reference(), FOLDER / "cli.md": cli_reference()} | migrations
 
 
 def stale() -> list[Path]:
@@ -63,6 +65,7 @@ def main() -> None:
         sys.exit(1)
     if not parser.parse_args().check:
         for path, text in pages().items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
 
