@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fleetlake.cloud.athena.named import literal, named
-from fleetlake.cloud.athena.naming import hive_comment, hive_name, hive_text, trino_name, trino_text
+from fleetlake.cloud.athena.naming import hive_comment, hive_name, hive_text, trino_name
 from fleetlake.cloud.athena.plan import Kind, plan_for, target_of
 from fleetlake.contracts.events import EVENTS
 from fleetlake.contracts.tables import RAW, all_tables, bronze_of
@@ -180,7 +180,6 @@ def test_quoting() -> None:
     assert hive_text("it's a \\") == r"'it\'s a \\'"
     assert hive_comment("one; it's two") == r"'one, it\'s two'"
     assert trino_name('a"b') == '"a""b"'
-    assert trino_text("it's") == "'it''s'"
 
 
 def test_every_table_has_its_maintenance() -> None:

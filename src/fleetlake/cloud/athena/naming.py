@@ -12,10 +12,6 @@ def trino_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def trino_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def hive_table(name: str) -> str:
     """`database.table` as DDL names it."""
     return ".".join(hive_name(part) for part in name.split("."))
