@@ -16,8 +16,9 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.gold import TRIPS
+from fleetlake.contracts.iceberg import iceberg_schema
 from fleetlake.contracts.tables import all_tables, bronze_of
-from fleetlake.foundation.errors import Fenced, Missing, Retryable
+from fleetlake.foundation.errors import BadInput, Fenced, Missing, Retryable
 from fleetlake.ingest.offsets import Source
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.aws_properties import aws_properties
@@ -310,3 +311,31 @@ def test_the_ingest_settles_an_answer_of_glue_lost_on_the_wire(glue_lake: Lake, 
     w.append([rows(5, 6)], {0: 6}, 0)
     assert offsets(glue_lake) == list(range(6))
     assert w.marker.next == {0: 6}
+
+
+def test_a_commit_that_glue_forbids_is_told_at_once_and_leaves_the_table(glue_lake: Lake, glue: GlueFront) -> None:
+    w = writer(glue_lake)
+    w.take_over(SOURCE)
+    before = glue.calls.count("UpdateTable")
+    glue.faults["UpdateTable"] = ["403 AccessDeniedException"] * 20
+    with pytest.raises(BadInput, match="the credentials may not do this"):
+        w.append([rows(0, 5)], {0: 5}, 0)
+    assert glue.calls.count("UpdateTable") == before + 1
+    assert offsets(glue_lake) == []
+
+
+def test_of_an_account_that_is_shared_just_our_databases_are_asked_for(glue_lake: Lake, glue: GlueFront) -> None:
+    glue_lake.catalog.create_namespace("accounting")
+    glue_lake.catalog.create_table("accounting.invoices", iceberg_schema(TABLE))
+    glue.calls.clear()
+    assert glue_lake.names() == [TABLE.name]
+    assert set(glue.calls) <= {"GetTables", "GetDatabase"}, "GetDatabases needs a permission on all of the account's"
+
+
+def test_a_namespace_does_not_stay_behind_a_table_that_could_not_be_made(glue_lake: Lake, glue: GlueFront) -> None:
+    glue.faults["CreateTable"] = ["403 AccessDeniedException"]
+    with pytest.raises(BadInput, match="the credentials may not do this"):
+        glue_lake.ensure([TRIPS])
+    assert glue_lake.catalog.list_namespaces() == [("bronze",)]
+    glue_lake.ensure([TRIPS])
+    assert glue_lake.has(TRIPS.name)
