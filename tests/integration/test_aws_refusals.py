@@ -148,7 +148,9 @@ def test_what_is_wrong_is_said_in_a_line(
         ("ExpiredTokenException", "the AWS credentials have expired"),
     ],
 )
-@pytest.mark.parametrize("command", [("query", "SELECT 1"), ("snapshots", "gold.trips"), ("transform",)])
+@pytest.mark.parametrize(
+    "command", [("query", "SELECT 1"), ("snapshots", "gold.trips"), ("transform",), ("etl", "--landing", f"s3a://{BUCKET}/l")]
+)
 def test_what_glue_says_is_told(asker: Asker, glue: GlueFront, code: str, said: str, command: tuple[str, ...]) -> None:
     glue.faults["*"] = [code] * 50
     assert asker.refused(*command).startswith(f"error: {said}")

@@ -29,9 +29,10 @@ def etl(
 
     from fleetlake.app.wiring import lake_settings, load_settings, open_lake_from, spark_settings
     from fleetlake.contracts.events import EVENTS
+    from fleetlake.contracts.tables import raw_of
     from fleetlake.foundation.errors import BadInput, Missing
     from fleetlake.ingest.spark.etl import load_landing
-    from fleetlake.lake.aws_properties import is_s3
+    from fleetlake.lake.aws_properties import is_on_aws, is_s3
     from fleetlake.lake.catalog import local_path
     from fleetlake.lake.spark import spark_session
 
@@ -45,7 +46,10 @@ def etl(
     if local is not None and not Path(local).is_dir():  # said before Spark has started
         raise Missing("there is no landing", where=place, hint="fleetlake ingest --engine spark --sink parquet --once")
     lake = lake_settings(settings)
-    open_lake_from(settings).require_storage(place)
+    if is_on_aws(lake.properties):  # what AWS refuses is said before Spark has started, too
+        reached = open_lake_from(settings)
+        reached.require_storage(place)
+        reached.has(raw_of(EVENTS[0]).name)
 
     def tell(topic: str, files: int) -> None:
         if sys.stderr.isatty():
