@@ -38,7 +38,7 @@ docs: .venv/dev
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate
 LOCK = $(COMPILE) pyproject.toml requirements/build.in
-TOOLS = movingpandas checkov fakesnow trino
+TOOLS = movingpandas checkov fakesnow
 lock: .venv/dev
 	$(LOCK) --extra dev --extra spark --extra aws --extra snowflake -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock -o requirements/run.lock

@@ -1,4 +1,4 @@
-"""The aws profile: data in S3 (s3proxy), tables in Glue (moto), credentials in the environment alone, and both engines.
+"""The profile that `deploy aws apply` saves: data in S3 (s3proxy), tables in Glue (moto), credentials in the environment alone.
 
 Commands run as users run them. Spark's ingest starts a JVM of its own; the other Spark commands share one.
 """
@@ -25,6 +25,7 @@ from tests.conftest import SHORT_LIVED, free_ports
 from tests.s3_server import BUCKET, S3Server, s3_server
 
 from fleetlake.app.main import cli
+from fleetlake.app.profiles import save_profile
 from fleetlake.app.settings import Overrides, load
 from fleetlake.app.wiring import lake_settings, open_lake_from
 from fleetlake.broker.embedded import EmbeddedBroker
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from fleetlake.lake.catalog import Lake, LakeSettings
 
 pytestmark = pytest.mark.timeout(300)
-NATIVE, SPARKS, DISK = "aws", "sparks", "disk"  # profiles: Glue of two regions, so that each engine fills bronze tables of its own
+# Profiles: Glue of two regions, so that each engine fills bronze tables of its own. The stack makes the first.
+NATIVE, SPARKS, DISK = "aws", "sparks", "disk"
 REGIONS = {NATIVE: "eu-west-2", SPARKS: "eu-west-1"}
 PROFILE = """
 [profile.{name}.lake]
@@ -109,6 +111,18 @@ class Fleet:
     def lake_settings(self, profile: str) -> LakeSettings:
         return lake_settings(load(Overrides(file=self.file, home=self.home / profile, profile=profile)).settings)
 
+    def apply_stack(self, aws: AwsServer, s3: S3Server) -> None:
+        """`deploy aws apply` saves the profile; what it can't know is where the stand-ins for AWS listen."""
+        words = ("--set", f"aws.region={REGIONS[NATIVE]}", "--set", f"aws.bucket={BUCKET}", "deploy", "aws", "apply", "--yes")
+        done = subprocess.run(
+            [sys.executable, "-m", "fleetlake.app.main", "--config", str(self.file), *words],
+            env=self.environment | dict(aws.environment), capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert f"[profile.{NATIVE}]: wrote" in done.stdout
+        endpoints = {"glue.endpoint": aws.endpoint, "s3.endpoint": s3.endpoint, "s3.path-style-access": "true"}
+        save_profile(self.file, NATIVE, {("lake", "properties", name): value for name, value in endpoints.items()})
+
     def drive(self, seed: int) -> None:
         start = ("--start-time", f"2026-01-0{seed}T06:00:00Z", "--seed", str(seed))
         faults = ("--faults", "duplicates=0.02,poison=0.01")
@@ -131,12 +145,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
 def fleet(broker: EmbeddedBroker, aws: AwsServer, s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
     file = folder / "fleetlake.toml"
-    profiles = [
-        PROFILE.format(name=name, bucket=BUCKET, region=region, glue=aws.endpoint, s3=s3.endpoint)
-        for name, region in REGIONS.items()
-    ]
+    profile = PROFILE.format(name=SPARKS, bucket=BUCKET, region=REGIONS[SPARKS], glue=aws.endpoint, s3=s3.endpoint)
     quick = "".join(f'"{name}" = "{value}"\n' for name, value in {"spark.master": "local[2]", **SHORT_LIVED}.items())
-    file.write_text(f"[kafka]\nport = {broker.port}\n[spark.properties]\n{quick}[profile.{DISK}]\n{''.join(profiles)}")
+    file.write_text(f"[kafka]\nport = {broker.port}\n[spark.properties]\n{quick}[profile.{DISK}]\n{profile}")
     given = {
         name: value
         for name, value in aws.environment.items()
@@ -149,6 +160,7 @@ def fleet(broker: EmbeddedBroker, aws: AwsServer, s3: S3Server, tmp_path_factory
         for name, value in given.items():
             patch.setenv(name, value)
         made = Fleet(file, folder, broker, kept | given)
+        made.apply_stack(aws, s3)
         made.drive(3)
         yield made
 
@@ -245,7 +257,7 @@ def test_pyiceberg_and_spark_see_the_same_rows_in_glue(spark_fleet: Fleet) -> No
         assert len(names) == (17 if profile == SPARKS else 12)
         for name in names:
             assert spark_fleet.session is not None
-            seen = rows_of(spark_fleet.session.table(f"{profile}.{name}").toArrow())
+            seen = rows_of(spark_fleet.session.table(f"{spark_fleet.lake_settings(profile).name}.{name}").toArrow())
             assert seen == rows_of(lake.table(name).scan().to_arrow()), name
             assert seen or name == "gold.driver_scores"
 
