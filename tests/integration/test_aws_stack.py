@@ -20,8 +20,10 @@ from tests.conftest import free_ports
 
 from fleetlake.app.settings import Overrides, load
 from fleetlake.cloud.aws.deployment import Wanted, discard_stack, prepare_stack
+from fleetlake.cloud.aws.preflight import require_ready
 from fleetlake.cloud.aws.session import Aws
 from fleetlake.cloud.aws.trust import Trust, trust_snowflake
+from fleetlake.foundation.errors import BadInput
 
 STATUS = {"ROLLBACK_COMPLETE": "it can only be deleted", "UPDATE_ROLLBACK_FAILED": "continue-update-rollback"}
 Run = Callable[..., tuple[int, str, str]]
@@ -116,10 +118,13 @@ def test_apply_twice_and_destroy_with_the_data(run: Run, aws: AwsServer, tmp_pat
         glue.create_table(
             DatabaseName=name, TableInput={"Name": "gps", "Parameters": {"metadata_location": f"s3://{place}/warehouse/x"}}
         )
+    for name, marks in (("views", {"fleetlake.view.trips": "digest"}), ("gold", {})):
+        glue.create_database(DatabaseInput={"Name": name, "Parameters": marks})
+        glue.create_table(DatabaseName=name, TableInput={"Name": "trips", "TableType": "VIRTUAL_VIEW"})
     code, out, _ = run("--profile", "aws", "deploy", "aws", "destroy", "--delete-data", "--yes")
     assert code == 0
     assert made(aws) == NOTHING
-    assert [database["Name"] for database in glue.get_databases()["DatabaseList"]] == ["silver"]
+    assert [database["Name"] for database in glue.get_databases()["DatabaseList"]] == ["silver", "gold"]  # others' table and view
 
 
 def test_destroy_keeps_the_data(run: Run, aws: AwsServer) -> None:
@@ -185,10 +190,13 @@ def _allowed(aws: AwsServer) -> dict[str, tuple[str, str]]:
         ("aws.region=", "no AWS region is given"),
         ("aws.stack=Fleet", "no name for the stack"),
         ("aws.view_database=Fleet", "no name for a Glue database"),
+        ("aws.view_database=gold", "holds the lake's own tables"),
+        ("aws.bucket=fleet--x-s3", "is kept by S3 to itself"),
+        ("aws.ingest_principal=me", "'me' can't take a role"),
     ],
 )
 def test_a_bad_name_makes_nothing(run: Run, aws: AwsServer, assignment: str, said: str) -> None:
-    code, out, err = run("--set", assignment, "deploy", "aws", "apply", "--yes")
+    code, out, err = run("--set", assignment, "deploy", "aws", "apply", "--yes", without=("AWS_REGION", "AWS_DEFAULT_REGION"))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
     assert made(aws) == NOTHING
@@ -217,11 +225,52 @@ def test_an_optimizer_needs_its_table(run: Run, aws: AwsServer) -> None:
 
 
 def test_a_database_of_somebody_else(run: Run, aws: AwsServer) -> None:
-    client(aws, "glue").create_database(DatabaseInput={"Name": "gold", "LocationUri": "s3://theirs/gold"})
+    glue = client(aws, "glue")
+    glue.create_database(DatabaseInput={"Name": "gold", "LocationUri": "s3://theirs/gold"})
     code, _, err = run("deploy", "aws", "apply", "--yes")
     assert (code, err.count("\n")) == (2, 1)
     assert "there is a database gold already" in err
+    glue.delete_database(Name="gold")
+    glue.create_database(DatabaseInput={"Name": "silver"})  # of no place, but somebody's tables are in it
+    glue.create_table(DatabaseName="silver", TableInput={"Name": "sales"})
+    code, _, err = run("deploy", "aws", "apply", "--yes")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "there is a database silver already" in err
     assert made(aws) == NOTHING
+
+
+def test_a_bucket_with_something_in_it_that_no_stack_of_the_name_has_made(run: Run, aws: AwsServer) -> None:
+    """`destroy --delete-data` would take all of it."""
+    s3 = client(aws, "s3")
+    s3.create_bucket(Bucket="old", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="old", Key="precious", Body=b"1")
+    code, out, err = run("--set", "aws.bucket=old", "deploy", "aws", "apply", "--yes")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "the stack has not made it" in err
+    assert made(aws) == NOTHING | {"buckets": ["old"]}
+
+
+def test_what_an_earlier_stack_left_may_be_taken_up(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto's CloudFormation imports nothing, so just what is looked at before."""
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    s3 = client(aws, "s3")
+    s3.create_bucket(Bucket="left", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="left", Key="warehouse/x", Body=b"1")
+    s3.put_bucket_tagging(Bucket="left", Tagging={"TagSet": [{"Key": "fleetlake", "Value": "fleetlake"}]})
+    assert require_ready(Aws(REGION), "fleetlake", "left", "fleet") == "left"
+    with pytest.raises(BadInput, match="the stack has not made it"):
+        require_ready(Aws(REGION), "other", "left", "fleet")
+
+
+def test_a_profile_with_its_tables_elsewhere_is_not_overwritten(run: Run, aws: AwsServer, tmp_path: Path) -> None:
+    file = tmp_path / "fleetlake.toml"
+    file.write_text('[profile.aws.lake.properties]\ntype = "glue"\nwarehouse = "s3://mine/lake"\n')
+    before = file.read_text()
+    code, _, err = run("deploy", "aws", "apply", "--yes")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has its tables in s3://mine/lake" in err
+    assert (file.read_text(), made(aws)) == (before, NOTHING)
 
 
 ERROR = "<ErrorResponse><Error><Code>{}</Code><Message>no account {} here</Message></Error></ErrorResponse>"

@@ -5,22 +5,24 @@ from __future__ import annotations
 import sys
 
 from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import aws_of
+from fleetlake.app.wiring import aws_of, bucket_of, region_of
 from fleetlake.cloud.athena.apply import Apply, Done, Outcome, require_bucket, require_workgroup
 from fleetlake.cloud.athena.client import Athena, Execution
 from fleetlake.cloud.athena.plan import Plan, plan_for, target_of
 from fleetlake.cloud.aws.change_sets import stack_parameters, stack_status
 from fleetlake.cloud.aws.preflight import default_bucket, require_names
-from fleetlake.cloud.aws.session import Aws
+from fleetlake.cloud.aws.session import Aws, require_region
 
 NO_STACK = ("", "REVIEW_IN_PROGRESS")
 
 
 def planned(settings: Settings) -> Plan:
     """By the configuration alone; the bucket is a placeholder unless it is named there. BadInput for a name AWS would refuse."""
-    aws = settings.aws
-    require_names(aws.stack, aws.bucket, aws.view_database)
-    return plan_for(target_of(aws.view_database, aws.bucket, settings.spark.landing))
+    aws, bucket, region = settings.aws, bucket_of(settings), region_of(settings)
+    require_names(aws.stack, bucket, aws.view_database)
+    if region:
+        require_region(region)
+    return plan_for(target_of(aws.view_database, bucket, settings.spark.landing))
 
 
 def applied(settings: Settings) -> tuple[Plan, list[Outcome]]:
@@ -30,7 +32,7 @@ def applied(settings: Settings) -> tuple[Plan, list[Outcome]]:
     account = aws.account()
     athena = aws.client("athena")
     require_workgroup(athena, workgroup_of(settings))
-    bucket = section.bucket or _bucket_of_stack(aws, section.stack) or default_bucket(section.stack, account, section.region)
+    bucket = bucket_of(settings) or _bucket_of_stack(aws, section.stack) or default_bucket(section.stack, account, aws.region)
     require_bucket(aws.client("s3"), bucket, account)
     plan = plan_for(target_of(section.view_database, bucket, settings.spark.landing))
     runner = Athena(athena, workgroup_of(settings), section.view_database)
@@ -44,7 +46,8 @@ def workgroup_of(settings: Settings) -> str:
 
 
 def athena_of(settings: Settings) -> Athena:
-    """Runs statements and says on a terminal how far they are. BadInput without a region."""
+    """Runs statements and says on a terminal how far they are. BadInput without a region, and for a name AWS would refuse."""
+    require_names(settings.aws.stack, bucket_of(settings), settings.aws.view_database)
     client = aws_of(settings).client("athena")
     return Athena(client, workgroup_of(settings), settings.aws.view_database, on_progress=_show)
 

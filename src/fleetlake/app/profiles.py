@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,3 +45,14 @@ def save_profile(
     except (TOMLKitError, TypeError) as error:
         raise BadInput(f"the configuration can't be changed: {error}", where=str(file)) from error
     return tuple(sorted(changed))
+
+
+def saved_value(file: Path, profile: str, name: Name) -> str:
+    """What a profile of the file says for a name; empty if there is no such file, profile or name, or it is no TOML."""
+    try:
+        found: Any = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    for key in ("profile", profile, *name):
+        found = found.get(key, "") if isinstance(found, dict) else ""
+    return str(found)

@@ -177,7 +177,10 @@ def load(overrides: Overrides) -> Loaded:
     if overrides.file or file.exists():
         layers += _file_layers(file, overrides.profile or os.environ.get(ENV_PROFILE))
     elif overrides.profile or os.environ.get(ENV_PROFILE):
-        raise BadInput(f"there is no {DEFAULT_FILE} to read a profile from", hint="fleetlake --config FILE --profile NAME ...")
+        raise BadInput(
+            f"there is no {DEFAULT_FILE} to read a profile from",
+            hint="fleetlake --config FILE --profile NAME ..., or fleetlake deploy aws apply, which writes the profile aws",
+        )
     layers.append(("environment", _environment()))
     layers.append(("flag", _flags(overrides)))
     merged: Tree = {}

@@ -65,8 +65,7 @@ def lake_properties(settings: Settings) -> dict[str, str]:
         for name, value in settings.lake.properties.items()
     }
     if is_on_aws(given):
-        region = settings.aws.region or os.environ.get("AWS_REGION", "") or os.environ.get("AWS_DEFAULT_REGION", "")
-        given = aws_properties(given, region=region)
+        given = aws_properties(given, region=settings.aws.region or _region_of_environment())
     if "type" in given:
         return given
     home = settings.home.resolve()
@@ -122,7 +121,23 @@ def transform_settings(settings: Settings) -> TransformSettings:
 def aws_of(settings: Settings) -> Aws:
     from fleetlake.cloud.aws.session import Aws
 
-    return Aws(settings.aws.region)
+    return Aws(region_of(settings))
+
+
+def region_of(settings: Settings) -> str:
+    """aws.region, or the lake's, or what AWS's tools take from the environment; empty if nothing says one."""
+    of_lake = (settings.lake.properties.get(name, "") for name in ("glue.region", "s3.region", "client.region"))
+    return settings.aws.region or next(filter(None, of_lake), "") or _region_of_environment()
+
+
+def bucket_of(settings: Settings) -> str:
+    """aws.bucket, or that of the lake's warehouse; empty if nothing says one."""
+    scheme, _, place = settings.lake.properties.get("warehouse", "").partition("://")
+    return settings.aws.bucket or (place.partition("/")[0] if scheme in ("s3", "s3a") else "")
+
+
+def _region_of_environment() -> str:
+    return os.environ.get("AWS_REGION", "") or os.environ.get("AWS_DEFAULT_REGION", "")
 
 
 @contextmanager

@@ -19,7 +19,8 @@ BAD_CREDENTIALS = (
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
 BUSY = (
     "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "ServiceUnavailable",
-    "InternalServiceException", "InternalFailure", "InternalError",
+    "InternalServiceException", "InternalFailure", "InternalError", "InternalServerException", "ServiceUnavailableException",
+    "OperationTimeoutException", "FederationSourceRetryableException", "500", "502", "503", "504", "429",
 )  # fmt: skip
 WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")
 NO_CREDENTIALS = (
@@ -31,12 +32,13 @@ UNREACHED = (
 )  # fmt: skip
 ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
 CREDENTIALS_HINT = "aws sso login, AWS_PROFILE=NAME, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+TOO_MANY, SERVERS_FAULT = 429, 500  # HTTP's
 REGION_HINT = "is the region right, and is there a way to AWS from here?"
 NOT_INSTALLED = ("boto3", "botocore")
 BOTO3_HINT = "pip install 'fleetlake[aws]', in a clone: make cloud"
 # Arrow: `... bucket 'b': AWS Error NO_SUCH_BUCKET during HeadBucket operation: text`, or UNKNOWN with the code in the text.
 ARROW = re.compile(r"AWS Error (?P<code>[A-Z_]+)")
-ARROW_UNKNOWN = re.compile(r"ExceptionName: (?P<code>\w+)|HTTP status (?P<status>301|403)|<Code>(?P<xml>\w+)</Code>")
+ARROW_UNKNOWN = re.compile(r"ExceptionName: (?P<code>\w+)|HTTP status (?P<status>301|403|429|5\d\d)|<Code>(?P<xml>\w+)</Code>")
 BUCKET = re.compile(r"bucket '(?P<name>[^']+)'|s3a?://(?P<in_uri>[^/\s'`]+)")
 
 
@@ -76,6 +78,7 @@ def is_of_aws(error: BaseException) -> bool:
 def explain(error: BaseException, where: str) -> FleetlakeError:
     """An error of AWS in one line of our own kind; exit code 2 where the user has to change something."""
     kind, code, said = type(error).__name__, error_code(error), without_accounts(str(error))
+    where = without_accounts(where)
     if isinstance(error, ImportError):
         return Missing("boto3 is not installed", hint=BOTO3_HINT)
     if kind in NO_CREDENTIALS:
@@ -100,9 +103,15 @@ def explain(error: BaseException, where: str) -> FleetlakeError:
         )
     if kind in UNREACHED or code in UNREACHED:
         return Unreached(f"AWS can't be reached: {said}", where=where, hint=REGION_HINT)
-    if code in BUSY:
+    if code in BUSY or _status(error) >= SERVERS_FAULT or _status(error) == TOO_MANY:
         return Retryable(f"AWS is busy: {said}", where=where, hint="run it again")
     return BadInput(f"AWS refused: {said}", where=where)
+
+
+def _status(error: BaseException) -> int:
+    """The HTTP status of an error of boto3; 0 where there is none."""
+    response: Any = getattr(error, "response", None)
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) if isinstance(response, dict) else 0
 
 
 def was_repeated(error: BaseException | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
@@ -46,7 +47,9 @@ def commit(
         if is_refusal(error):
             raise explain(error, f"table {'.'.join(table.name())}") from error
         raise UnknownOutcome(f"the catalog did not confirm the commit: {error}", where=".".join(table.name())) from error
-    table.metadata, table.metadata_location = answer.metadata, answer.metadata_location
+    before, table.metadata, table.metadata_location = table.metadata, answer.metadata, answer.metadata_location
+    with suppress(Exception):  # what left the metadata log goes, as after PyIceberg's own commits; what stays is an orphan
+        table.catalog._delete_old_metadata(table.io, before, answer.metadata)
     return table
 
 

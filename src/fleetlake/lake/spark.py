@@ -123,12 +123,16 @@ def catalog_conf(lake: LakeSettings) -> dict[str, str]:
         conf[".io-impl"] = f"{ICEBERG}.aws.s3.S3FileIO"
     for name, value in given.items():
         conf[f".{S3_NAMES[name][0] if name in S3_NAMES else name}"] = value
+    if given.get("s3.region", "") != given.get("glue.region", given.get("s3.region", "")):
+        conf[".client.region"], conf[".s3.cross-region-access-enabled"] = given["glue.region"], "true"
     return conf
 
 
 def s3a_conf(properties: Mapping[str, str]) -> dict[str, str]:
     """PyIceberg's S3 properties as those of Hadoop's s3a, for checkpoints and landings."""
     conf = {S3_NAMES[name][1]: value for name, value in properties.items() if name in S3_NAMES}
+    if properties.get("s3.region"):
+        conf["fs.s3a.endpoint.region"] = properties["s3.region"]
     if "fs.s3a.endpoint" in conf:
         conf |= {
             "fs.s3a.path.style.access": "true",

@@ -21,11 +21,16 @@ main()
 """
 
 
-def run(folder: Path, *arguments: str) -> str:
+def run(folder: Path, *arguments: str, refused: str = "") -> str:
+    """refused: what the one line of stderr says where the command has to fail."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLEETLAKE"))}
     command = [sys.executable, "-c", ALONE, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    if refused:
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert refused in done.stderr
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
@@ -48,6 +53,22 @@ def test_as_json_without_the_account(tmp_path: Path) -> None:
 def test_the_template_itself(tmp_path: Path) -> None:
     assert run(tmp_path, "deploy", "aws", "plan", "--template") == template_text()
     assert run(tmp_path, "deploy", "aws", "plan", "--template", "--optimizers") == template_text(optimizers=True)
+
+
+def test_the_template_of_a_named_bucket_is_what_would_be_sent(tmp_path: Path) -> None:
+    sent = run(tmp_path, "--set", "aws.bucket=mine", "deploy", "aws", "plan", "--template")
+    assert parse(sent)["Resources"]["Bucket"]["Properties"]["BucketName"] == "mine"
+
+
+def test_what_can_not_be_planned(tmp_path: Path) -> None:
+    run(tmp_path, "deploy", "aws", "plan", "--template", "--json", refused="--template and --json together")
+    run(tmp_path, "deploy", "aws", "plan", "--msk-security-groups", "sg-1", refused="--msk-subnets")
+    run(tmp_path, "--set", "aws.region=London", "deploy", "athena", "plan", refused="'London' is not an AWS region")
+    run(tmp_path, "--set", "aws.view_database=gold", "deploy", "athena", "plan", refused="holds the lake's own tables")
+    for option in ("--tick", "--transform-every", "--athena-gb-a-day"):
+        given = {"--tick": "10"} | {option: "inf"}
+        words = [word for pair in given.items() for word in pair]
+        run(tmp_path, "deploy", "aws", "cost", "--vehicles", "10", *words, refused=f"at {option}")
 
 
 def test_cost_of_the_configuration(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleetlake.app.settings import Overrides, describe, load
+from fleetlake.app.wiring import bucket_of, region_of
 from fleetlake.foundation.errors import BadInput
 
 
@@ -130,3 +131,28 @@ def test_a_broken_file_and_an_unknown_profile_are_named(tmp_path: Path) -> None:
     (tmp_path / "fleetlake.toml").write_text("[profile.small]\n")
     with pytest.raises(BadInput, match=r"no profile big; at fleetlake\.toml; allowed: small"):
         load(Overrides(profile="big"))
+
+
+GLUE = "lake.properties.type=glue"
+
+
+@pytest.mark.parametrize(
+    ("assignments", "region", "bucket"),
+    [
+        ([], "", ""),
+        (["aws.region=eu-west-2", "aws.bucket=mine"], "eu-west-2", "mine"),
+        ([GLUE, "lake.properties.s3.region=eu-west-1", "lake.properties.warehouse=s3://lake/w"], "eu-west-1", "lake"),
+        (["aws.region=eu-west-2", "aws.bucket=mine", "lake.properties.s3.region=x", "lake.properties.warehouse=s3://lake/w"],
+         "eu-west-2", "mine"),
+        (["lake.properties.warehouse=file:///lake/w"], "", ""),
+    ],
+)  # fmt: skip
+def test_region_and_bucket_are_the_lakes_unless_said(
+    assignments: list[str], region: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    settings = load(Overrides(assignments=assignments)).settings
+    assert (region_of(settings), bucket_of(settings)) == (region, bucket)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert region_of(settings) == (region or "us-east-1")

@@ -102,6 +102,32 @@ def test_a_table_of_somebody_else_is_left_alone() -> None:
     assert [sql for sql in athena.statements if "landing_gps" in sql] == []
 
 
+def test_a_view_of_somebody_else_is_left_alone() -> None:
+    athena = FakeAthena(FakeGlue(*TABLES, "fleet.trips"))
+    with pytest.raises(BadInput, match=r"a view .* fleetlake has not made; at Glue, fleet\.trips"):
+        apply(athena)
+    assert not any('"fleet"."trips"' in sql for sql in athena.statements)
+
+
+def test_a_view_whose_making_was_cut_off_is_made_by_the_next_run() -> None:
+    class CutOff(FakeAthena):
+        broken = False
+
+        def get_query_execution(self, *, QueryExecutionId: str) -> dict[str, Any]:  # noqa: N803
+            ended = super().get_query_execution(QueryExecutionId=QueryExecutionId)
+            if '"fleet"."trips"' in self.statements[-1] and not self.broken:
+                self.broken = True
+                raise KeyboardInterrupt
+            return ended
+
+    athena = CutOff(FakeGlue(*TABLES))
+    with pytest.raises(KeyboardInterrupt):
+        apply(athena)
+    assert ("fleet", "trips") in athena.glue.tables
+    assert {outcome.name: outcome.done for outcome in apply(athena)}["trips"] is Done.UPDATED
+    assert done(apply(athena)) == {Done.UNCHANGED}
+
+
 def test_named_queries_are_made_the_same_again() -> None:
     athena = FakeAthena(FakeGlue(*TABLES))
     apply(athena)

@@ -14,7 +14,8 @@ RATES = read_rates("us-east-1")
 ONE = Rates(  # every price 1, every size round
     "today",
     dict.fromkeys(RATES.prices, 1.0),
-    {"commit_s": 1, "noncurrent_days": 0, "compaction_gb_dpu_hour": 10, "compaction_files_dpu_hour": 1e12, "message_bytes": 100},
+    {"commit_s": 1, "noncurrent_days": 0, "compaction_gb_dpu_hour": 10, "compaction_files_dpu_hour": 1e12, "message_bytes": 100,
+     "events_a_host_s": 1000},
     {"bronze.gps": 100.0},
     {"gold_a_vehicle_day": 0, "file": 1000, "metadata": 0, "metadata_a_snapshot": 0, "manifest_list": 0, "manifest": 0},
 )  # fmt: skip
@@ -48,6 +49,13 @@ def test_quantities_by_hand() -> None:
     assert found["Athena"] == pytest.approx(10 * 30.4 / 1000)
     assert found["EC2, ingest and transform"] == pytest.approx(24 * 30.4)
     assert found["Glue compaction"] == pytest.approx(10_944_000 * 100 / 1e9 / 10, rel=1e-6)
+
+
+def test_more_events_need_more_hosts() -> None:
+    found = {hosts: usd(ONE, PLAN, Load(vehicles, 10, 1)) for vehicles, hosts in ((1000, 1), (2000, 1), (2001, 2), (20_000, 10))}
+    assert {hosts: lines["EC2, ingest and transform"] / (24 * 30.4) for hosts, lines in found.items()} == {
+        hosts: pytest.approx(hosts) for hosts in found
+    }
 
 
 def test_small_files_take_room_unless_compacted() -> None:

@@ -5,6 +5,8 @@ import pytest
 from fleetlake.foundation.aws_errors import Unreached, explain, is_of_aws, is_refusal, was_repeated
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
 from fleetlake.lake.aws_properties import aws_properties, is_on_aws
+from fleetlake.lake.catalog import LakeSettings
+from fleetlake.lake.spark import catalog_conf, s3a_conf
 
 ACCOUNT = "0" * 11 + "1"
 GLUE = {"type": "glue", "warehouse": "s3://fleet/warehouse"}
@@ -86,6 +88,9 @@ def arrow(code: str, more: str = "") -> OSError:
         (arrow("NO_SUCH_BUCKET"), Missing, "there is no bucket fleet"),
         (arrow("NETWORK_CONNECTION", "curlCode: 7"), Unreached, "AWS can't be reached"),
         (arrow("SLOW_DOWN"), Retryable, "AWS is busy"),
+        (arrow("UNKNOWN (HTTP status 503)", "No response body."), Retryable, "AWS is busy"),
+        (arrow("UNKNOWN (HTTP status 429)", "No response body."), Retryable, "AWS is busy"),
+        (ClientError("OperationTimeoutException"), Retryable, "AWS is busy"),
         (arrow("UNKNOWN (HTTP status 400)", "Unable to parse ExceptionName: ExpiredToken Message: x"), BadInput, "have expired"),
         (arrow("UNKNOWN (HTTP status 301)", "No response body."), BadInput, "the bucket is in another region"),
         (ImportError("No module named 'boto3'"), Missing, "boto3 is not installed"),
@@ -112,3 +117,14 @@ def test_a_refusal_is_certain_only_if_the_request_was_sent_once() -> None:
     assert was_repeated(ClientError("ConcurrentModificationException", retries=1))
     assert not was_repeated(ClientError("ConcurrentModificationException"))
     assert not was_repeated(None)
+
+
+def test_spark_takes_each_region_where_it_belongs() -> None:
+    lake = LakeSettings("glue", aws_properties({"type": "glue", "warehouse": "s3://lake/w", "s3.region": "eu-west-1"}, region=""))
+    assert (catalog_conf(lake)[".client.region"], s3a_conf(lake.properties)["fs.s3a.endpoint.region"]) == ("eu-west-1", "eu-west-1")
+    assert ".s3.cross-region-access-enabled" not in catalog_conf(lake)
+    given = {"type": "glue", "warehouse": "s3://lake/w", "s3.region": "eu-west-1", "glue.region": "eu-west-2"}
+    apart = LakeSettings("glue", aws_properties(given, region=""))
+    assert s3a_conf(apart.properties)["fs.s3a.endpoint.region"] == "eu-west-1"
+    assert catalog_conf(apart)[".client.region"] == "eu-west-2"
+    assert catalog_conf(apart)[".s3.cross-region-access-enabled"] == "true"

@@ -201,6 +201,16 @@ def test_many_appends_keep_the_list_of_manifests_short_and_lose_nothing(lake: La
     assert offsets(con, "old") == list(range(50))
 
 
+def test_old_metadata_files_go(lake: Lake, tmp_path: Path) -> None:
+    """The catalog's own log of versions is what is kept; each file lists all snapshots, so that they would outgrow the data."""
+    for number in range(30):
+        commit(lake.table(TABLE.name), properties={"number": str(number)})
+    stored = lake.table(TABLE.name)
+    kept = {local_path(entry.metadata_file) for entry in stored.metadata.metadata_log} | {local_path(stored.metadata_location)}
+    assert {str(path) for path in tmp_path.rglob("*.metadata.json") if path.parts[-3] == GPS.kind} == kept
+    assert len(kept) == 21
+
+
 def test_a_derived_table_gets_the_columns_it_lacks(lake: Lake) -> None:
     """A lake of an earlier version: the table is there, some of its columns are not yet."""
     earlier = replace(TRIPS, columns=TRIPS.columns[:-3])

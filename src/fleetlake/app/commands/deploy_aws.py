@@ -105,12 +105,18 @@ def cost(
 
     Example: fleetlake --set ingest.flush_age_s=60 deploy aws cost --vehicles 1000 --tick 10
     """
+    from math import isfinite
+
     from fleetlake.app.costing import print_cost
-    from fleetlake.app.wiring import load_settings
+    from fleetlake.app.wiring import load_settings, region_of
     from fleetlake.cloud.aws.cost import Load, Plan, read_rates
+    from fleetlake.foundation.errors import BadInput
 
     settings = load_settings()
-    rates = read_rates(region or settings.aws.region or "us-east-1", prices)
+    for name, value in (("--tick", tick), ("--transform-every", transform_every), ("--athena-gb-a-day", athena_gb_a_day)):
+        if not isfinite(value):
+            raise BadInput(f"{value} is no number to reckon with", where=name)
+    rates = read_rates(region or region_of(settings) or "us-east-1", prices)
     plan = Plan(
         settings.ingest.flush_age_s,
         settings.ingest.flush_rows,

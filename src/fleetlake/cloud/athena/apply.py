@@ -11,10 +11,11 @@ from fleetlake.cloud.athena.client import Athena
 from fleetlake.cloud.athena.named import NamedQuery
 from fleetlake.cloud.athena.naming import hive_table
 from fleetlake.cloud.athena.plan import DIGEST, Kind, Plan, Statement
+from fleetlake.cloud.aws.deployment import VIEW_DIGEST  # a view itself can't have properties
 from fleetlake.cloud.aws.session import error_code, told
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing
 
-VIEW_DIGEST = "fleetlake.view."  # and a view's name: property of the database, a view itself can't have any
+BEGUN = "begun"
 KEPT = ("Description", "LocationUri", "CreateTableDefaultPermissions", "TargetDatabase")  # an update replaces all
 BATCH = 50  # named queries that AWS tells of at once
 DATABASE_SAID = "fleetlake: views, and external tables over the raw landing"
@@ -140,8 +141,16 @@ class Apply:
             return Outcome("view", statement.name, Done.WAITS, missing)
         there = self._found_table(database, statement.name)
         key = VIEW_DIGEST + statement.name
-        if there is not None and self._properties(database).get(key) == statement.digest:
+        known = self._properties(database).get(key)
+        if there is not None and known == statement.digest:
             return Outcome("view", statement.name, Done.UNCHANGED)
+        if there is not None and known is None:
+            raise BadInput(
+                "a view of this name is there that fleetlake has not made",
+                where=f"Glue, {database}.{statement.name}",
+                hint="rename it, or use another database: --set aws.view_database=NAME",
+            )
+        self._remember(database, key, BEGUN)  # so that a view whose making was cut off is known as ours
         self._execute(database, statement)
         self._remember(database, key, statement.digest)
         return Outcome("view", statement.name, Done.CREATED if there is None else Done.UPDATED)

@@ -69,7 +69,7 @@ def has_optimizers(aws: Aws, stack: str) -> bool:
 def require_usable(aws: Aws, stack: str) -> None:
     """BadInput with what to do if the stack is in a state that no change set can leave."""
     status = stack_status(aws, stack)
-    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED"):
+    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED", "IMPORT_ROLLBACK_FAILED"):
         raise BadInput(
             f"the stack is in {status}: its making or deleting failed, and it can only be deleted",
             where=f"stack {stack}",
@@ -148,7 +148,7 @@ def execute(aws: Aws, changes: ChangeSet, report: Report) -> None:
     seen = _event_ids(aws, changes.stack)
     with told(where):
         client.execute_change_set(StackName=changes.stack, ChangeSetName=changes.id)
-    _wait(aws, changes.stack, seen, report, done=("CREATE_COMPLETE", "UPDATE_COMPLETE"))
+    _wait(aws, changes.stack, seen, report, done=("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"))
 
 
 def delete_stack(aws: Aws, stack: str, report: Report) -> None:

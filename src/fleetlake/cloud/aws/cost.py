@@ -5,6 +5,7 @@ Pure: the same answer for the same arguments. Each line has its formula with the
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -157,7 +158,7 @@ def estimate(load: Load, plan: Plan, rates: Rates) -> Estimate:
             plan.athena_gb_a_day * DAYS / 1000 * price["athena_tb_scanned"],
             f"{plan.athena_gb_a_day:g} GB a day x {DAYS} / 1000 x {price['athena_tb_scanned']}",
         ),
-        _compute(load, plan, price),
+        _compute(load, plan, price, assumed["events_a_host_s"]),
     ]
     if plan.compacted:
         dpu = data_bytes / GB / assumed["compaction_gb_dpu_hour"] + files_written / assumed["compaction_files_dpu_hour"]
@@ -179,10 +180,11 @@ def compare(load: Load, plan: Plan, rates: Rates, ages_s: tuple[float, ...]) -> 
     return tuple((one, estimate(load, one, rates)) for one in plans)
 
 
-def _compute(load: Load, plan: Plan, price: Mapping[str, float]) -> Line:
+def _compute(load: Load, plan: Plan, price: Mapping[str, float], events_a_host_s: float) -> Line:
     if not plan.emr_vcpu:
-        hours = 24 * DAYS
-        return Line("EC2, ingest and transform", hours * price["ec2_hour"], f"1 host x {hours:.0f} h x {price['ec2_hour']}")
+        hours, hosts = 24 * DAYS, max(1, math.ceil(load.rows_a_second * TOPICS / events_a_host_s))
+        said = f"{hosts:,} host{'s' if hosts > 1 else ''} x {hours:.0f} h x {price['ec2_hour']}"
+        return Line("EC2, ingest and transform", hosts * hours * price["ec2_hour"], said)
     hours, memory = load.seconds / 3600, plan.emr_vcpu * 4
     return Line(
         "EMR Serverless",
@@ -221,7 +223,7 @@ def read_rates(region: str, prices: Path | None = None) -> Rates:
     assumed = {**shipped["assumed"], **table.get("assumed", {})}
     for name, value in [*((name, table[region].get(name)) for name in shipped["us-east-1"]), *assumed.items()]:
         if not isinstance(value, int | float) or value < 0:
-            raise BadInput(f"{name} is not a price", where=f"{where} [{region}]", allowed="a number")
+            raise BadInput(f"{name} is not a price", where=f"{where} [{region}]", allowed="a number, 0 or more")
     measured: Any = tomllib.loads((folder / "measured.toml").read_text("utf-8"))
     return Rates(str(table.get("date", "no date")), table[region], assumed, measured["bytes_a_row"], measured["bytes"])
 

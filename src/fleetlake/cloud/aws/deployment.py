@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from fleetlake.foundation.errors import BadInput
 
 Report = Callable[[str], None]
 FEWEST_SUBNETS = 2
+VIEW_DIGEST = "fleetlake.view."  # and a view's name: property of the database, by `deploy athena apply`
+PRINCIPAL = re.compile(r"^(arn:aws[\w-]*:\S+|[a-z0-9.-]+\.amazonaws\.com(\.cn)?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,16 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.msk_subnets and len(self.msk_subnets.split(",")) < FEWEST_SUBNETS:
             raise BadInput("MSK Serverless needs subnets in two availability zones", where="--msk-subnets", allowed="ID,ID")
+        if self.msk_security_groups and not self.msk_subnets:
+            raise BadInput(
+                "security groups are of no use without subnets", where="--msk-security-groups", hint="--msk-subnets ID,ID"
+            )
+        if self.principal and not PRINCIPAL.match(self.principal):
+            raise BadInput(
+                f"{self.principal!r} can't take a role",
+                where="aws.ingest_principal",
+                allowed="a service such as ec2.amazonaws.com, or an ARN",
+            )
         if self.kms_key_arn and not self.kms_key_arn.startswith("arn:"):
             raise BadInput("the KMS key is given by its ARN", where="--kms-key")
 
@@ -119,9 +132,8 @@ def destroy_stack(aws: Aws, stack: str, report: Report, *, delete_data: bool) ->
     if delete_data:  # before the stack, which says what is ours: what breaks off here can be run again
         _delete_databases(aws, (*LAYERS, views), bucket, report)
         _empty_bucket(aws, bucket, report)
-    delete_stack(aws, stack, report)
-    if delete_data:
         _delete_bucket(aws, bucket, report)
+    delete_stack(aws, stack, report)
     return bucket
 
 
@@ -152,7 +164,12 @@ def _delete_databases(aws: Aws, names: tuple[str, ...], bucket: str, report: Rep
         with told(f"Glue database {name}"), suppress(client.exceptions.EntityNotFoundException):
             pages = client.get_paginator("get_tables").paginate(DatabaseName=name)
             tables = [table for page in pages for table in page["TableList"]]
-            ours = [table for table in tables if _is_in(bucket, table)]
+            views = {
+                key.removeprefix(VIEW_DIGEST)
+                for key in client.get_database(Name=name)["Database"].get("Parameters", {})
+                if key.startswith(VIEW_DIGEST)
+            }
+            ours = [table for table in tables if _is_in(bucket, table) or table["Name"] in views]
             for table in ours:
                 client.delete_table(DatabaseName=name, Name=table["Name"])
             if len(ours) == len(tables):
@@ -162,7 +179,7 @@ def _delete_databases(aws: Aws, names: tuple[str, ...], bucket: str, report: Rep
 
 def _is_in(bucket: str, table: Mapping[str, Any]) -> bool:
     place = table.get("Parameters", {}).get("metadata_location") or table.get("StorageDescriptor", {}).get("Location", "")
-    return table.get("TableType") == "VIRTUAL_VIEW" or str(place).startswith(f"s3://{bucket}/")
+    return str(place).startswith(f"s3://{bucket}/")
 
 
 def _empty_bucket(aws: Aws, bucket: str, report: Report) -> None:

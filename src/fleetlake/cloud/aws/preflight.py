@@ -11,8 +11,10 @@ from fleetlake.foundation.errors import BadInput
 
 STACK = re.compile(r"^[a-z][a-z0-9-]{0,39}$")
 BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+TAG = "fleetlake"  # of the bucket: which stack made it
 LAYERS = ("bronze", "silver", "gold", "raw")
 BUCKET_ALLOWED = "3 to 63 lower-case letters, digits and hyphens"
+RESERVED = re.compile(r"^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3)$")  # S3 keeps these to itself
 DATABASE = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
@@ -20,10 +22,20 @@ def require_names(stack: str, bucket: str, view_database: str) -> None:
     """BadInput for a name that AWS or one of the engines would refuse later. bucket: empty if it is not known yet."""
     if not STACK.match(stack):
         raise BadInput(
-            f"{stack!r} is no name for the stack", where="aws.stack", allowed="up to 40 lower-case letters, digits and hyphens"
+            f"{stack!r} is no name for the stack",
+            where="aws.stack",
+            allowed="a lower-case letter, then up to 39 such letters, digits and hyphens",
         )
-    if bucket and not BUCKET.match(bucket):
-        why = "has upper case" if bucket != bucket.lower() else "has a dot, which TLS to it can't have" if "." in bucket else ""
+    if bucket and (not BUCKET.match(bucket) or RESERVED.search(bucket)):
+        why = (
+            "is kept by S3 to itself"
+            if RESERVED.search(bucket)
+            else "has upper case"
+            if bucket != bucket.lower()
+            else "has a dot, which TLS to it can't have"
+            if "." in bucket
+            else ""
+        )
         raise BadInput(
             f"the bucket's name {bucket!r} {why or 'is none'}",
             where="aws.bucket",
@@ -35,6 +47,12 @@ def require_names(stack: str, bucket: str, view_database: str) -> None:
             f"{view_database!r} is no name for a Glue database",
             where="aws.view_database",
             allowed="lower-case letters, digits and underscores: Athena and Snowflake find no others",
+        )
+    if view_database in LAYERS:
+        raise BadInput(
+            f"the database {view_database} holds the lake's own tables",
+            where="aws.view_database",
+            allowed=f"any other name than {', '.join(LAYERS)}",
         )
 
 
@@ -55,8 +73,9 @@ def require_ready(aws: Aws, stack: str, bucket: str, view_database: str) -> str:
             hint="another stack for another bucket: fleetlake --set aws.stack=NAME ...",
         )
     require_names(stack, chosen, view_database)
-    _require_own_or_free(aws, chosen)
+    _require_own_or_free(aws, chosen, account)
     if not ours:
+        _require_made_by(aws, stack, chosen)
         _require_databases(aws, chosen, (*LAYERS, view_database))
     return chosen
 
@@ -74,11 +93,33 @@ def _require_known(region: str) -> None:
         raise BadInput(f"there is no AWS region {region}", where="aws.region", allowed=", ".join(near))
 
 
-def _require_own_or_free(aws: Aws, bucket: str) -> None:
+def _require_made_by(aws: Aws, stack: str, bucket: str) -> None:
+    """BadInput if the bucket is there with something in it, and this stack has not made it: destroy could take all of it."""
+    client = aws.client("s3")
+    with told(f"bucket {bucket}"):
+        try:
+            tags = client.get_bucket_tagging(Bucket=bucket)["TagSet"]
+        except client.exceptions.ClientError as error:
+            if error_code(error) == "NoSuchBucket":
+                return
+            if error_code(error) != "NoSuchTagSet":
+                raise
+            tags = []
+        if {"Key": TAG, "Value": stack} in tags or not client.list_object_versions(Bucket=bucket, MaxKeys=1).get("Versions"):
+            return
+    raise BadInput(
+        "the bucket is there already, with objects in it, and the stack has not made it",
+        where=f"bucket {bucket}",
+        allowed="a new name, an empty bucket, or the one an earlier stack of this name left behind",
+        hint=f"if it is that one: aws s3api put-bucket-tagging with {TAG}={stack}",
+    )
+
+
+def _require_own_or_free(aws: Aws, bucket: str, account: str) -> None:
     client = aws.client("s3")
     where = f"bucket {bucket}"
     try:
-        client.head_bucket(Bucket=bucket)
+        client.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except client.exceptions.ClientError as error:
         code = error_code(error)
         if code in ("404", "NoSuchBucket", "NotFound"):
@@ -107,9 +148,11 @@ def _require_databases(aws: Aws, bucket: str, names: tuple[str, ...]) -> None:
                 place = str(client.get_database(Name=name)["Database"].get("LocationUri", ""))
             except client.exceptions.EntityNotFoundException:
                 continue
-        if place and not place.startswith(f"s3://{bucket}/"):
-            raise BadInput(
-                f"there is a database {name} already, and its place is another bucket",
-                where=f"Glue database {name} in {aws.region}",
-                hint="that bucket by --set aws.bucket=NAME if it is yours, or another region or account",
-            )
+            tables = client.get_tables(DatabaseName=name, MaxResults=1)["TableList"]
+        if place.startswith(f"s3://{bucket}/") or not (place or tables):
+            continue
+        raise BadInput(
+            f"there is a database {name} already, and its place is {'another bucket' if place else 'none, and it has tables'}",
+            where=f"Glue database {name} in {aws.region}",
+            hint="that bucket by --set aws.bucket=NAME if it is yours, or another region or account",
+        )
