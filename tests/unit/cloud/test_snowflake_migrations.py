@@ -15,7 +15,7 @@ import pytest
 from fleetlake.cloud.snowflake.files import migration_files
 from fleetlake.cloud.snowflake.migrations import migrations
 from fleetlake.cloud.snowflake.plan import plan_text, planned
-from fleetlake.cloud.snowflake.statements import Kind, Thing, grant_name, literal
+from fleetlake.cloud.snowflake.statements import Kind, Thing, grant, grant_name, literal
 from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, Target
 from fleetlake.cloud.views import views
 from fleetlake.contracts.tables import all_tables
@@ -112,6 +112,48 @@ def test_names_of_a_configuration() -> None:
 def test_what_is_no_name_is_refused(field: str, name: str) -> None:
     with pytest.raises(BadInput, match=rf"is no name for Snowflake; at snowflake\.{field}"):
         replace(PLACEHOLDERS, **{field: name})
+
+
+@pytest.mark.parametrize("name", ["select", "Table", "ACCOUNT"])
+@pytest.mark.parametrize("field", ["database", "warehouse", "admin_role", "analyst_role"])
+def test_a_reserved_word_is_refused(field: str, name: str) -> None:
+    with pytest.raises(BadInput, match=rf"is a reserved word of Snowflake's; at snowflake\.{field}"):
+        replace(PLACEHOLDERS, **{field: name})
+
+
+@pytest.mark.parametrize("role", ["SYSADMIN", "AccountAdmin", "securityadmin", "useradmin", "orgadmin", "public"])
+def test_analysts_get_a_role_of_their_own(role: str) -> None:
+    with pytest.raises(BadInput, match=r"is one of Snowflake's system roles; at snowflake\.analyst_role"):
+        replace(PLACEHOLDERS, analyst_role=role)
+
+
+def test_analysts_do_not_get_the_role_that_makes_everything() -> None:
+    with pytest.raises(BadInput, match=r"the role that makes everything; at snowflake\.analyst_role"):
+        replace(PLACEHOLDERS, admin_role="loader", analyst_role="LOADER")
+
+
+INJECTED = "x; DROP DATABASE PROD; --"
+
+
+def test_a_stack_that_is_more_than_a_name_is_refused() -> None:
+    for stack in (INJECTED, "lake\n", "", "9"):
+        with pytest.raises(BadInput, match=r"is no name for Snowflake; at aws\.stack"):
+            replace(PLACEHOLDERS, stack=stack)
+
+
+@pytest.mark.parametrize("field", ["stack", "database", "warehouse"])
+@pytest.mark.parametrize("mode", MODES)
+def test_no_statement_is_written_with_a_name_that_is_more_than_a_name(mode: str, field: str) -> None:
+    target = PLACEHOLDERS.in_mode(mode)
+    object.__setattr__(target, field, INJECTED)  # as if nothing had been checked before
+    with pytest.raises(BadInput, match="can't stand in a statement"):
+        migrations(target)
+
+
+@pytest.mark.parametrize("given", [(INJECTED, "READERS"), ("LAKE", INJECTED), ("LAKE.GOLD.A.B", "READERS")])
+def test_no_grant_either(given: tuple[str, str]) -> None:
+    with pytest.raises(BadInput, match="can't stand in a statement"):
+        grant("USAGE", "DATABASE", *given)
 
 
 def test_a_constant_can_hold_anything() -> None:

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleetlake.cloud.snowflake.names import proven
+
 
 class Kind(StrEnum):
     WAREHOUSE = "warehouse"
@@ -32,7 +34,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement, without a semicolon.
+    """One statement, without a semicolon. BadInput if what it makes or needs has a name that is more than a name.
 
     makes: what is there after it. It is not run if that is there already, and for a view has the same fingerprint.
     needs: what has to be there before it. in_glue: the lake's table, `layer.kind`, that has to be in Glue before it.
@@ -43,6 +45,11 @@ class Statement:
     needs: tuple[Thing, ...] = ()
     in_glue: str = ""
     fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        for thing in (self.makes, *self.needs):
+            if thing.kind is not Kind.GRANT:  # a grant is proven where it is written
+                proven(thing.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Migration:
 def grant(privilege: str, on: str, name: str, role: str, *needs: Thing) -> Statement:
     """name: as it is written, quotes included."""
     thing = Thing(Kind.GRANT, grant_name(privilege, on, name))
-    return Statement(thing, f"GRANT {privilege} ON {on} {name} TO ROLE {role}", needs)
+    return Statement(thing, f"GRANT {privilege} ON {on} {proven(name)} TO ROLE {proven(role)}", needs)
 
 
 def grant_name(privilege: str, on: str, name: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
+from fleetlake.cloud.snowflake.names import IDENTIFIER, require_name, require_own_role
 from fleetlake.contracts.tables import Table, all_tables
 from fleetlake.foundation.errors import BadInput
 
-IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,200}$")
 LISTED, LINKED = "listed", "linked"
 WAREHOUSE_FOLDER = "warehouse"  # below the bucket, where the lake's tables are
 ANALYTICS = "ANALYTICS"  # the schema of the analysts' views
@@ -22,6 +21,7 @@ class Target:
 
     stack: the AWS stack; volume and integrations are named after it, as its role trusts one of each, so databases share them.
     role_arn: the AWS role that Snowflake takes. account: whose Glue catalog it is. refresh_s: s between looks for new snapshots.
+    location: s3://.../ that the tables are below; empty: WAREHOUSE_FOLDER of the bucket.
     """
 
     database: str
@@ -35,21 +35,20 @@ class Target:
     account: str
     bucket: str
     role_arn: str
+    location: str = ""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if field.name not in ("database", "warehouse", "admin_role", "analyst_role"):
-                continue
-            name = getattr(self, field.name)
-            if not IDENTIFIER.match(name):
-                raise BadInput(
-                    f"{name!r} is no name for Snowflake",
-                    where=f"snowflake.{field.name}",
-                    allowed="letters, digits and _, not beginning with a digit",
-                )
-            object.__setattr__(self, field.name, name.upper())
+        for field in ("database", "warehouse", "admin_role", "analyst_role"):
+            name = getattr(self, field)
+            require_name(name, f"snowflake.{field}")
+            object.__setattr__(self, field, name.upper())
+        require_own_role(self.analyst_role, "snowflake.analyst_role")
+        if self.analyst_role == self.admin_role:
+            raise BadInput("analysts would have the role that makes everything", where="snowflake.analyst_role")
         if self.tables not in (LISTED, LINKED):
             raise BadInput(f"there is no mode {self.tables!r}", where="snowflake.tables", allowed=f"{LISTED}, {LINKED}")
+        if not IDENTIFIER.fullmatch(self._prefix):  # volume and integrations begin with it
+            raise BadInput(f"{self.stack!r} is no name for Snowflake", where="aws.stack", allowed="letters, digits and hyphens")
 
     @property
     def volume(self) -> str:
@@ -74,11 +73,11 @@ class Target:
 
     @property
     def _prefix(self) -> str:
-        return self.stack.upper().replace("-", "_")  # a stack's name has letters, digits and hyphens, and begins with a letter
+        return self.stack.upper().replace("-", "_")
 
     @property
     def base_url(self) -> str:
-        return f"s3://{self.bucket}/{WAREHOUSE_FOLDER}/"
+        return self.location or f"s3://{self.bucket}/{WAREHOUSE_FOLDER}/"
 
     def name_of(self, table: str) -> str:
         """What analysts call the lake's table `layer.kind`, the same in both modes."""
