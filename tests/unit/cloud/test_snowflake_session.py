@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from snowflake.connector import errors
 from tests.trusting_role import ACCOUNT, ROLE_ARN, USER_ARN
 
 from fleetlake.cloud.snowflake.handshake import Identity, identities, integration_refusal, volume_refusal
-from fleetlake.cloud.snowflake.session import ConnectorSession, LacksColumn, explain, key_pair, masked, open_session
+from fleetlake.cloud.snowflake.session import ConnectorSession, LacksColumn, explain, masked
 from fleetlake.cloud.snowflake.target import LINKED, PLACEHOLDERS
 from fleetlake.foundation.errors import BadInput, Permanent, Retryable
 
@@ -111,42 +110,6 @@ def test_secrets_are_masked_wherever_they_stand(secret: str, around: str) -> Non
 def test_other_text_is_left_alone() -> None:
     said = "Table 'SILVER.GPS' at 2026-01-01T00:00:00.000000Z has 1234567 rows"
     assert masked(said) == said
-
-
-@pytest.mark.parametrize("connection", ["", "nobody"])
-def test_no_connection_is_one_line(connection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_PRIVATE_KEY_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path))
-    with (
-        pytest.raises(
-            BadInput, match=r"^no session with Snowflake: .*; at connection \w+; try: a connection in connections.toml"
-        ) as refused,
-        open_session(connection),
-    ):
-        raise AssertionError("a session without an account")
-    assert "\n" not in str(refused.value)
-
-
-class TestKeyPair:
-    def test_none_given(self) -> None:
-        assert key_pair({"SNOWFLAKE_ACCOUNT": "a"}) == {}
-
-    def test_whole(self, tmp_path: Path) -> None:
-        key = tmp_path / "key.p8"
-        key.touch()
-        given = {"SNOWFLAKE_ACCOUNT": "a", "SNOWFLAKE_USER": "u", "SNOWFLAKE_PRIVATE_KEY_FILE": str(key)}
-        expected = {"account": "a", "user": "u", "private_key_file": str(key), "authenticator": "SNOWFLAKE_JWT"}
-        assert key_pair(given) == expected
-        assert key_pair({**given, "SNOWFLAKE_PRIVATE_KEY_FILE_PWD": "p"}) == {**expected, "private_key_file_pwd": "p"}
-
-    def test_half(self, tmp_path: Path) -> None:
-        with pytest.raises(BadInput, match="but not SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER"):
-            key_pair({"SNOWFLAKE_PRIVATE_KEY_FILE": str(tmp_path)})
-
-    def test_no_file(self, tmp_path: Path) -> None:
-        with pytest.raises(BadInput, match="there is no such key file"):
-            key_pair({"SNOWFLAKE_ACCOUNT": "a", "SNOWFLAKE_USER": "u", "SNOWFLAKE_PRIVATE_KEY_FILE": str(tmp_path / "x")})
 
 
 class Described:

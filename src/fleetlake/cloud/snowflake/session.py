@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol
 
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
@@ -17,8 +15,6 @@ SECRETS = (
     re.compile(r"\b[A-Za-z0-9]+_SFCRole=[^\s'\",;)\]}]+"),
     re.compile(r"(?<!\d)\d{12}(?!\d)"),
 )
-HINT = "a connection in connections.toml (snowflake.connection names it), or SNOWFLAKE_ACCOUNT, _USER and _PRIVATE_KEY_FILE"
-ENVIRONMENT = {"account": "SNOWFLAKE_ACCOUNT", "user": "SNOWFLAKE_USER", "private_key_file": "SNOWFLAKE_PRIVATE_KEY_FILE"}
 NO_PRIVILEGE, NOT_THERE, NOT_ACTIVE, NO_COLUMN = 3001, (2003, 2043), 606, 904
 
 
@@ -47,7 +43,7 @@ class ConnectorSession:
                 names = [column[0].lower() for column in cursor.description or ()]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except Exception as error:
-            if _is_connectors(error):
+            if is_connectors(error):
                 raise explain(error, " ".join(sql.split()[:4])) from None  # the cause would show what is masked here
             raise
 
@@ -59,38 +55,18 @@ def open_session(connection: str) -> Iterator[Session]:
     Missing without the connector; BadInput for what can't log in, whatever the reason: it is for the user to change.
     """
     try:
-        import snowflake.connector as connector
+        import snowflake.connector  # noqa: F401
     except ImportError as error:
         raise Missing(
             "Snowflake's connector is not installed", hint="pip install 'fleetlake[snowflake]', in a clone: make cloud"
         ) from error
-    options: dict[str, Any] = {"login_timeout": 30, "enable_server_session_keep_alive_auto_detection": False}
-    options |= {"connection_name": connection} if connection else key_pair(os.environ)
-    try:
-        opened = connector.connect(**options)
-    except Exception as error:
-        if _is_connectors(error) or isinstance(error, OSError):
-            said = masked(" ".join(str(error).split()))
-            raise BadInput(f"no session with Snowflake: {said}", where=f"connection {connection or 'default'}", hint=HINT) from None
-        raise
+    from fleetlake.cloud.snowflake.login import connect
+
+    opened = connect(connection)
     try:
         yield ConnectorSession(opened)
     finally:
         opened.close()
-
-
-def key_pair(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What the connector is given for a key pair in the environment; nothing if there is none. BadInput for half of one."""
-    if not environment.get(ENVIRONMENT["private_key_file"]):
-        return {}
-    found = {option: environment.get(name, "") for option, name in ENVIRONMENT.items()}
-    absent = [ENVIRONMENT[option] for option, value in found.items() if not value]
-    if absent:
-        raise BadInput(f"a key file for Snowflake is given, but not {', '.join(absent)}", where="environment", hint=HINT)
-    if not Path(found["private_key_file"]).is_file():
-        raise BadInput("there is no such key file", where=f"{ENVIRONMENT['private_key_file']} {found['private_key_file']}")
-    password = environment.get("SNOWFLAKE_PRIVATE_KEY_FILE_PWD")
-    return found | {"authenticator": "SNOWFLAKE_JWT"} | ({"private_key_file_pwd": password} if password else {})
 
 
 def masked(text: str) -> str:
@@ -119,5 +95,5 @@ def explain(error: Exception, where: str) -> FleetlakeError:
     return BadInput(f"Snowflake refused: {said}", where=where)
 
 
-def _is_connectors(error: Exception) -> bool:
+def is_connectors(error: Exception) -> bool:
     return any(kind.__module__.startswith("snowflake.connector") for kind in type(error).__mro__)
