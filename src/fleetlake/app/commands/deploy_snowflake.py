@@ -56,7 +56,7 @@ def apply(
     import json
     import sys
 
-    from fleetlake.app.deploying_snowflake import deployed_target
+    from fleetlake.app.deploying_snowflake import deployed_target, require_deployable
     from fleetlake.app.wiring import aws_of, load_settings
     from fleetlake.cloud.snowflake.apply import apply as apply_target
     from fleetlake.cloud.snowflake.handshake import SystemClock
@@ -65,11 +65,13 @@ def apply(
     from fleetlake.cloud.snowflake.stack import StackTrust
 
     settings = load_settings()
+    require_deployable(settings, mode)
 
     def tell(line: str) -> None:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\033[K{line}")
 
+    tell("logging in to Snowflake")
     with open_session(settings.snowflake.connection) as session:
         target = deployed_target(settings, mode)
         applied = apply_target(session, StackTrust(aws_of(settings), settings.aws.stack, tell), target, SystemClock(), tell)
