@@ -15,6 +15,7 @@ PLACES = re.compile(r"(location|file|path|dir|directory|type|alias)$")  # of a k
 USER_INFO = re.compile(r"(?<=://)[^\s/]*@|(?<=://)[^\s]*:[^\s]*@")
 ENTRY = r"[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|credential|(?:access|account|api|private)[_-]?key|sig(?:nature)?)"
 ASSIGNED = re.compile(rf"""(?ix) \b ({ENTRY}) (\s*=\s* | ["']\s*:\s*) ("[^"]*" | '[^']*' | [^;&\s"']+)""")
+ARN = re.compile(r"\b(arn:aws[\w-]*:[\w-]*:[\w-]*:)\d{12}\b")
 SCHEME = re.compile(r"(?i)\b(basic|bearer|digest|negotiate)\s+[\w.~+/=-]{6,}")
 
 
@@ -38,7 +39,8 @@ def _is_place(name: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """Text without the user part of URLs, the passwords of connection strings, and authorization headers."""
+    """Text without the user part of URLs, passwords of connection strings, authorization headers, and account ids of ARNs."""
     text = USER_INFO.sub(f"{MASK}@", text)
     text = ASSIGNED.sub(rf"\1\2{MASK}", text)
+    text = ARN.sub(rf"\1{MASK}", text)
     return SCHEME.sub(rf"\1 {MASK}", text)

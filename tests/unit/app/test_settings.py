@@ -49,6 +49,13 @@ def test_a_secret_is_not_shown_but_its_reference_is() -> None:
     assert "hunter2" not in str(shown)
 
 
+def test_no_account_is_shown() -> None:
+    account = "1" * 12
+    loaded = load(Overrides(assignments=[f"aws.ingest_principal=arn:aws:iam::{account}:role/x"]))
+    shown = {name: value for name, value, _, _ in describe(loaded)}
+    assert shown["aws.ingest_principal"] == "arn:aws:iam::********:role/x"
+
+
 @pytest.mark.parametrize(
     ("assignment", "value"),
     [
