@@ -12,8 +12,8 @@ from fleetlake.cloud.aws.cost import Estimate, Load, Plan, Rates, compare, estim
 AGES_S = (0.3, 1.0, 10.0, 60.0, 300.0)
 
 
-def print_cost(load: Load, plan: Plan, rates: Rates, *, as_json: bool) -> None:
-    """Lines with formulae, then other flush intervals with and without compaction."""
+def print_cost(load: Load, plan: Plan, rates: Rates, *, prices: str, as_json: bool) -> None:
+    """Lines with formulae, then other flush intervals with and without compaction. prices: the table's file."""
     found = estimate(load, plan, rates)
     others = compare(load, plan, rates, tuple(sorted({*AGES_S, plan.flush_age_s})))
     if as_json:
@@ -39,7 +39,7 @@ def print_cost(load: Load, plan: Plan, rates: Rates, *, as_json: bool) -> None:
             f"{one.metadata_mb:>11,.1f} {one.stored_gb:>11,.1f} {one.usd:>12,.2f}{mark}"
         )
     typer.echo(
-        f"prices of {rates.date}, assumptions beside them: src/fleetlake/cloud/aws/prices.toml; bytes are measured: measured.toml"
+        f"prices of {rates.date}, assumptions beside them: {prices}; bytes are measured: src/fleetlake/cloud/aws/measured.toml"
     )
 
 

@@ -20,6 +20,7 @@ Groups = Annotated[str | None, typer.Option("--msk-security-groups", metavar="ID
 Optimizers = Annotated[
     bool | None, typer.Option("--optimizers/--no-optimizers", help="Glue's table optimizers; the tables must be there.")
 ]
+SHIPPED_PRICES = "src/fleetlake/cloud/aws/prices.toml"
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
@@ -127,7 +128,7 @@ def cost(
         msk=msk,
         partitions=settings.kafka.partitions,
     )
-    print_cost(Load(vehicles, tick, hours_a_day), plan, rates, as_json=as_json)
+    print_cost(Load(vehicles, tick, hours_a_day), plan, rates, prices=str(prices or SHIPPED_PRICES), as_json=as_json)
 
 
 def _wanted(

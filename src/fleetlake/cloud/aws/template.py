@@ -122,8 +122,6 @@ def _optimizers_of(tables: tuple[Table, ...]) -> Iterator[str]:
             yield (
                 f"\n  {logical}{kind.split('_')[0].capitalize()}:\n    Type: AWS::Glue::TableOptimizer\n"
                 f"    Metadata: {{Fleetlake: {kind} of {table.name}}}\n"
-                f"    Properties:\n      CatalogId: !Ref AWS::AccountId\n"
-                f"      DatabaseName: {table.layer}\n      TableName: {table.kind}\n      Type: {kind}\n"
-                f"      TableOptimizerConfiguration:\n        RoleArn: !GetAtt GlueRole.Arn\n"
-                f"        Enabled: true\n        {settings}\n"
+                f"    Properties: {{CatalogId: !Ref AWS::AccountId, DatabaseName: {table.layer}, TableName: {table.kind}, "
+                f"Type: {kind}, TableOptimizerConfiguration: {{RoleArn: !GetAtt GlueRole.Arn, Enabled: true, {settings}}}}}\n"
             )
