@@ -114,9 +114,9 @@ def asker(tmp_path: Path, glue: GlueFront, s3: S3Server, aws: AwsServer) -> Aske
         (
             {"warehouse": "s3://Fleet/warehouse"},
             {},
-            "error: 'Fleet' can't be the name of a bucket here; at lake.properties.warehouse",
+            "error: 'Fleet' can't be the name of a bucket here: it has upper case; at lake.properties.warehouse",
         ),
-        ({"warehouse": "s3://fleet.lake/w"}, {}, "error: 'fleet.lake' can't be the name of a bucket here"),
+        ({"warehouse": "s3://fleet.lake/w"}, {}, "error: 'fleet.lake' can't be the name of a bucket here: it has a dot"),
         ({"warehouse": "file:///tmp/w"}, {}, "error: a lake in Glue is on S3; at lake.properties.warehouse"),
         ({"s3.region": None}, {}, "error: no AWS region is given; at lake.properties.s3.region"),
         ({"s3.region": "London"}, {}, "error: 'London' is not an AWS region; at lake.properties.s3.region"),

@@ -191,7 +191,7 @@ def _allowed(aws: AwsServer) -> dict[str, tuple[str, str]]:
         ("aws.stack=Fleet", "no name for the stack"),
         ("aws.view_database=Fleet", "no name for a Glue database"),
         ("aws.view_database=gold", "holds the lake's own tables"),
-        ("aws.bucket=fleet--x-s3", "is kept by S3 to itself"),
+        ("aws.bucket=fleet--x-s3", "S3 keeps names like"),
         ("aws.ingest_principal=me", "'me' can't take a role"),
     ],
 )

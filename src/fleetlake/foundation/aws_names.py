@@ -24,8 +24,10 @@ def require_region(region: str, where: str) -> None:
 def require_bucket(bucket: str, where: str) -> None:
     """BadInput for a name that S3 does not take, and for one with a dot: its certificate does not cover such a host."""
     if not BUCKET.match(bucket):
+        faults = {"upper case": bucket != bucket.lower(), "a dot": "." in bucket}
+        why = " and ".join(fault for fault, there in faults.items() if there)
         raise BadInput(
-            f"{bucket!r} can't be the name of a bucket here",
+            f"{bucket!r} can't be the name of a bucket here{f': it has {why}' if why else ''}",
             where=where,
             allowed="3 to 63 lower-case letters, digits and hyphens, the first and last not a hyphen; no dot, no upper case",
         )

@@ -90,11 +90,11 @@ def test_a_refusal_is_one_line_and_exit_code_2(
 
 BAD_INPUTS = [
     ("aws.stack=x; DROP DATABASE PROD; --", "is no name for the stack; at aws.stack"),
-    ("aws.bucket=Fleet.Lake", "has upper case; at aws.bucket"),
+    ("aws.bucket=Fleet.Lake", "it has upper case and a dot; at aws.bucket"),
     ("aws.region=x'y", "is not an AWS region; at aws.region"),
     ("snowflake.database=select", "is a reserved word of Snowflake's; at snowflake.database"),
     ("snowflake.analyst_role=sysadmin", "is one of Snowflake's system roles; at snowflake.analyst_role"),
-    ("lake.properties.warehouse=s3://Not_A_Bucket/x", "the bucket's name 'Not_A_Bucket' has upper case"),
+    ("lake.properties.warehouse=s3://Not_A_Bucket/x", "'Not_A_Bucket' can't be the name of a bucket here: it has upper case"),
 ]
 
 

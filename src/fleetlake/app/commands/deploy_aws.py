@@ -62,8 +62,7 @@ def apply(
 ) -> None:
     """Makes the stack or brings it up to date: shows the changes, asks, waits, uploads the job's package, saves the profile.
 
-    Options that are not given leave their part as it is. The outputs become the profile
-    `aws` of fleetlake.toml.
+    Options that are not given leave their part as it is. The outputs become the profile `aws` of fleetlake.toml.
 
     Example: fleetlake --set aws.region=eu-west-2 deploy aws apply
     """

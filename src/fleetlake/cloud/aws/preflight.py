@@ -7,13 +7,12 @@ import re
 
 from fleetlake.cloud.aws.change_sets import require_usable, stack_parameters, stack_status
 from fleetlake.cloud.aws.session import Aws, error_code, explain, known_regions, require_region, told
+from fleetlake.foundation.aws_names import require_bucket
 from fleetlake.foundation.errors import BadInput
 
 STACK = re.compile(r"^[a-z][a-z0-9-]{0,39}$")
-BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 TAG = "fleetlake"  # of the bucket: which stack made it
 LAYERS = ("bronze", "silver", "gold", "raw")
-BUCKET_ALLOWED = "3 to 63 lower-case letters, digits and hyphens"
 RESERVED = re.compile(r"^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3)$")  # S3 keeps these to itself
 DATABASE = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
@@ -26,22 +25,10 @@ def require_names(stack: str, bucket: str, view_database: str) -> None:
             where="aws.stack",
             allowed="a lower-case letter, then up to 39 such letters, digits and hyphens",
         )
-    if bucket and (not BUCKET.match(bucket) or RESERVED.search(bucket)):
-        why = (
-            "is kept by S3 to itself"
-            if RESERVED.search(bucket)
-            else "has upper case"
-            if bucket != bucket.lower()
-            else "has a dot, which TLS to it can't have"
-            if "." in bucket
-            else ""
-        )
-        raise BadInput(
-            f"the bucket's name {bucket!r} {why or 'is none'}",
-            where="aws.bucket",
-            allowed=BUCKET_ALLOWED,
-            hint="fleetlake --set aws.bucket=NAME ...",
-        )
+    if bucket:
+        require_bucket(bucket, "aws.bucket")
+        if RESERVED.search(bucket):
+            raise BadInput(f"S3 keeps names like {bucket!r} to itself", where="aws.bucket", allowed="another name")
     if not DATABASE.match(view_database):
         raise BadInput(
             f"{view_database!r} is no name for a Glue database",

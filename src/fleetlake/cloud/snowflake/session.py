@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from fleetlake.foundation.aws_errors import ACCOUNT
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
 
 Row = Mapping[str, Any]
 SECRETS = (
     re.compile(r"arn:aws[\w-]*:[^\s'\",;)\]}]+"),
     re.compile(r"\b[A-Za-z0-9]+_SFCRole=[^\s'\",;)\]}]+"),
-    re.compile(r"(?<!\d)\d{12}(?!\d)"),
+    ACCOUNT,
 )
 NO_PRIVILEGE, NOT_THERE, NOT_ACTIVE, NO_COLUMN = 3001, (2003, 2043), 606, 904
 
