@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
+from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.ingest.decode import Decoder
 from fleetlake.ingest.flush import Buffered, FlushPolicy, should_flush
 from fleetlake.ingest.offsets import Offsets, Source, advance
@@ -69,6 +70,7 @@ class NativeIngest:
     """Brings the records of topics into their bronze tables, each exactly once.
 
     sources: each event's topic as the broker shows it. client_config: how to reach it. wait: back-off before attempt n.
+    at: called after each step of the protocol, by its thread; for tests.
     Records already committed by an earlier run are not read again.
     """
 
@@ -81,9 +83,10 @@ class NativeIngest:
         *,
         wait: Callable[[int], None],
         on_commit: Callable[[str, TopicReport], None] = lambda topic, report: None,
+        at: At = nowhere,
     ) -> None:
         self._sources, self._client_config, self._settings = sources, client_config, settings
-        self._on_commit = on_commit
+        self._on_commit, self._at = on_commit, at
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
         self._cuts = 0  # commits asked for and not finished
@@ -92,7 +95,8 @@ class NativeIngest:
         self._flushes: queue.Queue[_Flush | None] = queue.Queue(1)
         lake.ensure(bronze_of(event) for event in sources)
         self._writers = {
-            source.topic: TableWriter(lake, bronze_of(event).name, job=settings.job, wait=wait) for event, source in sources.items()
+            source.topic: TableWriter(lake, bronze_of(event).name, job=settings.job, wait=wait, at=at)
+            for event, source in sources.items()
         }
         self.reports = {source.topic: TopicReport() for source in sources.values()}
 
@@ -157,6 +161,8 @@ class NativeIngest:
                 self._chunks.put(chunk)
             for (topic, partition), offset in batch.ends.items():  # past control records, which are never delivered
                 positions[topic][partition] = max(positions[topic][partition], offset)
+            if batch.chunks:
+                self._at(Step.BATCH_READ)
             behind, age_s = batch.messages == BATCH_MESSAGES, time.monotonic() - since
             if should_flush(Buffered(buffered_rows, buffered_bytes, age_s, behind, self._cuts > 0), self._settings.flush):
                 self._cut(positions)
@@ -187,6 +193,7 @@ class NativeIngest:
                 continue
             for topic in raw:
                 decode(topic)
+            self._at(Step.DECODED)
             self._flushes.put(_Flush({topic: done for topic, done in rows.items() if done}, item.positions, self._ingested_at_us))
             rows = {topic: [] for topic in rows}
 
@@ -206,6 +213,7 @@ class NativeIngest:
                 self._on_commit(topic, report)
             if flush.rows:
                 reader.commit_offsets({topic: flush.positions[topic] for topic in flush.rows})
+                self._at(Step.GROUP_TOLD)
             self._cuts -= 1
 
 

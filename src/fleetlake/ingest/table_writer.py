@@ -11,6 +11,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.errors import Fenced, Retryable
+from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, refuse_other_engine, resume, settle
 from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
@@ -24,11 +25,11 @@ class TableWriter:
 
     Of two writers at the same table the later one wins: taking over is an empty commit with a higher epoch, after which
     every commit of the earlier writer, also one still on its way, is refused by the catalog and recognised by `settle`.
-    wait: called with the number of the attempt before a commit is tried again.
+    wait: called with the number of the attempt before a commit is tried again. at: called after each step, by tests only.
     """
 
-    def __init__(self, lake: Lake, name: str, *, job: str, wait: Callable[[int], None]) -> None:
-        self._lake, self._name, self._job, self._wait = lake, name, job, wait
+    def __init__(self, lake: Lake, name: str, *, job: str, wait: Callable[[int], None], at: At = nowhere) -> None:
+        self._lake, self._name, self._job, self._wait, self._at = lake, name, job, wait, at
         self._table: IcebergTable = lake.table(name)
         self.marker = Marker(job, 0, "", "", "", {}, {})
 
@@ -39,6 +40,7 @@ class TableWriter:
         """
         for attempt in range(ATTEMPTS):
             self._table = self._lake.table(self._name)
+            self._at(Step.TABLE_LOADED)
             stored = Marker.of(self._table.properties)
             refuse_other_engine(stored, row_count(self._table), ours=Engine.NATIVE, table=self._name)
             if stored and stored.engine is not Engine.NATIVE:
@@ -46,11 +48,12 @@ class TableWriter:
                 stored = None
             marker = resume(stored, source, job=self._job, commit_id=_new_id(), accept_gaps=accept_gaps)
             try:
-                self._table = commit(self._table, properties=marker.properties())
+                self._table = commit(self._table, properties=marker.properties(), at=self._at)
             except (Conflict, UnknownOutcome):
                 self._wait(attempt)  # whether it landed or not, the next round takes over from what is there then
             else:
                 self.marker = marker
+                self._at(Step.TAKEN_OVER)
                 return marker.next
         raise Retryable(f"the table could not be taken over in {ATTEMPTS} attempts", where=self._name)
 
@@ -62,7 +65,9 @@ class TableWriter:
         marker = replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following, ingested_at_us=ingested_at_us)
         folder = f"{self._job}/{marker.epoch}/{marker.commit_id}"
         files = write_files(self._table, pa.concat_tables(list(rows)), folder=folder)
+        self._at(Step.FILES_WRITTEN)
         self.marker = self._commit(marker, files)
+        self._at(Step.COMMITTED)
         return self.marker
 
     def _commit(self, marker: Marker, files: list[DataFile]) -> Marker:
@@ -73,6 +78,7 @@ class TableWriter:
                 if attempt:
                     self._wait(attempt)
                     self._table = self._lake.table(self._name)
+                    self._at(Step.RELOADED)
                     stored = self._stored()
                     if stored.commit_id == seal_id:
                         marker, unsettled = replace(marker, epoch=stored.epoch), False
@@ -84,9 +90,9 @@ class TableWriter:
                     if unsettled:
                         # The unconfirmed commit may still be on its way. A new epoch moves the branch, so it can't land any more.
                         seal = stored.taken_over(self._job, seal_id)
-                        self._table = commit(self._table, properties=seal.properties())
+                        self._table = commit(self._table, properties=seal.properties(), at=self._at)
                         marker, unsettled = replace(marker, epoch=seal.epoch), False
-                self._table = commit(self._table, added=files, properties=marker.properties())
+                self._table = commit(self._table, added=files, properties=marker.properties(), at=self._at)
                 return marker
             except UnknownOutcome:
                 unsettled = True

@@ -12,6 +12,7 @@ from pyiceberg.table.update import AssertTableUUID, TableRequirement, TableUpdat
 
 from fleetlake.foundation.aws_errors import explain, is_refusal, was_repeated
 from fleetlake.foundation.errors import Retryable
+from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.lake.append import stage_append
 
 
@@ -24,7 +25,12 @@ class UnknownOutcome(Retryable):
 
 
 def commit(
-    table: IcebergTable, *, added: Iterable[DataFile] = (), removed: Iterable[DataFile] = (), properties: Mapping[str, str]
+    table: IcebergTable,
+    *,
+    added: Iterable[DataFile] = (),
+    removed: Iterable[DataFile] = (),
+    properties: Mapping[str, str],
+    at: At = nowhere,
 ) -> IcebergTable:
     """Makes one snapshot of `table` as it was loaded and returns the table as it is then.
 
@@ -36,6 +42,7 @@ def commit(
     """
     gone = list(removed)
     requirements, updates = _stage_overwrite(table, added, gone, properties) if gone else stage_append(table, added, properties)
+    at(Step.STAGED)
     # Straight to the catalog: Transaction.commit_transaction would delete manifests after a failure whose outcome it does not know.
     try:
         answer = table.catalog.commit_table(table, requirements, updates)
@@ -47,6 +54,7 @@ def commit(
         if is_refusal(error):
             raise explain(error, f"table {'.'.join(table.name())}") from error
         raise UnknownOutcome(f"the catalog did not confirm the commit: {error}", where=".".join(table.name())) from error
+    at(Step.SWAPPED)
     before, table.metadata, table.metadata_location = table.metadata, answer.metadata, answer.metadata_location
     with suppress(Exception):  # what left the metadata log goes, as after PyIceberg's own commits; what stays is an orphan
         table.catalog._delete_old_metadata(table.io, before, answer.metadata)
