@@ -17,6 +17,7 @@ from fleetlake.contracts.events import EVENTS, VEHICLE, Event
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.spark.decode import bronze_rows
 from tests.event_documents import check_rows, every_kind, payloads
+from tests.other_producers import EXPECTED, records_of_other_producers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,6 +41,12 @@ def check(spark: SparkSession, folder: Path, event: Event, records: Payloads) ->
 def test_records_of_every_kind(spark: SparkSession, tmp_path: Path, event: Event) -> None:
     rows = check(spark, tmp_path, event, every_kind())
     assert {row["reject_reason"] is None for row in rows} == {True, False}
+
+
+def test_records_of_other_producers(spark: SparkSession, tmp_path: Path) -> None:
+    """As the native engine has them: test_schema_evolution.py."""
+    rows = check(spark, tmp_path, VEHICLE, records_of_other_producers())
+    assert [row["reject_reason"] for row in rows] == list(EXPECTED.values())
 
 
 @given(

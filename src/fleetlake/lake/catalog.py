@@ -20,11 +20,12 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from fleetlake.contracts.iceberg import ICEBERG_TYPES, iceberg_schema, partition_spec
+from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import RAW, Table, all_tables
 from fleetlake.foundation.aws_errors import aws_told
 from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.aws_properties import is_s3
+from fleetlake.lake.evolution import changes_to, make_changes
 from fleetlake.lake.object_store import require_listable
 
 # Commits are retried by commits.py and the ingest, which check again what they build on; PyIceberg's own retry does not.
@@ -57,16 +58,17 @@ class Lake:
         self._listed: set[str] = set()
 
     def ensure(self, tables: Iterable[Table]) -> None:
-        """Creates the tables that are absent, and adds columns that are absent to those that are computed from others.
+        """Creates the tables that are absent; gives the others what their contract has gained (evolution.py).
 
-        Missing or BadInput, with nothing made, where the warehouse is a bucket that can't be listed.
+        No row changes. Missing or BadInput, with nothing made, where the warehouse is a bucket that can't be listed; BadInput for a
+        table that can't become what its contract says.
         """
         with self._told("its tables"):
             for table in tables:
                 if not self.has(table.name):
                     self._make(table)
-                elif table.reads:
-                    self._add_columns(table)
+                else:
+                    self._evolve(table)
 
     def require_storage(self, *more: str) -> None:
         """Missing or BadInput if the warehouse's bucket is not there or can't be listed; nothing for a local warehouse.
@@ -103,19 +105,17 @@ class Lake:
                     self.catalog.drop_namespace(table.layer)
             raise
 
-    def _add_columns(self, table: Table) -> None:
-        """As optional ones: rows of before have none. Retryable if other commits never let this one through."""
+    def _evolve(self, table: Table) -> None:
+        """Retryable if other commits never let this one through."""
         for _ in range(ATTEMPTS):
             stored = self.table(table.name)
-            absent = [column for column in table.columns if column.name not in stored.schema().column_names]
-            if not absent:
+            changes = changes_to(stored.schema(), table)
+            if not changes:
                 return
             with suppress(CommitFailedException), stored.update_schema() as update:
-                for column in absent:
-                    update.add_column(column.name, ICEBERG_TYPES[column.type], doc=column.comment)
-        raise Retryable(
-            f"{', '.join(column.name for column in absent)} can't be added: other writers are always first", where=table.name
-        )
+                make_changes(update, changes)
+        told = ", ".join(change.column for change in changes)
+        raise Retryable(f"columns can't be changed ({told}): other writers are always first", where=table.name)
 
     def table(self, name: str) -> IcebergTable:
         """The table with its newest metadata. Missing if there is none of that name."""

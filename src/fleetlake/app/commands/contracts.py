@@ -49,6 +49,27 @@ def export(
         print(_write(out / name, _text(document)))
 
 
+@app.command()
+def check(
+    old: Annotated[Path, typer.Argument(help="The contracts that are in use: an exported folder or file.")],
+    new: Annotated[Path | None, typer.Argument(help="Those that are to come; this version's own if left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+) -> None:
+    """Compares two versions of the contracts: what becomes of the records of either at the other, and of the tables.
+
+    full: any order of change loses nothing. backward: the lake first. forward: the producers first. Exit code 1 if breaking:
+    neither order goes; 2 for what is no contract. It compares two versions; a name that an earlier one had is not known here.
+
+    Example: fleetlake contracts check schemas-1.0 schemas-1.1
+    """
+    from fleetlake.app.checking_contracts import contracts_at, print_differences, require_compatible
+    from fleetlake.contracts.compatibility import compare
+
+    differences = compare(contracts_at(old), contracts_at(new))
+    print_differences(differences, as_json=as_json)
+    require_compatible(differences)
+
+
 def _documents(form: Format) -> dict[str, object]:
     """File name to content."""
     from fleetlake import __version__
