@@ -1,6 +1,6 @@
 """Producers and lakes of other versions of the contracts: what docs/contracts.md says becomes of their records and tables.
 
-What Spark makes of the same records is in test_decoding.py, and of the same tables in test_engines.py, whose sessions are up already.
+What Spark makes of the same records is in test_decoding.py, of the same tables in test_engines.py: their sessions are up already.
 """
 
 from __future__ import annotations
