@@ -13,9 +13,12 @@ JAVA_NAMES = {
     "security.protocol": "security.protocol",
     "ssl.ca.location": "ssl.truststore.location",
     "ssl.keystore.location": "ssl.keystore.location",
-    "ssl.key.password": "ssl.key.password",
+    "ssl.keystore.password": "ssl.keystore.password",
     "ssl.endpoint.identification.algorithm": "ssl.endpoint.identification.algorithm",
 }  # librdkafka's name to the Java client's
+STORE_TYPES = {"ssl.truststore": "PEM", "ssl.keystore": "PKCS12"}  # what librdkafka reads under these names
+# Java would take a PEM key only as text, and Spark shows the options of a source in its plans.
+IN_A_KEYSTORE = ("ssl.certificate.location", "ssl.key.location", "ssl.key.password", "ssl.certificate.pem", "ssl.key.pem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class KafkaSettings:
     """
 
     bootstrap_servers: str = f"127.0.0.1:{DEFAULT_PORT}"
-    properties: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     partitions: int = 4
     embedded: bool = False
 
@@ -51,24 +54,27 @@ def java_properties(client: Mapping[str, object]) -> dict[str, str]:
     if mechanism:
         found["sasl.mechanism"] = mechanism
     if user is not None and password is not None:
-        module = "scram.Scram" if (mechanism or "").startswith("SCRAM") else "plain.Plain"
-        found["sasl.jaas.config"] = (
-            f"org.apache.kafka.common.security.{module}LoginModule required username={_jaas(user)} password={_jaas(password)};"
-        )
+        found["sasl.jaas.config"] = login_module(mechanism or "PLAIN", user, password)
     for name, value in given.items():
         if name not in JAVA_NAMES:
             raise BadInput(
                 f"the Java client of Kafka, which Spark uses, has no setting like {name}",
                 where=f"kafka.properties.{name}",
                 allowed=", ".join(("sasl.username", "sasl.password", "sasl.mechanisms", *JAVA_NAMES)),
-                hint="use --engine native",
+                hint="a PKCS #12 file as ssl.keystore.location" if name in IN_A_KEYSTORE else "--engine native",
             )
         found[JAVA_NAMES[name]] = value
-    if "ssl.truststore.location" in found:
-        found["ssl.truststore.type"] = "PEM"
-    if "ssl.keystore.location" in found:
-        found["ssl.keystore.type"] = "PEM"
-    return found
+    if found.get("ssl.endpoint.identification.algorithm") == "none":
+        found["ssl.endpoint.identification.algorithm"] = ""  # as Java says it
+    return found | {f"{store}.type": kind for store, kind in STORE_TYPES.items() if f"{store}.location" in found}
+
+
+def login_module(mechanism: str, user: str, password: str, options: Mapping[str, str] | None = None) -> str:
+    """A sasl.jaas.config of Java: how to log in with SCRAM or PLAIN. options: further ones of the module."""
+    module = "scram.Scram" if mechanism.startswith("SCRAM") else "plain.Plain"
+    given = {"username": user, "password": password, **(options or {})}
+    text = " ".join(f"{name}={_jaas(value)}" for name, value in given.items())
+    return f"org.apache.kafka.common.security.{module}LoginModule required {text};"
 
 
 def _jaas(text: str) -> str:
