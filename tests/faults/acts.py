@@ -1,0 +1,262 @@
+"""What happens in a scenario, step by step. An act's text is the plan that is printed when its seed fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from fleetlake.broker.topics import ensure_topics
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.ingest.offsets import Marker
+from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.write import write_files
+from tests.faults.driver import INGESTED, Answer, Cut, interfere, topic_of
+from tests.faults.records import Mix
+from tests.faults.world import World, wait_for
+
+FINE = ("clean",)
+USUAL = Mix()
+
+
+class Act(Protocol):
+    def do(self, world: World) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Produce:
+    count: int
+    mix: Mix = USUAL
+
+    def do(self, world: World) -> None:
+        world.produce(self.count, self.mix)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Sends on and on, until the scenario settles."""
+
+    mix: Mix = USUAL
+
+    def do(self, world: World) -> None:
+        world.load(self.mix)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An ingest begins, with what is to go wrong in it."""
+
+    name: str = "a"
+    cuts: tuple[Cut, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    once: bool = False
+    accept_gaps: bool = False
+    clock_jumps_s: tuple[int, ...] = ()
+
+    def do(self, world: World) -> None:
+        world.start(
+            self.name,
+            lambda order: replace(
+                order, cuts=self.cuts, answers=self.answers, once=self.once, accept_gaps=self.accept_gaps,
+                clock_jumps_s=self.clock_jumps_s,
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Waits until an ingest has ended, as it may."""
+
+    name: str = "a"
+    allowed: tuple[str, ...] = FINE
+
+    def do(self, world: World) -> None:
+        world.end(self.name, self.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """after_s: waits before."""
+
+    number: int
+    name: str = "a"
+    after_s: float = 0.0
+
+    def do(self, world: World) -> None:
+        world.ingests[self.name].process.join(self.after_s)
+        world.ingests[self.name].signal(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitPause:
+    """Until an ingest has stopped itself."""
+
+    name: str = "a"
+
+    def do(self, world: World) -> None:
+        ingest = world.ingests[self.name]
+        wait_for(lambda: ingest.is_paused() or not ingest.process.is_alive(), f"{self.name} to pause")
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitRows:
+    """Until the tables have at least so many rows in all."""
+
+    rows: int
+
+    def do(self, world: World) -> None:
+        wait_for(lambda: world.landed() >= self.rows, f"{self.rows} rows")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverLate:
+    def do(self, world: World) -> None:
+        world.deliver_late()
+
+
+@dataclass(frozen=True, slots=True)
+class Interfere:
+    """Somebody else commits to all tables."""
+
+    def do(self, world: World) -> None:
+        interfere(world.lake)
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Every bronze table is written anew into one file a day, beside whatever else is going on."""
+
+    def do(self, world: World) -> None:
+        with world.opened() as lake:
+            for event in INGESTED:
+                table = lake.table(bronze_of(event).name)
+                removed = [task.file for task in table.scan().plan_files()]
+                rows = table.scan().to_arrow()
+                if not removed:
+                    continue
+                try:
+                    commit(
+                        table,
+                        added=write_files(table, rows, folder=f"compacted/{time.monotonic_ns()}"),
+                        removed=removed,
+                        properties={},
+                    )
+                except Conflict:
+                    continue
+
+
+@dataclass(frozen=True, slots=True)
+class LockCatalog:
+    """Another program holds the catalog's database for itself while the scenario goes on."""
+
+    seconds: float
+
+    def do(self, world: World) -> None:
+        database = world.lake.properties["uri"].removeprefix("sqlite:///").partition("?")[0]
+        held = threading.Event()
+
+        def hold() -> None:
+            connection = sqlite3.connect(database, timeout=30, isolation_level=None)
+            connection.execute("BEGIN EXCLUSIVE")
+            held.set()
+            time.sleep(self.seconds)
+            connection.execute("ROLLBACK")
+            connection.close()
+
+        thread = threading.Thread(target=hold, name="lock")
+        thread.start()
+        world.stack.callback(thread.join)
+        assert held.wait(30)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeTopicsAnew:
+    """The topics are deleted and made again; what was in them is no longer asked for."""
+
+    def do(self, world: World) -> None:
+        names = world.topics
+        admin = AdminClient(world.kafka.client_config())
+        for future in admin.delete_topics(names).values():
+            future.result(30)
+        wait_for(lambda: not set(names) & admin.list_topics(timeout=10).topics.keys(), "the topics to go")
+        ensure_topics(world.kafka, names)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRecords:
+    """Retention runs past what was ingested, by up to `by` records of each partition. They are lost, and known to be."""
+
+    by: int
+
+    def do(self, world: World) -> None:
+        admin, wanted = AdminClient(world.kafka.client_config()), []
+        with world.opened() as lake:
+            for event in INGESTED:
+                marker = Marker.of(lake.table(bronze_of(event).name).properties)
+                assert marker is not None
+                ends = {
+                    p: max((o for q, o in world.records[topic_of(event, world.run)] if q == p), default=-1) + 1 for p in marker.next
+                }
+                for partition, position in marker.next.items():
+                    wanted.append(TopicPartition(topic_of(event, world.run), partition, min(position + self.by, ends[partition])))
+        for future in admin.delete_records(wanted).values():
+            future.result(30)
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """What the tables hold now is all they may ever hold: later records are not theirs."""
+
+    def do(self, world: World) -> None:
+        world.frozen = {topic: dict(of) for topic, of in world.records.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class FillDisk:
+    """Nothing is left of the warehouse's disk but a few bytes."""
+
+    spare_bytes: int
+
+    def do(self, world: World) -> None:
+        disk = world.folder / "warehouse"
+        free = os.statvfs(disk)
+        with (disk / "ballast").open("wb") as ballast:
+            ballast.write(b"\0" * max(0, free.f_bavail * free.f_frsize - self.spare_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class FreeDisk:
+    def do(self, world: World) -> None:
+        (world.folder / "warehouse" / "ballast").unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class KillBroker:
+    """kill -9, and after a while it is started again."""
+
+    down_s: float
+
+    def do(self, world: World) -> None:
+        pid = world.broker.pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: world.broker.pid() is None, "the broker to be gone")
+        time.sleep(self.down_s)
+        world.broker.start()
+
+
+def mount_small_disk(world: World, megabytes: int) -> None:
+    """A disk of its own for the warehouse. Needs root."""
+    disk = world.folder / "warehouse"
+    Path(disk).mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(disk)], check=True)
+    world.stack.callback(subprocess.run, ["umount", "-l", str(disk)], check=True)

@@ -1,0 +1,216 @@
+"""An ingest in a process of its own, cut in at the steps it is told. Forked from a process that has imported everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import signal
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+
+from fleetlake.broker.settings import KafkaSettings
+from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
+from fleetlake.contracts.events import GPS, VEHICLE, Event
+from fleetlake.foundation.errors import FleetlakeError
+from fleetlake.foundation.steps import Step
+from fleetlake.ingest.flush import FlushPolicy
+from fleetlake.ingest.native import IngestSettings, NativeIngest
+from fleetlake.ingest.offsets import Source
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.commits import Conflict, commit
+
+METADATA_WRITTEN = "metadata_written"  # inside the catalog, just before its swap
+PLACES = (*Step, METADATA_WRITTEN)
+LONGEST_WAIT_S = 0.2
+INGESTED = (VEHICLE, GPS)  # two kinds show what five would, in less time
+
+
+class Deed(StrEnum):
+    """What a cut does to its own process."""
+
+    KILL = "kill -9"
+    PAUSE = "pause"  # SIGSTOP: it goes on when somebody sends SIGCONT
+    TERMINATE = "terminate"  # SIGTERM
+    DELAY = "delay"
+    CONFLICT = "conflict"  # somebody else commits to every table
+
+
+class Answer(StrEnum):
+    """What becomes of a request to the catalog."""
+
+    GIVEN = "given"
+    REFUSED = "refused"
+    LOST = "lost"  # it never arrived
+    LANDED = "landed"  # it arrived, its answer was lost
+    LATE = "late"  # it arrives when somebody delivers it
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Does `deed` the `nth` time (from 1) that `place` is reached."""
+
+    place: str
+    nth: int
+    deed: Deed
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to ingest and what is to go wrong.
+
+    run: ends the names of its topics. out: folder for `outcome.json` and late requests. answers: of the catalog, to its first
+    requests. clock_jumps_s: drawn from at each look at the clock.
+    """
+
+    lake: LakeSettings
+    kafka: KafkaSettings
+    run: str
+    out: Path
+    once: bool = False
+    accept_gaps: bool = False
+    flush_rows: int = 60
+    flush_age_s: float = 0.03
+    cuts: tuple[Cut, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    clock_jumps_s: tuple[int, ...] = ()
+
+
+def run(order: Order) -> None:
+    """The forked process: writes its outcome and ends with exit code 0; whatever kills it leaves no outcome."""
+    log = os.open(order.out / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, sys.stderr.fileno())
+    try:
+        ingest(order)
+        outcome = {"ended": "clean", "said": ""}
+    except FleetlakeError as error:
+        outcome = {"ended": type(error).__name__, "said": str(error)}
+    except BaseException as error:
+        traceback.print_exc()
+        outcome = {"ended": type(error).__name__, "said": repr(error)[:2000]}
+    (order.out / "outcome.part").write_text(json.dumps(outcome))
+    (order.out / "outcome.part").rename(order.out / "outcome.json")
+
+
+def ingest(order: Order) -> None:
+    if order.clock_jumps_s:
+        _skew_clock(order.clock_jumps_s)
+    lake = open_lake(order.lake)
+    cut_in = _cuts(order)
+    _Catalog(lake, order.answers, cut_in, order.out)
+    sources = sources_now(order.kafka, order.run)
+    settings = IngestSettings(
+        flush=FlushPolicy(rows=order.flush_rows, age_s=order.flush_age_s, behind_age_s=order.flush_age_s),
+        threads=1,
+        accept_gaps=order.accept_gaps,
+    )
+    made = NativeIngest(lake, sources, order.kafka.client_config(), settings, wait=back_off, at=cut_in)
+    signal.signal(signal.SIGTERM, lambda *_: made.stop())
+    made.run(once=order.once)
+
+
+def topic_of(event: Event, run: str) -> str:
+    """Topics of its own, so that all runs share one broker; the tables are named by the kind of event."""
+    return f"{event.topic}.{run}"
+
+
+def sources_now(kafka: KafkaSettings, run: str) -> dict[Event, Source]:
+    topics = [topic_of(event, run) for event in INGESTED]
+    cluster, ids, marks = cluster_id(kafka), topic_ids(kafka, topics), watermarks(kafka, topics)
+    return {event: Source(t, cluster, ids[t], marks[t]) for event, t in zip(INGESTED, topics, strict=True)}
+
+
+def back_off(attempt: int) -> None:
+    time.sleep(min(LONGEST_WAIT_S, 0.005 * 2**attempt) * random.uniform(0.5, 1))
+
+
+def _cuts(order: Order) -> Callable[[str], None]:
+    """The callback at each step: counts, and does what was ordered for that count."""
+    reached: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def at(place: str) -> None:
+        with lock:
+            reached[place] += 1
+            nth = reached[place]
+        for cut in order.cuts:
+            if (cut.place, cut.nth) == (place, nth):
+                _do(cut, order)
+
+    return at
+
+
+def _do(cut: Cut, order: Order) -> None:
+    match cut.deed:
+        case Deed.KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case Deed.PAUSE:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case Deed.TERMINATE:
+            os.kill(os.getpid(), signal.SIGTERM)
+        case Deed.DELAY:
+            time.sleep(cut.seconds)
+        case Deed.CONFLICT:
+            interfere(order.lake)
+
+
+def interfere(settings: LakeSettings) -> None:
+    """Commits to every table there is, changing nothing, as maintenance might."""
+    other = open_lake(settings)
+    try:
+        for name in other.names():
+            with suppress(Conflict):
+                commit(other.table(name), properties={"interfered": uuid.uuid4().hex})
+    finally:
+        other.close()
+
+
+class _Catalog:
+    """Stands between the ingest and its catalog."""
+
+    def __init__(self, lake: Lake, answers: tuple[Answer, ...], at: Callable[[str], None], out: Path) -> None:
+        self._answers, self._out = list(answers), out
+        catalog: Any = lake.catalog
+        self._commit, write_metadata = catalog.commit_table, catalog._write_metadata
+
+        def write_and_cut(*args: Any, **kwargs: Any) -> None:
+            write_metadata(*args, **kwargs)
+            at(METADATA_WRITTEN)
+
+        catalog.commit_table, catalog._write_metadata = self._answer, write_and_cut
+
+    def _answer(self, table: Any, requirements: Any, updates: Any) -> Any:
+        answer = self._answers.pop(0) if self._answers else Answer.GIVEN
+        if answer is Answer.REFUSED:
+            raise CommitFailedException("refused")
+        if answer is Answer.LOST:
+            raise CommitStateUnknownException("it never arrived")
+        if answer is Answer.LATE:
+            part = self._out / f"{time.monotonic_ns()}.part"
+            part.write_bytes(pickle.dumps((".".join(table.name()), requirements, updates)))
+            part.rename(part.with_suffix(".late"))
+            raise CommitStateUnknownException("no answer yet")
+        given = self._commit(table, requirements, updates)
+        if answer is Answer.LANDED:
+            raise CommitStateUnknownException("it landed, the answer was lost")
+        return given
+
+
+def _skew_clock(jumps_s: tuple[int, ...]) -> None:
+    """From now on the time of day jumps, back and forward, whenever it is asked for."""
+    real, draw = time.time_ns, random.Random(str(jumps_s))
+    time.time_ns = lambda: real() + draw.choice(jumps_s) * 1_000_000_000

@@ -1,0 +1,169 @@
+"""Is the table what Kafka held? Decided from the table's files and the records themselves, never from what a process said."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow.parquet as pq
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.snapshots import Snapshot
+from sqlalchemy.exc import OperationalError
+
+from fleetlake.contracts.events import Event
+from fleetlake.contracts.tables import bronze_of, silver_of
+from fleetlake.foundation.errors import Retryable
+from fleetlake.ingest.offsets import Marker
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.object_store import place_of
+
+Place = tuple[int, int]  # partition and offset
+COLUMNS = ["kafka_partition", "kafka_offset", "event_id", "payload", "reject_reason", "ingested_at"]
+WATCH_EVERY_S = 0.01
+
+
+@dataclass(slots=True)
+class Verdict:
+    """lost, doubled: records, the worst that any look at the table saw. wrong: what else is not as it has to be."""
+
+    lost: int = 0
+    doubled: int = 0
+    snapshots: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, other: Verdict) -> None:
+        self.lost, self.doubled = max(self.lost, other.lost), max(self.doubled, other.doubled)
+        self.snapshots += other.snapshots
+        self.wrong += [problem for problem in other.wrong if problem not in self.wrong]
+
+    @property
+    def holds(self) -> bool:
+        return not (self.lost or self.doubled or self.wrong)
+
+
+class Places:
+    """The places of a table's snapshots. A file is read once: it never changes."""
+
+    def __init__(self) -> None:
+        self._of_file: dict[str, list[Place]] = {}
+
+    def of(self, table: IcebergTable, snapshot: Snapshot) -> list[Place]:
+        found: list[Place] = []
+        for manifest in snapshot.manifests(table.io):
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                found += self._read(table, entry.data_file.file_path)
+        return found
+
+    def _read(self, table: IcebergTable, location: str) -> list[Place]:
+        if location not in self._of_file:
+            filesystem, path = place_of(table.io, location)
+            rows = pq.read_table(path, columns=COLUMNS[:2], filesystem=filesystem, partitioning=None)
+            self._of_file[location] = list(zip(*(rows[name].to_pylist() for name in COLUMNS[:2]), strict=True))
+        return self._of_file[location]
+
+
+def check_snapshot(places: Iterable[Place], lows: Mapping[int, int], gaps: Iterable[Place]) -> Verdict:
+    """Each place once, and in each partition all from its first offset to its last, but for accepted gaps."""
+    counts, accepted = Counter(places), set(gaps)
+    verdict = Verdict(doubled=sum(counts.values()) - len(counts), snapshots=1)
+    last: dict[int, int] = {}
+    for partition, offset in counts:
+        last[partition] = max(last.get(partition, -1), offset)
+    for partition, end in last.items():
+        whole = {(partition, offset) for offset in range(lows.get(partition, 0), end + 1)} - accepted
+        verdict.lost += len(whole - counts.keys())
+    return verdict
+
+
+def gaps_of(table: IcebergTable) -> list[Place]:
+    """The places whose loss somebody accepted."""
+    marker = Marker.of(table.properties)
+    return [(gap.partition, offset) for gap in (marker.gaps if marker else ()) for offset in range(gap.first, gap.after)]
+
+
+def check_table(table: IcebergTable, records: Mapping[Place, bytes]) -> Verdict:
+    """The table's rows against the records there ever were: each once, each with what was in it, in the order of arrival."""
+    rows = table.scan(selected_fields=tuple(COLUMNS)).to_arrow().sort_by([(name, "ascending") for name in COLUMNS[:2]]).to_pylist()
+    counts = Counter((row["kafka_partition"], row["kafka_offset"]) for row in rows)
+    accepted = set(gaps_of(table))
+    verdict = Verdict(doubled=len(rows) - len(counts), lost=len(records.keys() - counts.keys() - accepted))
+    name = ".".join(table.name())
+    if strange := counts.keys() - records.keys():
+        verdict.wrong.append(f"{name}: {len(strange)} rows of records there never were")
+    if false := counts.keys() & accepted:
+        verdict.wrong.append(f"{name}: {len(false)} rows that its marker calls lost")
+    before: dict[int, object] = {}
+    for row in rows:
+        place = row["kafka_partition"], row["kafka_offset"]
+        if place in records and not _is_of(row, records[place]):
+            verdict.wrong.append(f"{name}: the row at {place} is not what its record holds")
+        if (earlier := before.get(place[0])) is not None and row["ingested_at"] < earlier:
+            verdict.wrong.append(f"{name}: the row at {place} was ingested before its predecessor")
+        before[place[0]] = row["ingested_at"]
+    return verdict
+
+
+def _is_of(row: Mapping[str, object], value: bytes) -> bool:
+    if row["reject_reason"] is not None:
+        return row["payload"] == value
+    return row["payload"] is None and row["event_id"] == json.loads(value)["id"]
+
+
+def check_silver(lake: Lake, event: Event) -> Verdict:
+    """Each good event of bronze once in silver, and nothing else."""
+    good = lake.table(bronze_of(event).name).scan(row_filter="reject_reason is null", selected_fields=("event_id",)).to_arrow()
+    wanted = set(good["event_id"].to_pylist())
+    counts = Counter(lake.table(silver_of(event).name).scan(selected_fields=("event_id",)).to_arrow()["event_id"].to_pylist())
+    verdict = Verdict(lost=len(wanted - counts.keys()), doubled=sum(counts.values()) - len(counts))
+    if strange := counts.keys() - wanted:
+        verdict.wrong.append(f"{silver_of(event).name}: {len(strange)} rows that bronze has not got")
+    return verdict
+
+
+class Watcher:
+    """A reader beside the fault: looks at every snapshot it can see, as somebody who queries the lake would."""
+
+    def __init__(self, settings: LakeSettings, events: Iterable[Event], places: Mapping[str, Places]) -> None:
+        self._settings, self._names, self._places = settings, [bronze_of(event).name for event in events], places
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watcher")
+        self.verdict = Verdict()
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        lake = open_lake(self._settings)
+        seen: dict[str, int] = {}
+        try:
+            while not self._done.wait(WATCH_EVERY_S):
+                for name in self._names:
+                    try:
+                        self._look(lake, name, seen)
+                    except (OperationalError, Retryable):
+                        continue  # the catalog is locked: nothing was seen
+                    except Exception as error:  # what a reader meets is part of what is tested
+                        self.verdict.add(Verdict(wrong=[f"a reader of {name} failed: {error!r}"]))
+        finally:
+            lake.close()
+
+    def _look(self, lake: Lake, name: str, seen: dict[str, int]) -> None:
+        if not lake.has(name):
+            return
+        table = lake.table(name)
+        snapshot = table.current_snapshot()
+        if snapshot is None or seen.get(name) == snapshot.snapshot_id:
+            return
+        seen[name] = snapshot.snapshot_id
+        self.verdict.add(check_snapshot(self._places[name].of(table, snapshot), {}, gaps_of(table)))

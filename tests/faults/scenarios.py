@@ -1,0 +1,253 @@
+"""The matrix: each scenario draws its acts from a seed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.foundation.steps import Step
+from fleetlake.lake.catalog import LakeSettings
+from tests.faults.acts import (
+    Act,
+    AwaitPause,
+    AwaitRows,
+    Compact,
+    DeleteRecords,
+    DeliverLate,
+    End,
+    FillDisk,
+    FreeDisk,
+    Freeze,
+    Interfere,
+    KillBroker,
+    Load,
+    LockCatalog,
+    MakeTopicsAnew,
+    Produce,
+    Signal,
+    Start,
+    mount_small_disk,
+)  # fmt: skip
+from tests.faults.driver import METADATA_WRITTEN, PLACES, Answer, Cut, Deed
+from tests.faults.oracle import Verdict
+from tests.faults.records import Mix
+from tests.faults.world import World, local_lake
+
+FENCED = ("Fenced", "clean")
+COMMIT_STEPS = (Step.FILES_WRITTEN, Step.STAGED, METADATA_WRITTEN, Step.SWAPPED, Step.COMMITTED)
+ZOMBIE_STEPS = (Step.TABLE_LOADED, Step.TAKEN_OVER, Step.BATCH_READ, Step.DECODED, *COMMIT_STEPS, Step.GROUP_TOLD)
+GOLD_SEEDS = 10  # silver and gold are rebuilt and compared in the first of so many seeds
+Plan = Callable[[Random], list[Act]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """prepare: what the world needs before anything runs. own_broker: it is harmed, so it can't be shared.
+    settles: whether an ingest may go on afterwards.
+    """
+
+    name: str
+    plan: Plan
+    own_broker: bool = False
+    settles: bool = True
+    prepare: Callable[[World], None] = lambda world: None
+    lake: Callable[[Path], LakeSettings] = local_lake
+
+
+def kill_at(place: str, random: Random) -> list[Act]:
+    cuts = [Cut(place, random.randint(1, 4), Deed.KILL)]
+    if place == Step.RELOADED:
+        cuts = [Cut(Step.STAGED, nth, Deed.CONFLICT) for nth in range(3, 7)] + [Cut(place, random.randint(1, 2), Deed.KILL)]
+    return [
+        Produce(random.randint(20, 120)), Start(cuts=tuple(cuts)), Load(),
+        Signal(signal.SIGKILL, after_s=4.0), End(allowed=("killed",)),
+        Start("b", once=True), End("b"),
+    ]  # fmt: skip
+
+
+def kill_anytime(random: Random) -> list[Act]:
+    acts: list[Act] = [Produce(random.randint(1, 100)), Load()]
+    for _ in range(3):
+        acts += [Start(), Signal(signal.SIGKILL, after_s=random.uniform(0.1, 0.7)), End(allowed=("killed",))]
+    return acts
+
+
+def zombie_at(place: str, random: Random) -> list[Act]:
+    first = 1 if place in (Step.TABLE_LOADED, Step.TAKEN_OVER, Step.BATCH_READ, Step.DECODED, Step.GROUP_TOLD) else 3
+    takes_over_again = place in (Step.TABLE_LOADED, Step.TAKEN_OVER)
+    return [
+        Produce(random.randint(40, 150)), Start(cuts=(Cut(place, random.randint(first, first + 1), Deed.PAUSE),)), AwaitPause(),
+        Produce(random.randint(0, 80)), Start("b", once=True), End("b"),
+        Signal(signal.SIGCONT), Produce(random.randint(20, 80)), Signal(signal.SIGTERM, after_s=1.0),
+        End(allowed=FENCED if not takes_over_again else (*FENCED, "Retryable")),
+    ]  # fmt: skip
+
+
+def answers(kinds: tuple[Answer, ...], random: Random) -> list[Act]:
+    drawn = tuple(random.choices((Answer.GIVEN, *kinds), k=random.randint(3, 9)))
+    return [
+        Produce(random.randint(40, 150)), Start(answers=drawn), Load(), DeliverLate(), AwaitRows(60), DeliverLate(),
+        Signal(signal.SIGTERM, after_s=random.uniform(0, 0.3)), End(allowed=("clean", "Fenced", "Retryable")),
+    ]  # fmt: skip
+
+
+def late_after_restart(random: Random) -> list[Act]:
+    """The request is on its way, its sender is killed; it arrives before, while or after the next one takes over."""
+    drawn = (*(Answer.GIVEN,) * random.randint(0, 4), Answer.LATE)
+    after = Cut(random.choice([Step.TABLE_LOADED, Step.TAKEN_OVER, Step.STAGED, METADATA_WRITTEN]), 1, Deed.PAUSE)
+    early = [DeliverLate()] if random.random() < 0.2 else []
+    return [
+        Produce(random.randint(60, 150)), Start(answers=drawn, cuts=tuple(Cut(Step.RELOADED, n, Deed.KILL) for n in (1, 2))),
+        Signal(signal.SIGKILL, after_s=random.uniform(0.3, 0.6)), End(allowed=("killed",)), *early, Produce(random.randint(0, 50)),
+        Start("b", cuts=(after,)), AwaitPause("b"), DeliverLate(), Signal(signal.SIGCONT, "b"),
+        Signal(signal.SIGTERM, "b", after_s=0.5), End("b"),
+    ]  # fmt: skip
+
+
+def conflicts(random: Random) -> list[Act]:
+    cuts = tuple(Cut(random.choice([Step.STAGED, Step.RELOADED, Step.FILES_WRITTEN]), n, Deed.CONFLICT) for n in range(2, 8))
+    return [
+        Produce(random.randint(60, 150)), Start(cuts=cuts), AwaitRows(40), Interfere(), Produce(40),
+        Signal(signal.SIGTERM, after_s=0.3), End(),
+    ]  # fmt: skip
+
+
+def compaction(random: Random) -> list[Act]:
+    """Between the files and the swap of a commit, the table is written anew."""
+    place = random.choice([Step.FILES_WRITTEN, Step.STAGED, METADATA_WRITTEN])
+    return [
+        Produce(random.randint(80, 150)), Start("first", once=True), End("first"),
+        Start(cuts=(Cut(place, random.randint(3, 5), Deed.PAUSE),)), Produce(100), Produce(50), AwaitPause(), Compact(),
+        Signal(signal.SIGCONT), Load(), Compact(), AwaitRows(400), Compact(), Signal(signal.SIGTERM, after_s=0.2), End(),
+    ]  # fmt: skip
+
+
+def terminate_at(place: str, random: Random) -> list[Act]:
+    nth = random.randint(1, 3)
+    return [
+        Produce(random.randint(40, 150)), Load(), Start(cuts=(Cut(place, nth, Deed.TERMINATE), Cut(place, nth, Deed.DELAY, 0.05))),
+        Signal(signal.SIGTERM, after_s=4.0), End(),
+    ]  # fmt: skip
+
+
+def sigterm_in_a_flush(random: Random) -> list[Act]:
+    return terminate_at(random.choice([Step.BATCH_READ, Step.DECODED, *COMMIT_STEPS, Step.GROUP_TOLD]), random)
+
+
+def flood(mix: Mix, random: Random) -> list[Act]:
+    return [
+        Produce(random.randint(20, 50)), Load(mix), Produce(random.randint(200, 400), mix), Start(),
+        Signal(signal.SIGKILL, after_s=random.uniform(0.2, 0.6)), End(allowed=("killed",)), Produce(100, mix),
+    ]  # fmt: skip
+
+
+def clock_skew(random: Random) -> list[Act]:
+    jumps = tuple(random.randint(-(10**6), 10**6) for _ in range(5))
+    mix = Mix(skewed=0.3)
+    return [
+        Produce(random.randint(60, 150), mix), Start(clock_jumps_s=jumps), AwaitRows(40), Produce(60, mix),
+        Signal(signal.SIGKILL, after_s=random.uniform(0, 0.3)), End(allowed=("killed",)),
+        Start("b", clock_jumps_s=tuple(-jump for jump in jumps), once=True), End("b"),
+    ]  # fmt: skip
+
+
+def catalog_locked(random: Random) -> list[Act]:
+    return [
+        Produce(random.randint(60, 150)), Start(), AwaitRows(20), LockCatalog(random.uniform(0.1, 1.2)), Produce(60),
+        Signal(signal.SIGTERM, after_s=random.uniform(0, 0.5)), End(allowed=("clean", "Retryable", "UnknownOutcome")),
+    ]  # fmt: skip
+
+
+def impatient(folder: Path) -> LakeSettings:
+    """A catalog that waits for a lock for a tenth of a second only, so that it fails."""
+    lake = local_lake(folder)
+    return replace(lake, properties={**lake.properties, "uri": f"{lake.properties['uri']}?timeout=0.1"})
+
+
+def disk_full(random: Random) -> list[Act]:
+    return [
+        Produce(random.randint(40, 100)), Start(), AwaitRows(20), FillDisk(random.choice([0, 5000, 20_000, 60_000])), Load(),
+        Signal(signal.SIGTERM, after_s=random.uniform(0.5, 1.0)), End(allowed=("clean", "OSError", "Retryable", "ArrowInvalid")),
+        FreeDisk(),
+    ]  # fmt: skip
+
+
+def topic_made_anew(random: Random) -> list[Act]:
+    return [
+        Produce(random.randint(40, 100)), Start("first", once=True), End("first"), Freeze(), MakeTopicsAnew(),
+        Produce(random.randint(0, 300)), Start("b", once=True), End("b", ("DataLoss",)),
+    ]  # fmt: skip
+
+
+def topic_made_anew_beside(random: Random) -> list[Act]:
+    count = random.randint(40, 100)
+    return [
+        Produce(count), Start(), AwaitRows(2 * count), Freeze(), MakeTopicsAnew(), Produce(random.choice([10, 300])),
+        Signal(signal.SIGTERM, after_s=3.0), End(allowed=("DataLoss", "clean", "Retryable")),
+        Start("b", once=True), End("b", ("DataLoss",)),
+    ]  # fmt: skip
+
+
+def retention_overran(random: Random) -> list[Act]:
+    return [
+        Produce(random.randint(40, 100)), Start("first", once=True), End("first"), Produce(random.randint(60, 100)),
+        DeleteRecords(random.randint(1, 20)), Start("b", once=True), End("b", ("DataLoss",)),
+        Start("c", once=True, accept_gaps=True), End("c"), Produce(20),
+    ]  # fmt: skip
+
+
+def broker_killed(random: Random) -> list[Act]:
+    return [
+        Produce(random.randint(40, 150)), Start(), AwaitRows(random.randint(1, 40)), KillBroker(random.uniform(0, 1)),
+        Produce(random.randint(20, 80)), Signal(signal.SIGTERM, after_s=1.0), End(),
+    ]  # fmt: skip
+
+
+NATIVE: tuple[Scenario, ...] = (
+    *(Scenario(f"kill -9 at {place}", partial(kill_at, place)) for place in PLACES),
+    Scenario("kill -9 at any time", kill_anytime),
+    *(Scenario(f"zombie paused at {place}", partial(zombie_at, place)) for place in ZOMBIE_STEPS),
+    Scenario("zombie paused at metadata written", partial(zombie_at, METADATA_WRITTEN)),
+    Scenario("commit landed, answer lost", partial(answers, (Answer.LANDED,))),
+    Scenario("commit refused, lost or late", partial(answers, (Answer.REFUSED, Answer.LOST, Answer.LANDED, Answer.LATE))),
+    Scenario("commit lands late, after a restart", late_after_restart),
+    Scenario("conflicts with maintenance", conflicts),
+    Scenario("compaction in a commit", compaction),
+    Scenario("SIGTERM in a flush", sigterm_in_a_flush),
+    Scenario("flood of copies", partial(flood, Mix(copies=0.7))),
+    Scenario("flood of late events", partial(flood, Mix(late=0.7))),
+    Scenario("flood of poison", partial(flood, Mix(poison=0.7))),
+    Scenario("clock skew", clock_skew),
+    Scenario("catalog locked", catalog_locked),
+    Scenario("catalog locked, no patience", catalog_locked, lake=impatient),
+    Scenario("disk full", disk_full, prepare=partial(mount_small_disk, megabytes=2)),
+    Scenario("topic made anew", topic_made_anew, settles=False),
+    Scenario("topic made anew under the ingest", topic_made_anew_beside, settles=False),
+    Scenario("retention overran the reader", retention_overran),
+    Scenario("broker killed and restarted", broker_killed, own_broker=True),
+)
+
+
+def play(scenario: Scenario, seed: int, broker: EmbeddedBroker, *, gold: bool = False) -> Verdict:
+    """One seed of a scenario; the verdict is the oracle's. gold: silver and gold are judged too."""
+    with World(broker, scenario.name, seed, lake=scenario.lake) as world:
+        try:
+            scenario.prepare(world)
+            for act in scenario.plan(world.random):
+                act.do(world)
+            if scenario.own_broker:
+                world.stop_load()
+                world.read_kafka()
+            if scenario.settles:
+                world.settle()
+            world.check_bronze()
+            if gold and scenario.settles:
+                world.check_silver_and_gold()
+        except Exception as error:
+            world.verdict.wrong.append(f"{type(error).__name__}: {error}")
+        return world.verdict

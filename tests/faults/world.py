@@ -1,0 +1,289 @@
+"""One run's world: topics of its own on a broker that all share, a lake of its own, the ingests in it, and what was sent."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from random import Random
+
+import psutil
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.broker.settings import KafkaSettings
+from fleetlake.broker.topics import ensure_topics
+from fleetlake.contracts.gold import GOLD
+from fleetlake.contracts.positions import POSITIONS
+from fleetlake.contracts.tables import bronze_of
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.transform.runner import run_transform
+from fleetlake.transform.settings import TransformSettings
+from tests.faults.driver import INGESTED, Order, run, sources_now, topic_of
+from tests.faults.oracle import Place, Places, Verdict, Watcher, check_silver, check_snapshot, check_table, gaps_of
+from tests.faults.records import Mix, draw_records
+
+PATIENCE_S = 60.0
+PARTITIONS = 2
+SETTLING_RUNS = 8
+RETRYABLE = ("clean", "Retryable", "Conflict", "UnknownOutcome")
+
+
+def wait_for(holds: Callable[[], bool], what: str) -> None:
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < give_up_at, f"waited {PATIENCE_S:.0f} s for {what}"
+        time.sleep(0.005)
+
+
+def forking() -> ForkServerContext:
+    """Processes forked from one that has imported everything: an ingest starts in a tenth of the time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.driver"])
+    return context
+
+
+@dataclass(slots=True)
+class Ingest:
+    """An ingest that was started. killed: by us or by itself, so it left no outcome."""
+
+    process: ForkServerProcess
+    out: Path
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def is_paused(self) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
+        return False
+
+    def signal(self, number: int) -> None:
+        if self.process.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def ended(self) -> tuple[str, str]:
+        """How it ended (clean, killed, or an error's name) and what it said. Waits for it."""
+        self.process.join(PATIENCE_S)
+        if self.process.exitcode is None:
+            self.signal(signal.SIGKILL)
+            self.process.join()
+            return "hung", f"it did not end within {PATIENCE_S:.0f} s"
+        if self.process.exitcode == -signal.SIGKILL:
+            return "killed", ""
+        outcome = self.out / "outcome.json"
+        if not outcome.exists():
+            return f"exit {self.process.exitcode}", (self.out / "stderr.log").read_text()
+        told = json.loads(outcome.read_text())
+        return str(told["ended"]), str(told["said"])
+
+
+class World:
+    """broker: whose topics to make. lake: where, if not in a folder of this run's. The context ends with nothing left running."""
+
+    def __init__(self, broker: EmbeddedBroker, name: str, seed: int, *, lake: Callable[[Path], LakeSettings] | None = None) -> None:
+        self.name, self.random, self.broker = name, Random(f"{name}/{seed}"), broker
+        self.folder = Path(tempfile.mkdtemp(prefix=f"faults-{name.replace('/', '-').replace(' ', '-')}-{seed}-"))
+        self.run = f"{self.folder.name}"
+        self.kafka = KafkaSettings(broker.settings.bootstrap_servers, partitions=PARTITIONS)
+        self.topics = [topic_of(event, self.run) for event in INGESTED]
+        self.lake = (lake or local_lake)(self.folder)
+        self.ingests: dict[str, Ingest] = {}
+        self.records: dict[str, dict[Place, bytes]] = {topic: {} for topic in self.topics}
+        self.frozen: dict[str, dict[Place, bytes]] | None = None  # what the tables have to hold, if later records are not theirs
+        self.verdict = Verdict()
+        self.places = {bronze_of(event).name: Places() for event in INGESTED}
+        self.stack = ExitStack()
+        self._sent, self._started, self._context = 0, 0, forking()
+        self._producer: Producer | None = None
+        self._loading: tuple[threading.Event, threading.Thread] | None = None
+
+    def __enter__(self) -> World:
+        ensure_topics(self.kafka, self.topics)
+        self.watcher = self.stack.enter_context(Watcher(self.lake, INGESTED, self.places))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_load()
+        for ingest in self.ingests.values():
+            ingest.signal(signal.SIGKILL)
+            ingest.process.join()
+        self.stack.close()
+        with suppress(Exception):
+            AdminClient(self.kafka.client_config()).delete_topics(self.topics)
+        if self.verdict.holds:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def produce(self, count: int, mix: Mix) -> None:
+        """Sends, and waits until the broker has, `count` records to each topic."""
+        if self._producer is None:
+            self._producer = Producer(
+                self.kafka.client_config() | {"enable.idempotence": True, "log_level": 0, "linger.ms": 1, "on_delivery": self._note}
+            )
+        for event, topic in zip(INGESTED, self.topics, strict=True):
+            for record in draw_records(self.random, event.kind, self._sent, count, mix):
+                self._producer.produce(topic, record.value, record.key, timestamp=record.timestamp_ms)
+        self._sent += count
+        left = self._producer.flush(PATIENCE_S)
+        assert not left, f"{left} records were not sent"
+
+    def _note(self, error: KafkaError | None, message: Message) -> None:
+        assert error is None, error
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        assert topic is not None
+        assert partition is not None
+        assert offset is not None
+        self.records[topic][(partition, offset)] = message.value() or b""
+
+    def load(self, mix: Mix) -> None:
+        """Sends on and on, until `stop_load`."""
+        done = threading.Event()
+
+        def send() -> None:
+            while not done.wait(0.01):
+                self.produce(10, mix)
+
+        thread = threading.Thread(target=send, name="load")
+        thread.start()
+        self._loading = done, thread
+
+    def stop_load(self) -> None:
+        if self._loading:
+            done, thread = self._loading
+            done.set()
+            thread.join()
+            self._loading = None
+
+    def start(self, name: str, order: Callable[[Order], Order] = lambda order: order) -> Ingest:
+        """Starts an ingest under a name. order: changes what it is told."""
+        self._started += 1
+        out = self.folder / f"ingest-{self._started}"
+        out.mkdir()
+        process = self._context.Process(target=run, args=(order(Order(self.lake, self.kafka, self.run, out)),))
+        process.start()
+        self.ingests[name] = Ingest(process, out)
+        return self.ingests[name]
+
+    def end(self, name: str, allowed: tuple[str, ...]) -> None:
+        """Waits until the ingest has ended, as one of those allowed."""
+        ended, said = self.ingests[name].ended()
+        if ended not in allowed:
+            self.verdict.wrong.append(f"ingest {name} ended as {ended}, not {' or '.join(allowed)}: {said}")
+
+    def landed(self) -> int:
+        """Rows of all tables."""
+        return sum(len(self._places_in(bronze_of(event).name)) for event in INGESTED)
+
+    def _places_in(self, name: str) -> list[Place]:
+        with self.opened() as lake:
+            table = lake.table(name) if lake.has(name) else None
+            snapshot = table.current_snapshot() if table else None
+            return self.places[name].of(table, snapshot) if table and snapshot else []
+
+    def opened(self) -> _Opened:
+        return _Opened(self.lake)
+
+    def deliver_late(self) -> None:
+        """Requests to the catalog that were on their way arrive. What it does with them is its business."""
+        for late in sorted(self.folder.glob("ingest-*/*.late")):
+            name, requirements, updates = pickle.loads(late.read_bytes())  # noqa: S301  # our own
+            late.unlink()
+            with self.opened() as lake, suppress(Exception):
+                lake.catalog.commit_table(lake.table(name), requirements, updates)
+
+    def settle(self) -> None:
+        """Wakes and ends what runs, delivers what is late, ingests what is left: the supervisor's part."""
+        self.stop_load()
+        for ingest in self.ingests.values():
+            ingest.signal(signal.SIGCONT)
+            ingest.signal(signal.SIGTERM)
+            ingest.ended()
+        self.deliver_late()
+        for _ in range(SETTLING_RUNS):
+            ended, said = self.start("settle", lambda order: replace(order, once=True)).ended()
+            if ended == "clean":
+                return
+            if ended not in RETRYABLE:
+                break
+        self.verdict.wrong.append(f"the ingest did not go on: {ended}: {said}")
+
+    def check_bronze(self) -> None:
+        """The oracle: the table and all snapshots in its history against all records there ever were."""
+        self.watcher.stop()
+        self.verdict.add(self.watcher.verdict)
+        with self.opened() as lake:
+            for event, topic in zip(INGESTED, self.topics, strict=True):
+                table = lake.table(bronze_of(event).name)
+                for snapshot in table.metadata.snapshots:
+                    with suppress(FileNotFoundError):  # files that maintenance expired
+                        self.verdict.add(check_snapshot(self.places[bronze_of(event).name].of(table, snapshot), {}, gaps_of(table)))
+                self.verdict.add(check_table(table, (self.frozen or self.records)[topic]))
+
+    def check_silver_and_gold(self) -> None:
+        """Each event once in silver; silver and gold the same as a rebuild from scratch."""
+        names = [POSITIONS.name, *(table.name for table in GOLD)]
+        with self.opened() as lake:
+            run_transform(lake, TransformSettings(threads=1))
+            for event in INGESTED:
+                self.verdict.add(check_silver(lake, event))
+            before = {name: _rows(lake, name) for name in names}
+            run_transform(lake, TransformSettings(threads=1), full=True)
+            for name in names:
+                if _rows(lake, name) != before[name]:
+                    self.verdict.wrong.append(f"{name} is not what a rebuild makes")
+
+    def read_kafka(self) -> None:
+        """Adds what the broker has now to the records there ever were: those it has, but did not acknowledge."""
+        consumer = Consumer(self.kafka.client_config() | {"group.id": self.run, "enable.auto.commit": False})
+        try:
+            for source in sources_now(self.kafka, self.run).values():
+                left = {partition: high for partition, (low, high) in source.watermarks.items() if high > low}
+                consumer.assign([TopicPartition(source.topic, p, source.watermarks[p][0]) for p in left])
+                while left:
+                    for message in consumer.consume(1000, 0.2):
+                        assert message.error() is None, message.error()
+                        partition, offset = message.partition() or 0, message.offset() or 0
+                        self.records[source.topic][(partition, offset)] = message.value() or b""
+                        if offset + 1 >= left.get(partition, offset + 2):
+                            del left[partition]
+        finally:
+            consumer.close()
+
+
+class _Opened:
+    """The lake, for as long as the context lasts."""
+
+    def __init__(self, settings: LakeSettings) -> None:
+        self._settings = settings
+
+    def __enter__(self) -> Lake:
+        self._lake = open_lake(self._settings)
+        return self._lake
+
+    def __exit__(self, *_: object) -> None:
+        self._lake.close()
+
+
+def local_lake(folder: Path) -> LakeSettings:
+    return LakeSettings(
+        "faults", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
+    )
+
+
+def _rows(lake: Lake, name: str) -> list[str]:
+    return sorted(map(str, lake.table(name).scan().to_arrow().to_pylist()))
