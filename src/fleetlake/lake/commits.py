@@ -42,6 +42,17 @@ def commit(
     """
     gone = list(removed)
     requirements, updates = _stage_overwrite(table, added, gone, properties) if gone else stage_append(table, added, properties)
+    return commit_staged(table, requirements, updates, at=at)
+
+
+def commit_staged(
+    table: IcebergTable,
+    requirements: tuple[TableRequirement, ...],
+    updates: tuple[TableUpdate, ...],
+    *,
+    at: At = nowhere,
+) -> IcebergTable:
+    """Sends what was staged on `table` as it was loaded, once, and returns the table as it is then. Raises what `commit` does."""
     at(Step.STAGED)
     # Straight to the catalog: Transaction.commit_transaction would delete manifests after a failure whose outcome it does not know.
     try:

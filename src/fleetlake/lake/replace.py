@@ -1,0 +1,162 @@
+"""A snapshot that puts files in the place of others, made directly as append.py does, and with sequence numbers kept.
+
+Incremental readers find new rows by the data sequence number of a file. A file that only holds rows of files it replaces says so
+by the highest number of theirs (Iceberg spec, sequence numbers; Java's RewriteFiles does the same).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest, write_manifest_list
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
+from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
+from pyiceberg.table.update import (
+    AddSnapshotUpdate,
+    AssertRefSnapshotId,
+    AssertTableUUID,
+    SetSnapshotRefUpdate,
+    TableRequirement,
+    TableUpdate,
+)
+
+from fleetlake.foundation.errors import Retryable
+from fleetlake.lake.append import COMPRESSION, FORMAT_VERSION
+
+
+class Superseded(Retryable):
+    """Files that were to be replaced are not all in the table any more; nothing was committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """sequence: the data sequence number it is to have, the highest of the files whose rows it holds."""
+
+    file: DataFile
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a catalog needs to commit it, and the metadata files written for it, which are for nothing if it does not land."""
+
+    requirements: tuple[TableRequirement, ...]
+    updates: tuple[TableUpdate, ...]
+    written: tuple[str, ...]
+
+
+def stage_replace(
+    table: IcebergTable, removed: Iterable[str], added: Sequence[NewFile], properties: Mapping[str, str], *, same_rows: bool
+) -> Staged:
+    """Writes the manifests of a snapshot on top of `table` as it was loaded, without the files `removed` (locations).
+
+    same_rows: the rows stay what they are, as in a compaction. `properties` go into the snapshot's summary only: the table's own,
+    an ingest's marker among them, stay untouched. Raises Superseded if one of the files is not in the table.
+    """
+    parent, wanted = table.metadata.snapshot_by_name(MAIN_BRANCH), set(removed)
+    snapshot_id = table.metadata.new_snapshot_id()
+    kept, rewritten, gone = _split(table, parent.manifests(table.io) if parent else [], wanted)
+    if parent is None or len(gone) < len(wanted):
+        raise Superseded(f"{len(wanted) - len(gone)} of {len(wanted)} files were replaced by another", where=".".join(table.name()))
+    new = [
+        ManifestEntry.from_args(
+            status=ManifestEntryStatus.ADDED, snapshot_id=snapshot_id, sequence_number=one.sequence, data_file=one.file
+        )
+        for one in added
+    ]
+    manifests = [_write(table, entries, snapshot_id) for entries in (new, rewritten, gone) if entries]
+    sequence = table.metadata.next_sequence_number()
+    location = f"{table.location()}/metadata/snap-{snapshot_id}-0-{uuid.uuid4()}.avro"
+    with write_manifest_list(
+        format_version=FORMAT_VERSION,
+        output_file=table.io.new_output(location),
+        snapshot_id=snapshot_id,
+        parent_snapshot_id=parent.snapshot_id,
+        sequence_number=sequence,
+        avro_compression=COMPRESSION,
+    ) as writer:
+        writer.add_manifests([*manifests, *kept])
+    snapshot = Snapshot.model_validate(
+        {
+            "snapshot-id": snapshot_id,
+            "parent-snapshot-id": parent.snapshot_id,
+            "manifest-list": location,
+            "sequence-number": sequence,
+            "summary": _summary(table, parent, new, gone, properties, same_rows=same_rows),
+            "schema-id": table.metadata.current_schema_id,
+        }
+    )
+    unmoved = AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": parent.snapshot_id})
+    branch = SetSnapshotRefUpdate.model_validate(
+        {"ref-name": MAIN_BRANCH, "type": SnapshotRefType.BRANCH, "snapshot-id": snapshot_id}
+    )
+    return Staged(
+        (unmoved, AssertTableUUID(uuid=table.metadata.table_uuid)),
+        (AddSnapshotUpdate(snapshot=snapshot), branch),
+        (location, *(manifest.manifest_path for manifest in manifests)),
+    )
+
+
+def _split(
+    table: IcebergTable, manifests: list[ManifestFile], wanted: set[str]
+) -> tuple[list[ManifestFile], list[ManifestEntry], list[ManifestEntry]]:
+    """Manifests without a wanted file, which stay as they are; of the others what stays, and the wanted files as deleted."""
+    kept, rewritten, gone = [], list[ManifestEntry](), list[ManifestEntry]()
+    for manifest in manifests:
+        if not manifest.has_added_files() and not manifest.has_existing_files():
+            continue
+        entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+        if not any(entry.data_file.file_path in wanted for entry in entries):
+            kept.append(manifest)
+            continue
+        for entry in entries:
+            is_gone = entry.data_file.file_path in wanted
+            (gone if is_gone else rewritten).append(
+                ManifestEntry.from_args(
+                    status=ManifestEntryStatus.DELETED if is_gone else ManifestEntryStatus.EXISTING,
+                    snapshot_id=None if is_gone else entry.snapshot_id,
+                    sequence_number=entry.sequence_number,
+                    file_sequence_number=entry.file_sequence_number,
+                    data_file=entry.data_file,
+                )
+            )
+    return kept, rewritten, gone
+
+
+def _write(table: IcebergTable, entries: list[ManifestEntry], snapshot_id: int) -> ManifestFile:
+    with write_manifest(
+        format_version=FORMAT_VERSION,
+        spec=table.spec(),
+        schema=table.schema(),
+        output_file=table.io.new_output(f"{table.location()}/metadata/{uuid.uuid4()}-m0.avro"),
+        snapshot_id=snapshot_id,
+        avro_compression=COMPRESSION,
+    ) as writer:
+        for entry in entries:
+            if entry.snapshot_id is None:
+                entry.snapshot_id = snapshot_id
+            writer.add_entry(entry)
+    return writer.to_manifest_file()
+
+
+def _summary(
+    table: IcebergTable,
+    parent: Snapshot,
+    added: list[ManifestEntry],
+    gone: list[ManifestEntry],
+    properties: Mapping[str, str],
+    *,
+    same_rows: bool,
+) -> Summary:
+    counts = SnapshotSummaryCollector()
+    for entry in added:
+        counts.add_file(entry.data_file, table.schema(), table.spec())
+    for entry in gone:
+        counts.remove_file(entry.data_file, table.schema(), table.spec())
+    summary = update_snapshot_summaries(Summary(Operation.OVERWRITE, **counts.build(), **properties), parent.summary)
+    if not same_rows:
+        return summary
+    return Summary(Operation.REPLACE, **summary.additional_properties)  # whose totals PyIceberg does not count by itself

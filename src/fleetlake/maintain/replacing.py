@@ -1,0 +1,62 @@
+"""Files in the place of others, beside writers that commit all the time: staged anew on what the table is then, until it lands."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.foundation.errors import Retryable
+from fleetlake.lake.catalog import Lake
+from fleetlake.lake.commits import Conflict, UnknownOutcome, commit_staged
+from fleetlake.lake.replace import NewFile, Superseded, stage_replace
+
+COMMIT_ID = "fleetlake.maintain"
+ATTEMPTS = 15
+
+
+def replace_files(
+    lake: Lake, name: str, removed: Iterable[str], added: Sequence[NewFile], *, same_rows: bool, wait: Callable[[int], None]
+) -> IcebergTable:
+    """Puts `added` in the place of `removed` (locations) in one snapshot, and returns the table as it was loaded last.
+
+    Rows that others add meanwhile stay. wait: called with the number of the attempt before it is tried again. Raises Superseded if
+    a file to be removed is gone, Retryable after ATTEMPTS; the files `added` are deleted then, unless a commit without an answer
+    may still put them into the table.
+    """
+    gone, commit_id, unsettled = list(removed), uuid.uuid4().hex, False
+    table: IcebergTable | None = None
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            wait(attempt)
+        try:
+            loaded = table = lake.table(name)
+            if unsettled and _has(table, commit_id):
+                return table
+            staged = stage_replace(table, gone, added, {COMMIT_ID: commit_id}, same_rows=same_rows)
+        except Superseded:
+            _discard(loaded, [] if unsettled else [one.file.file_path for one in added])
+            raise
+        except Retryable:
+            continue
+        try:
+            return commit_staged(table, staged.requirements, staged.updates)
+        except Conflict:
+            _discard(table, staged.written)
+        except UnknownOutcome:
+            unsettled = True  # late, it lands only on the snapshot it was built on, and then the next attempt does not
+    if table is not None and not unsettled:
+        _discard(table, [one.file.file_path for one in added])
+    raise Retryable(f"files could not be replaced in {ATTEMPTS} attempts: other writers are always first", where=name)
+
+
+def _has(table: IcebergTable, commit_id: str) -> bool:
+    return any(snapshot.summary and snapshot.summary.get(COMMIT_ID) == commit_id for snapshot in table.snapshots())
+
+
+def _discard(table: IcebergTable, locations: Iterable[str]) -> None:
+    for location in locations:
+        with suppress(OSError):  # what stays is an orphan
+            table.io.delete(location)
