@@ -15,14 +15,41 @@ from jgo.maven import Dependency, MavenContext
 from fleetlake.runtime.jars import LOCKS
 
 KAFKA, ICEBERG, SPARK, HADOOP, SDK = "4.1.1", "1.12.0", "4.1.1", "3.4.2", "2.54.17"
+FLINK, FLINK_KAFKA, FLINK_ICEBERG, JETTY, SQLITE = "2.1.1", "4.0.1-2.0", "1.11.0", "12.0.22", "3.50.3.0"
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks" / "locks"
 RESOLVED = {
     "kafka": [f"org.apache.kafka:kafka_2.13:{KAFKA}", "org.slf4j:slf4j-simple:1.7.36"],
     "spark": [
         f"org.apache.spark:spark-sql-kafka-0-10_2.13:{SPARK}",
         f"org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:{ICEBERG}",
-        "org.xerial:sqlite-jdbc:3.50.3.0",
+        f"org.xerial:sqlite-jdbc:{SQLITE}",
     ],
 }
+# What the benchmarks compare with. Parts that two of them ask for in different versions are named, so that one is taken.
+PEERS_NEED = [
+    f"org.apache.hadoop:hadoop-client-runtime:{HADOOP}",
+    f"org.xerial:sqlite-jdbc:{SQLITE}",
+    "org.slf4j:slf4j-simple:1.7.36",
+]
+PEERS = {
+    "connect": [
+        *(f"org.eclipse.jetty:jetty-{part}:{JETTY}" for part in ("server", "http", "io", "util")),
+        *(f"org.apache.kafka:connect-{part}:{KAFKA}" for part in ("runtime", "json")),
+        *(f"org.apache.iceberg:iceberg-{part}:{ICEBERG}" for part in ("kafka-connect", "kafka-connect-events")),
+        *(f"org.apache.iceberg:iceberg-{part}:{ICEBERG}" for part in ("parquet", "data", "orc")),
+        *PEERS_NEED,
+    ],
+    "flink": [
+        *(f"org.apache.flink:flink-{part}:{FLINK}" for part in (
+            "annotations", "clients", "connector-datagen", "connector-files", "core", "core-api", "datastream-api", "hadoop-fs",
+            "json", "metrics-core", "queryable-state-client-java", "rpc-akka-loader", "rpc-core", "runtime", "streaming-java",
+            "table-api-java", "table-api-java-bridge", "table-common", "table-planner_2.12", "table-runtime",
+        )),
+        f"org.apache.flink:flink-sql-connector-kafka:{FLINK_KAFKA}",
+        f"org.apache.iceberg:iceberg-flink-runtime-2.1:{FLINK_ICEBERG}",
+        *PEERS_NEED,
+    ],
+}  # fmt: skip
 # iceberg-aws-bundle has the SDK in it, all but these two parts, which hadoop-aws wants; of the same version, since two would mix.
 # They stand for the 600 MB of software.amazon.awssdk:bundle that hadoop-aws asks for.
 SDK_PARTS = ["apache-client", "s3-transfer-manager"]
@@ -43,17 +70,27 @@ NAMED = {
 def main() -> None:
     context = MavenContext()
     for name, coordinates in RESOLVED.items():
-        inputs, others = context.resolver.resolve([context.create_dependency(coordinate) for coordinate in coordinates])
         shipped = set() if name == "kafka" else _shipped_with_pyspark()
-        _write(name, [jar for jar in (*inputs, *others) if jar.scope != "test" and jar.artifactId not in shipped])
+        _write(LOCKS / f"{name}.lock", [jar for jar in _resolved(context, coordinates) if jar.artifactId not in shipped])
+    for name, coordinates in PEERS.items():
+        _write(BENCHMARKS / f"{name}.lock", _resolved(context, coordinates))
     for name, coordinates in NAMED.items():
-        _write(name, [context.create_dependency(coordinate) for coordinate in coordinates])
+        _write(LOCKS / f"{name}.lock", [context.create_dependency(coordinate) for coordinate in coordinates])
 
 
-def _write(name: str, jars: list[Dependency]) -> None:
-    lines = sorted({f"{jar.groupId}:{jar.artifactId}:{jar.version} {_digest(jar)}\n" for jar in jars})
-    header = f"# Jars of {name}: group:artifact:version sha256. Made by `make lock` (requirements/lock_jars.py).\n"
-    (LOCKS / f"{name}.lock").write_text(header + "".join(lines))
+def _resolved(context: MavenContext, coordinates: list[str]) -> list[Dependency]:
+    inputs, others = context.resolver.resolve([context.create_dependency(coordinate) for coordinate in coordinates])
+    return [jar for jar in (*inputs, *others) if jar.scope != "test"]
+
+
+def _write(lock: Path, jars: list[Dependency]) -> None:
+    lines = sorted({f"{_coordinate(jar)} {_digest(jar)}\n" for jar in jars})
+    header = f"# Jars of {lock.stem}: group:artifact:version sha256. Made by `make lock` (requirements/lock_jars.py).\n"
+    lock.write_text(header + "".join(lines))
+
+
+def _coordinate(jar: Dependency) -> str:
+    return ":".join(filter(None, (jar.groupId, jar.artifactId, jar.version, jar.classifier)))
 
 
 def _digest(jar: Dependency) -> str:
