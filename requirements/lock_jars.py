@@ -15,7 +15,7 @@ from jgo.maven import Dependency, MavenContext
 from fleetlake.runtime.jars import LOCKS
 
 KAFKA, ICEBERG, SPARK, HADOOP, SDK = "4.1.1", "1.12.0", "4.1.1", "3.4.2", "2.54.17"
-FLINK, FLINK_KAFKA, FLINK_ICEBERG, JETTY, SQLITE = "2.1.1", "4.0.1-2.0", "1.11.0", "12.0.22", "3.50.3.0"
+FLINK, FLINK_KAFKA, FLINK_ICEBERG, JETTY, SQLITE = "2.0.0", "4.0.1-2.0", "1.11.0", "12.0.22", "3.50.3.0"
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks" / "locks"
 RESOLVED = {
     "kafka": [f"org.apache.kafka:kafka_2.13:{KAFKA}", "org.slf4j:slf4j-simple:1.7.36"],
@@ -29,7 +29,6 @@ RESOLVED = {
 PEERS_NEED = [
     f"org.apache.hadoop:hadoop-client-runtime:{HADOOP}",
     f"org.xerial:sqlite-jdbc:{SQLITE}",
-    "org.slf4j:slf4j-simple:1.7.36",
 ]
 PEERS = {
     "connect": [
@@ -37,6 +36,8 @@ PEERS = {
         *(f"org.apache.kafka:connect-{part}:{KAFKA}" for part in ("runtime", "json")),
         *(f"org.apache.iceberg:iceberg-{part}:{ICEBERG}" for part in ("kafka-connect", "kafka-connect-events")),
         *(f"org.apache.iceberg:iceberg-{part}:{ICEBERG}" for part in ("parquet", "data", "orc")),
+        "org.apache.avro:avro:1.12.1",
+        "org.slf4j:slf4j-simple:2.0.17",
         *PEERS_NEED,
     ],
     "flink": [
@@ -46,7 +47,8 @@ PEERS = {
             "table-api-java", "table-api-java-bridge", "table-common", "table-planner_2.12", "table-runtime",
         )),
         f"org.apache.flink:flink-sql-connector-kafka:{FLINK_KAFKA}",
-        f"org.apache.iceberg:iceberg-flink-runtime-2.1:{FLINK_ICEBERG}",
+        f"org.apache.iceberg:iceberg-flink-runtime-2.0:{FLINK_ICEBERG}",
+        "org.slf4j:slf4j-simple:1.7.36",
         *PEERS_NEED,
     ],
 }  # fmt: skip
