@@ -26,15 +26,17 @@ from fleetlake.contracts.events import (
     Event,
 )
 from fleetlake.simulate.driver import Ints
-from fleetlake.simulate.encode import encode
+from fleetlake.simulate.encode import Column, encode
 from fleetlake.simulate.fleet import MAKES, VEHICLE_TYPES, Bools, Fleet
 from fleetlake.simulate.geodesy import EARTH_RADIUS_M, Floats, compass_index
 from fleetlake.simulate.ids import lay_out, random_bytes
+from fleetlake.simulate.numbers import fixed
 from fleetlake.simulate.route import Route
 from fleetlake.simulate.world import NEAR_INCIDENT_M, Surroundings, World
 
 CAMERA_EVERY_M = 2_000.0
 KINDS = (VEHICLE, GPS, TRAFFIC, WEATHER, EMERGENCY)
+TRUTHS = pa.array(["false", "true"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +105,25 @@ class Reporter:
     def __init__(self, fleet: Fleet, route: Route, world: World, seed: int, *, run: int, gps_noise_m: float = 0.0) -> None:
         self._fleet, self._route, self._world, self._seed, self._gps_noise_m = fleet, route, world, seed, gps_noise_m
         self._run = run
-        self._keys = [name.encode() for name in fleet.device_id.tolist()]
+        self._keys = np.array([name.encode() for name in fleet.device_id.tolist()], object)
+        self._devices = pa.array(fleet.device_id.tolist())
+        self._incidents = pa.array([text.decode() for text in world.incidents.id.tolist()])
+        self._makes, self._models, self._fuels = (pa.array(names) for names in zip(*MAKES, strict=True))
 
     def batch(self, event: Event, reports: Sequence[Report]) -> Batch:
         """All events of a kind of one or more ticks, in their order."""
         who = np.concatenate([report.who for report in reports])
-        time_ms = np.concatenate([np.full(len(report.who), report.time_ms) for report in reports])
-        columns: dict[str, pa.Array] = {
-            "id": pa.array(self._ids(event, reports, time_ms)).cast(pa.string()),
-            "deviceId": _coded(self._fleet.device_id, who),
-            "timestamp": pa.array(time_ms, pa.timestamp("ms")),
+        tick = np.repeat(np.arange(len(reports)), [len(report.who) for report in reports])
+        times = np.array([report.time_ms for report in reports])
+        time_ms = times[tick]
+        columns: dict[str, Column] = {
+            "id": ('"', _texts(self._ids(event, reports, time_ms)), '"'),
+            "deviceId": _coded(self._devices, who),
+            "timestamp": _coded(pa.array(times, pa.timestamp("ms")), tick),
             "location": _location(_all(reports, "latitude"), _all(reports, "longitude")),
         }
         columns |= _SPECIFIC[event.kind](self, reports, who)
-        return Batch(event, [self._keys[i] for i in who.tolist()], encode(event, columns), time_ms, who)
+        return Batch(event, self._keys[who].tolist(), encode(event, columns), time_ms, who)
 
     def _ids(self, event: Event, reports: Sequence[Report], time_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bytes_]:
         """Neither who else reports nor how many ticks make a batch changes an id."""
@@ -124,39 +131,38 @@ class Reporter:
         bits = [random_bytes(self._run, (kind, report.tick), everyone)[report.who] for report in reports]
         return lay_out(time_ms, np.concatenate(bits), version=7)
 
-    def _vehicle(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+    def _vehicle(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
         fleet, along_km = self._fleet, _all(reports, "along_m") / 1000
-        makes, models, fuels = (np.array(names) for names in zip(*MAKES, strict=True))
-        peaks = np.concatenate([report.peak_ms2 for report in reports])
+        peaks, model = _all(reports, "peak_ms2"), fleet.model[who]
         fuel = np.maximum(fleet.fuel_start_percent[who] - fleet.fuel_percent_per_km[who] * along_km, 2.0)
         return _movement(reports) | {
-            "make": _coded(makes, fleet.model[who]),
-            "model": _coded(models, fleet.model[who]),
-            "year": pa.array(fleet.model_year[who]),
-            "fuelType": _coded(fuels, fleet.model[who]),
-            "odometer": pa.array(np.round(fleet.odometer_start_km[who] + along_km, 3)),
-            "fuelLevel": pa.array(np.round(fuel, 2)),
-            "ignition": pa.array(_all(reports, "ignition")),
-            "maxAcceleration": pa.array(peaks[:, 0]),
-            "maxBraking": pa.array(peaks[:, 1]),
-            "maxCornering": pa.array(peaks[:, 2]),
+            "make": _coded(self._makes, model),
+            "model": _coded(self._models, model),
+            "year": fixed(fleet.model_year[who], 0),
+            "fuelType": _coded(self._fuels, model),
+            "odometer": fixed(fleet.odometer_start_km[who] + along_km, 3),
+            "fuelLevel": fixed(fuel, 2),
+            "ignition": (TRUTHS.take(pa.array(_all(reports, "ignition").astype(np.int32))),),
+            "maxAcceleration": fixed(peaks[:, 0], 2),
+            "maxBraking": fixed(peaks[:, 1], 2),
+            "maxCornering": fixed(peaks[:, 2], 2),
         }
 
-    def _gps(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+    def _gps(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
         along = _all(reports, "along_m")
         wobble = np.sin(along / 700 + who)
         return (
             _movement(reports)
             | self._noisy_location(reports)
             | {
-                "vehicleType": _coded(np.array(VEHICLE_TYPES), self._fleet.vehicle_type[who]),
-                "altitude": pa.array(np.round(75 + 45 * np.sin(along / 31_000) + 20 * np.sin(along / 7_000), 1)),
-                "accuracy": pa.array(np.round(3.5 + 1.5 * wobble + 1.5 * self._gps_noise_m, 1)),
-                "satellites": pa.array(np.round(11 - 2 * wobble).astype(np.int64)),
+                "vehicleType": _coded(pa.array(VEHICLE_TYPES), self._fleet.vehicle_type[who]),
+                "altitude": fixed(75 + 45 * np.sin(along / 31_000) + 20 * np.sin(along / 7_000), 1),
+                "accuracy": fixed(3.5 + 1.5 * wobble + 1.5 * self._gps_noise_m, 1),
+                "satellites": fixed(11 - 2 * wobble, 0),
             }
         )
 
-    def _noisy_location(self, reports: Sequence[Report]) -> dict[str, pa.Array]:
+    def _noisy_location(self, reports: Sequence[Report]) -> dict[str, Column]:
         """Nothing without noise: the location is then what it is in every event."""
         if not self._gps_noise_m:
             return {}
@@ -164,48 +170,47 @@ class Reporter:
         north_deg, east_deg = np.degrees(np.concatenate(drawn).T * self._gps_noise_m / EARTH_RADIUS_M)
         latitude, longitude = _all(reports, "latitude"), _all(reports, "longitude")
         east_deg /= np.cos(np.radians(latitude))
-        return {"location": _location(np.round(latitude + north_deg, 7), np.round(longitude + east_deg, 7))}
+        return {"location": _location(latitude + north_deg, longitude + east_deg)}
 
-    def _traffic(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+    def _traffic(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
         along = _all(reports, "along_m")
         camera = (along // CAMERA_EVERY_M).astype(np.int64)
-        roads = np.array([self._route.road[i] for i in self._route.stretch(np.arange(0, along.max() + 1, CAMERA_EVERY_M)).tolist()])
-        names = np.array([f"CAM-{road}-{i:03d}" for i, road in enumerate(roads)])
+        roads = [self._route.road[i] for i in self._route.stretch(np.arange(0, along.max() + 1, CAMERA_EVERY_M)).tolist()]
+        names = pa.array([f"CAM-{road}-{i:03d}" for i, road in enumerate(roads)])
         count = np.round(_around(reports, "density") * 40).astype(np.int64)
-        average = np.round(_all(reports, "limit_kmh") * 0.95 * _around(reports, "slowing"), 1)
         return {
             "cameraId": _coded(names, camera),
-            "snapshot": _coded(np.array([snapshot_png(i) for i in range(41)]), count),
-            "vehicleCount": pa.array(count),
-            "averageSpeed": pa.array(average),
+            "snapshot": _coded(pa.array([snapshot_png(i) for i in range(41)]), count),
+            "vehicleCount": fixed(count, 0),
+            "averageSpeed": fixed(_all(reports, "limit_kmh") * 0.95 * _around(reports, "slowing"), 1),
         }
 
-    def _weather(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
-        def of(name: str, digits: int) -> pa.Array:
-            return pa.array(np.round(np.concatenate([getattr(report.around.weather, name) for report in reports]), digits))
+    def _weather(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
+        def of(name: str, digits: int) -> Column:
+            return fixed(np.concatenate([getattr(report.around.weather, name) for report in reports]), digits)
 
         condition = np.concatenate([report.around.weather.condition for report in reports])
         return {
             "temperature": of("temperature_c", 1),
-            "weatherCondition": _coded(np.array(WEATHER_CONDITIONS), condition),
+            "weatherCondition": _coded(pa.array(WEATHER_CONDITIONS), condition),
             "precipitation": of("precipitation_mmh", 2),
             "windSpeed": of("wind_kmh", 1),
             "humidity": of("humidity_percent", 1),
             "airQualityIndex": of("air_quality_index", 1),
         }
 
-    def _emergency(self, reports: Sequence[Report], who: Ints) -> dict[str, pa.Array]:
+    def _emergency(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
         near, active = _around(reports, "incident_m") <= NEAR_INCIDENT_M, _around(reports, "incident_active")
         index, incidents = _around(reports, "incident"), self._world.incidents
         kind = np.where(near, incidents.kind[index], INCIDENT_TYPES.index("None"))
         place = np.where(near, incidents.along_m[index], _all(reports, "along_m"))
-        texts = np.array([f"{name} reported near the road" for name in INCIDENT_TYPES[:-1]] + ["nothing to report"])
+        texts = pa.array([f"{name} reported near the road" for name in INCIDENT_TYPES[:-1]] + ["nothing to report"])
         return {
-            "incidentId": pa.array(incidents.id[index], mask=~near).cast(pa.string()),
-            "type": _coded(np.array(INCIDENT_TYPES), kind),
-            "status": _coded(np.array(["Resolved", "Active"]), (near & active).astype(np.int64)),
+            "incidentId": _coded(self._incidents, index, known=near),
+            "type": _coded(pa.array(INCIDENT_TYPES), kind),
+            "status": _coded(pa.array(["Resolved", "Active"]), near & active),
             "description": _coded(texts, kind),
-            "location": _location(*(np.round(degrees, 7) for degrees in self._route.place(place))),
+            "location": _location(*self._route.place(place)),
         }
 
 
@@ -215,12 +220,12 @@ _SPECIFIC = {
 }  # fmt: skip
 
 
-def _movement(reports: Sequence[Report]) -> dict[str, pa.Array]:
+def _movement(reports: Sequence[Report]) -> dict[str, Column]:
     heading = _all(reports, "heading_deg")
     return {
-        "speed": pa.array(_all(reports, "speed_kmh")),
-        "direction": _coded(np.array(COMPASS), compass_index(heading)),
-        "heading": pa.array(heading),
+        "speed": fixed(_all(reports, "speed_kmh"), 2),
+        "direction": _coded(pa.array(COMPASS), compass_index(heading)),
+        "heading": fixed(heading, 1),
     }
 
 
@@ -232,12 +237,20 @@ def _around(reports: Sequence[Report], name: str) -> npt.NDArray[Any]:
     return np.concatenate([getattr(report.around, name) for report in reports])
 
 
-def _coded(values: npt.NDArray[np.str_], indices: npt.NDArray[np.integer]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), pa.array(values.tolist()))
+def _coded(values: pa.Array, indices: npt.NDArray[np.integer | np.bool_], *, known: Bools | None = None) -> pa.Array:
+    """values[indices]; null where not `known`."""
+    mask = None if known is None else ~known
+    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32), mask=mask), values)
 
 
-def _location(latitude: Floats, longitude: Floats) -> pa.Array:
-    return pa.StructArray.from_arrays([pa.array(latitude), pa.array(longitude)], ["latitude", "longitude"])
+def _texts(ids: npt.NDArray[np.bytes_]) -> pa.Array:
+    """Texts of one length as Arrow strings."""
+    offsets = np.arange(len(ids) + 1, dtype=np.int32) * ids.itemsize
+    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(ids))
+
+
+def _location(latitude: Floats, longitude: Floats) -> Column:
+    return "[", *fixed(latitude, 7), ",", *fixed(longitude, 7), "]"
 
 
 @cache

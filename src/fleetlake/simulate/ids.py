@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+HEX = np.frombuffer(b"".join(b"%04x" % i for i in range(1 << 16)), np.uint32)  # 16 bits to their four digits
 ID_BYTES = 10  # random ones; the other six are the time
-DASHES = (8, 13, 18, 23)
-DIGITS = np.array([i for i in range(36) if i not in DASHES])
+GROUPS = (0, 4, 9, 14, 19, 24, 28, 32)  # where four digits begin; dashes are between
+LAYOUT = np.dtype({"names": [str(at) for at in GROUPS], "formats": [np.uint32] * 8, "offsets": GROUPS, "itemsize": 36})
 
 
 def uuid7(time_ms: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.bytes_]:
@@ -33,7 +33,8 @@ def lay_out(time_ms: npt.NDArray[np.int64], rest: npt.NDArray[np.uint8], *, vers
     octets[:, 6:] = rest
     octets[:, 6] = (octets[:, 6] & 0x0F) | (version << 4)
     octets[:, 8] = (octets[:, 8] & 0x3F) | 0x80
-    text = np.full((len(time_ms), 36), ord("-"), np.uint8)
-    text[:, DIGITS[0::2]] = HEX[octets >> 4]
-    text[:, DIGITS[1::2]] = HEX[octets & 0x0F]
-    return text.view("S36").reshape(-1)
+    text = np.full((len(time_ms), 36), ord("-"), np.uint8).view("S36").reshape(-1)
+    digits = text.view(LAYOUT)
+    for name, words in zip(LAYOUT.names or (), octets.view(">u2").T, strict=True):
+        digits[name] = HEX[words]
+    return text
