@@ -28,7 +28,7 @@ class Served:
 
 def _sent(family: int, port: int) -> list[tuple[bytes, int]]:
     """Each established connection of the local port with its peer's address, and the bytes the peer has acknowledged."""
-    found = []
+    found: list[tuple[bytes, int]] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as asked:
         request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 1 << (INFO - 1), 0, ESTABLISHED) + bytes(48)
         asked.send(HEADER.pack(HEADER.size + len(request), BY_FAMILY, DUMP, 1, 0) + request)
