@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
+from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway  # type: ignore[import-untyped]
 
 from benchmarks.outputs import PEER_CATALOG, PEER_FILE
 from benchmarks.peer_jars import FLINK, classpath, version
