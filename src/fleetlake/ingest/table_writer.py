@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.foundation.errors import Fenced, Retryable
+from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
 from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, refuse_other_engine, resume, settle
 from fleetlake.lake.catalog import Lake, row_count
@@ -36,8 +36,10 @@ class TableWriter:
     def take_over(self, source: Source, *, accept_gaps: bool = False) -> Offsets:
         """Fences earlier writers; returns where to read each partition from.
 
-        DataLoss if the topic does not go on from there, BadInput if another engine has filled the table.
+        DataLoss if the topic does not go on from there, BadInput if another engine has filled the table, Retryable if another
+        writer moved it on meanwhile, so that `source` is too old to tell.
         """
+        known = Marker.of(self._table.properties)
         for attempt in range(ATTEMPTS):
             self._table = self._lake.table(self._name)
             self._at(Step.TABLE_LOADED)
@@ -46,7 +48,14 @@ class TableWriter:
             if stored and stored.engine is not Engine.NATIVE:
                 self._table = self._lake.make_anew(self._name)  # so that a commit of the other engine fails, even one on its way
                 stored = None
-            marker = resume(stored, source, job=self._job, commit_id=_new_id(), accept_gaps=accept_gaps)
+            try:
+                marker = resume(stored, source, job=self._job, commit_id=_new_id(), accept_gaps=accept_gaps)
+            except DataLoss as error:
+                if stored == known:
+                    raise
+                raise Retryable(
+                    "another ingest moved the table on while this one took it over", where=self._name, hint="run the ingest again"
+                ) from error
             try:
                 self._table = commit(self._table, properties=marker.properties(), at=self._at)
             except (Conflict, UnknownOutcome):

@@ -13,7 +13,7 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
-from fleetlake.foundation.errors import Fenced, Retryable
+from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
 from fleetlake.ingest.offsets import Marker, Source
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
@@ -110,6 +110,18 @@ def test_a_second_writer_goes_on_and_fences_the_first(lake: Lake) -> None:
         first.append([rows(5, 9)], {0: 9}, 0)
     second.append([rows(5, 7)], {0: 7}, 0)
     assert offsets(lake) == list(range(7))
+
+
+def test_a_topic_looked_at_too_long_ago_is_no_data_loss(lake: Lake) -> None:
+    """A writer slept between looking at its topic and taking the table over; another one has read further meanwhile."""
+    sleeper, other = writer(lake), writer(lake)
+    other.take_over(SOURCE)
+    other.append([rows(0, 5)], {0: 5}, 0)
+    too_old = Source(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (0, 3)})
+    with pytest.raises(Retryable, match="another ingest moved the table on"):
+        sleeper.take_over(too_old)
+    with pytest.raises(DataLoss, match="the topic ends at 2"):
+        writer(lake).take_over(too_old)
 
 
 def test_a_conflict_with_maintenance_is_retried(lake: Lake) -> None:
