@@ -34,6 +34,7 @@ COMMANDS = {
     "etl": "load the raw landing's new files into Iceberg, each once",
     "transform": "bring silver and gold up to what was ingested",
     "verify": "compare Kafka with the lake, offset by offset",
+    "erase": "take a device out of the lake, and prove it",
     "query": "SQL over all tables, now or as of a snapshot",
     "snapshots": "the snapshots of a table",
     "report": "trips, driving, scores, fuel, exposure, fleet: tables or a page",

@@ -56,11 +56,14 @@ def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(check) for check in checks]))
         return
-    print(f"{'topic':<16}{'Kafka':>11}{'bronze':>11}{'rejected':>10}{'duplicates':>12}{'silver':>11}{'late':>9}")
+    any_erased = any(check.erased for check in checks)
+    erased = f"{'erased':>9}" if any_erased else ""
+    print(f"{'topic':<16}{'Kafka':>11}{'bronze':>11}{erased}{'rejected':>10}{'duplicates':>12}{'silver':>11}{'late':>9}")
     for check in checks:
         silver = "-" if check.silver is None else f"{check.silver:,}"
         late = "-" if check.late is None else f"{check.late:,}"
-        counts = f"{check.kafka:>11,}{check.landed:>11,}{check.rejected:>10,}{check.duplicates:>12,}{silver:>11}{late:>9}"
+        erased = f"{check.erased:>9,}" if any_erased else ""
+        counts = f"{check.kafka:>11,}{check.landed:>11,}{erased}{check.rejected:>10,}{check.duplicates:>12,}{silver:>11}{late:>9}"
         print(f"{check.topic:<16}{counts}  {check.state}")
     for check in checks:
         for problem in check.problems:
@@ -68,4 +71,5 @@ def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:
     if all(check.state is State.OK for check in checks):
         built = all(check.silver is not None or not check.landed for check in checks)
         silver = "silver has every good event id once." if built else "silver not built yet: fleetlake transform"
-        print(f"Every record of Kafka is in bronze once, at its offset; {silver}")
+        but = ", or was erased" if any_erased else ""
+        print(f"Every record of Kafka is in bronze once, at its offset{but}; {silver}")

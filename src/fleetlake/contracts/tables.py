@@ -87,6 +87,13 @@ SILVER = tuple(
     for event in EVENTS
 )  # fmt: skip
 
+ERASED = Table(
+    "bronze", "erased", "Places in Kafka of records that `fleetlake erase` took out of bronze; nothing of what they held",
+    (Column("topic", Type.STRING, "The topic", required=True), KAFKA_PARTITION, KAFKA_OFFSET,
+     Column("erased_at", Type.TIMESTAMP, "When they were taken out, or were about to be", required=True)),
+    partition_by="erased_at",
+)  # fmt: skip
+
 
 def raw_of(event: Event) -> Table:
     return next(table for table in RAW if table.event is event)

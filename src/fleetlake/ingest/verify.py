@@ -8,7 +8,7 @@ from enum import StrEnum
 import duckdb
 
 from fleetlake.contracts.events import Event
-from fleetlake.contracts.tables import bronze_of, silver_of
+from fleetlake.contracts.tables import ERASED, bronze_of, silver_of
 from fleetlake.foundation.errors import DataLoss
 from fleetlake.ingest.offsets import Marker, Offsets, Source, check_identity
 from fleetlake.lake.catalog import Lake
@@ -31,7 +31,7 @@ class TopicCheck:
 
     kafka: between the watermarks. landed: rows of bronze. rejected: those with a reason. duplicates: good rows whose event_id an
     earlier one has. silver, late: rows of silver; None before the first transform. problems: what does not add up.
-    hints: what to do about it, in this order.
+    hints: what to do about it, in this order. erased: places whose record `fleetlake erase` took out.
     """
 
     topic: str
@@ -44,6 +44,7 @@ class TopicCheck:
     problems: tuple[str, ...] = ()
     state: State = State.OK
     hints: tuple[str, ...] = ()
+    erased: int = 0
 
 
 def check_topic(lake: Lake, event: Event, source: Source, silver_read: Offsets | None) -> TopicCheck:
@@ -66,6 +67,7 @@ def check_topic(lake: Lake, event: Event, source: Source, silver_read: Offsets |
 def _check(con: duckdb.DuckDBPyConnection, lake: Lake, event: Event, source: Source, silver_read: Offsets | None) -> TopicCheck:
     bronze = lake.table(bronze_of(event).name)
     expose(con, bronze, "bronze")
+    erased = _expose_places(con, lake, source.topic)
     problems, hints = _compare_source(con, source, Marker.of(bronze.properties))
     rejected, duplicates, landed = _row(
         con,
@@ -84,7 +86,24 @@ def _check(con: duckdb.DuckDBPyConnection, lake: Lake, event: Event, source: Sou
     if wrong or waiting:
         hints.append(REBUILD if wrong else TRANSFORM)
     kafka = sum(high - low for low, high in source.watermarks.values())
-    return TopicCheck(source.topic, kafka, landed, rejected, duplicates, silver, late, tuple(problems), state, tuple(hints))
+    return TopicCheck(source.topic, kafka, landed, rejected, duplicates, silver, late, tuple(problems), state, tuple(hints), erased)
+
+
+def _expose_places(con: duckdb.DuckDBPyConnection, lake: Lake, topic: str) -> int:
+    """Makes `places`: those of bronze's rows, and of the records that were erased, whose number it returns.
+
+    An erasure that was cut off may have noted a place whose row is still there: that is bronze's.
+    """
+    noted = "SELECT DISTINCT kafka_partition, kafka_offset FROM noted WHERE topic = $topic"
+    if lake.has(ERASED.name):
+        expose(con, lake.table(ERASED.name), "noted")
+        con.execute(
+            f"CREATE TEMP TABLE erased AS {noted} EXCEPT SELECT kafka_partition, kafka_offset FROM bronze", {"topic": topic}
+        )
+    else:
+        con.execute("CREATE TEMP TABLE erased (kafka_partition INTEGER, kafka_offset BIGINT)")
+    con.execute("CREATE VIEW places AS SELECT kafka_partition, kafka_offset FROM bronze UNION ALL BY NAME SELECT * FROM erased")
+    return _row(con, "SELECT count(*) FROM erased")[0]
 
 
 def _compare_source(con: duckdb.DuckDBPyConnection, source: Source, marker: Marker | None) -> tuple[list[str], list[str]]:
@@ -101,7 +120,7 @@ def _compare_source(con: duckdb.DuckDBPyConnection, source: Source, marker: Mark
 def _compare_offsets(con: duckdb.DuckDBPyConnection, source: Source, marker: Marker | None) -> list[str]:
     rows = con.execute(
         """SELECT kafka_partition, count(*), count(DISTINCT kafka_offset), min(kafka_offset), max(kafka_offset)
-           FROM bronze GROUP BY ALL ORDER BY ALL"""
+           FROM places GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
     seen = {partition: counts for partition, *counts in rows}
     lost = {} if marker is None else {gap.partition: gap.after for gap in marker.gaps}
