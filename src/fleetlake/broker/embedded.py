@@ -1,18 +1,22 @@
 """The embedded broker: Apache Kafka in KRaft mode as a process of its own, with its data under `<home>/kafka`.
 
 It outlives the command that started it, and its crash; our properties file on its command line is what it is recognised by.
+Without an Access anybody on this machine may use it; with one it asks for TLS and a login.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetlake.broker.access import PROTOCOL, Access
 from fleetlake.broker.settings import DEFAULT_PORT, KafkaSettings
 from fleetlake.broker.topics import cluster_id
 from fleetlake.foundation.errors import FleetlakeError, Missing
@@ -30,6 +34,7 @@ class EmbeddedBroker:
 
     home: Path
     port: int = DEFAULT_PORT
+    access: Access | None = None
 
     @property
     def folder(self) -> Path:
@@ -37,7 +42,9 @@ class EmbeddedBroker:
 
     @property
     def settings(self) -> KafkaSettings:
-        return KafkaSettings(f"{HOST}:{self.port}", embedded=True)
+        """How to reach it, as the first of its users if it asks for a login."""
+        properties = self.access.client_properties() if self.access else {}
+        return KafkaSettings(f"{HOST}:{self.port}", properties, embedded=True)
 
     def pid(self) -> int | None:
         """The running broker's process id, None if it does not run."""
@@ -52,7 +59,7 @@ class EmbeddedBroker:
             require_free(port, command="fleetlake --set kafka.port={port} up")
         classpath = ":".join(map(str, KAFKA.ensure()))
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._properties.write_text(self._configuration())
+        _write_private(self._properties, _properties_text(self._configuration()))
         java = [
             java_for_kafka(),
             *HEAP,
@@ -86,30 +93,28 @@ class EmbeddedBroker:
     def _properties(self) -> Path:
         return self.folder / "server.properties"
 
-    def _configuration(self) -> str:
-        listeners = f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.port + 1}"
-        return "\n".join(
-            f"{name}={value}"
-            for name, value in {
-                "process.roles": "broker,controller",
-                "node.id": 1,
-                "controller.quorum.voters": f"1@{HOST}:{self.port + 1}",
-                "listeners": listeners,
-                "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
-                "controller.listener.names": "CONTROLLER",
-                "inter.broker.listener.name": "PLAINTEXT",
-                "log.dirs": self.folder / "data",
-                "offsets.topic.replication.factor": 1,
-                "offsets.topic.num.partitions": 1,
-                "transaction.state.log.replication.factor": 1,
-                "transaction.state.log.min.isr": 1,
-                "share.coordinator.state.topic.replication.factor": 1,
-                "share.coordinator.state.topic.min.isr": 1,
-                "group.initial.rebalance.delay.ms": 0,
-                "log.retention.ms": -1,  # `fleetlake verify` compares with all that was ever sent
-                "auto.create.topics.enable": "false",
-            }.items()
-        )
+    def _configuration(self) -> dict[str, object]:
+        protocol = PROTOCOL if self.access else "PLAINTEXT"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{HOST}:{self.port + 1}",
+            "listeners": f"{protocol}://{HOST}:{self.port},CONTROLLER://{HOST}:{self.port + 1}",
+            "advertised.listeners": f"{protocol}://{HOST}:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": protocol,
+            "log.dirs": self.folder / "data",
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "log.retention.ms": -1,  # `fleetlake verify` compares with all that was ever sent
+            "auto.create.topics.enable": "false",
+            **(self.access.server_properties() if self.access else {}),
+        }
 
     def _format(self, java: list[str], log: int) -> None:
         command = [*java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(self._properties)]
@@ -129,6 +134,24 @@ class EmbeddedBroker:
                     pass  # it listens, but does not know its cluster yet
             time.sleep(POLL_S)
         raise Missing(f"the broker did not come up: {self._daemon.last_words()}", where=str(self._daemon.log))
+
+
+def _properties_text(properties: Mapping[str, object]) -> str:
+    """As Java reads it: a backslash escapes, and what is not ASCII is \\uXXXX in UTF-16."""
+    return "".join(f"{name}={_escaped(str(value))}\n" for name, value in properties.items())
+
+
+def _escaped(text: str) -> str:
+    units = text.replace("\\", "\\\\").encode("utf-16-be", "surrogatepass")
+    codes = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    return "".join(chr(code) if 32 <= code < 127 else f"\\u{code:04x}" for code in codes)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """For the eyes of whoever runs us only: it may hold passwords."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
 def new_cluster_id() -> str:
