@@ -28,6 +28,7 @@ from fleetlake.lake.catalog import Lake
 POLL_S = 0.05
 CHUNK_ROWS = 250_000  # decoded at a time; a statement has a price of its own, so the more the better
 QUEUED_CHUNKS = 4
+COMMITS_A_FULL_COLLECTION = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -203,18 +204,28 @@ class NativeIngest:
         return EPOCH + timedelta(microseconds=self._ingested_at_us)
 
     def _write(self, reader: Reader) -> None:
-        while (flush := self._flushes.get()) is not None:
-            for topic, tables in flush.rows.items():
-                self._writers[topic].append(tables, flush.positions[topic], flush.ingested_at_us)
-                report = self.reports[topic]
-                report.landed += sum(table.num_rows for table in tables)
-                report.rejected += sum(table.num_rows - table["reject_reason"].null_count for table in tables)
-                report.commits += 1
-                self._on_commit(topic, report)
-            if flush.rows:
-                reader.commit_offsets({topic: flush.positions[topic] for topic in flush.rows})
-                self._at(Step.GROUP_TOLD)
-            self._cuts -= 1
+        commits = 0
+        while self._write_next(reader):
+            commits += 1
+            _collect(commits)
+
+    def _write_next(self, reader: Reader) -> bool:
+        """Commits the next flush, and lets go of its rows; False after the last."""
+        flush = self._flushes.get()
+        if flush is None:
+            return False
+        for topic, tables in flush.rows.items():
+            self._writers[topic].append(tables, flush.positions[topic], flush.ingested_at_us)
+            report = self.reports[topic]
+            report.landed += sum(table.num_rows for table in tables)
+            report.rejected += sum(table.num_rows - table["reject_reason"].null_count for table in tables)
+            report.commits += 1
+            self._on_commit(topic, report)
+        if flush.rows:
+            reader.commit_offsets({topic: flush.positions[topic] for topic in flush.rows})
+            self._at(Step.GROUP_TOLD)
+        self._cuts -= 1
+        return True
 
 
 def _short_of(ends: Mapping[tuple[str, int], int], positions: Mapping[str, Offsets]) -> bool:
@@ -223,12 +234,21 @@ def _short_of(ends: Mapping[tuple[str, int], int], positions: Mapping[str, Offse
 
 @contextmanager
 def _quiet_garbage_collector() -> Iterator[None]:
-    """The client makes an object per message and none of them is ever part of a cycle: looking for cycles among them only costs."""
-    generations = gc.get_threshold()
+    """The client makes an object per message and none of them is ever part of a cycle: looking for cycles among them only costs.
+
+    What commits leave behind is collected after them, by `_collect`.
+    """
+    enabled = gc.isenabled()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 1000)
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*generations)
+        if enabled:
+            gc.enable()
         gc.unfreeze()
+
+
+def _collect(commits: int) -> None:
+    """The catalog's and PyIceberg's cycles: the young ones after each commit, all of them now and then."""
+    gc.collect(2 if commits % COMMITS_A_FULL_COLLECTION == 0 else 1)
