@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SPOILT = "erased"  # no model's digest: the table is computed anew
 NOT_SEARCHED = ("kafka", "warehouse")  # folders of the home: the broker's, which is told apart, and the lake's, which was searched
 
+PROBE_S = 3.0  # how long a broker has to answer at all; without one the report says that it was not looked at
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -79,9 +81,12 @@ OUTSIDE = (
 def _topics(settings: Settings) -> Iterator[str]:
     from fleetlake.app.ingesting import sources_now
     from fleetlake.app.wiring import kafka_settings
+    from fleetlake.broker.topics import cluster_id
 
+    kafka = kafka_settings(settings)
     try:
-        sources = list(sources_now(kafka_settings(settings)).values())
+        cluster_id(kafka, timeout_s=PROBE_S)
+        sources = list(sources_now(kafka).values())
     except FleetlakeError as error:
         yield f"Kafka's topics until their retention ends (not looked at: {error.what}); a new lake made from them has it again"
         return

@@ -246,6 +246,8 @@ def test_the_command_counts_erases_and_tells_what_is_outside(
     (home / "truth").mkdir()
     (home / "truth" / "trips.json").write_text(json.dumps({"device": GONE}))
 
+    monkeypatch.setattr("fleetlake.app.erasing.PROBE_S", 0.2)
+
     def run(*arguments: str) -> int:
         monkeypatch.setattr(
             "sys.argv", ["fleetlake", "--home", str(home), "--set", "kafka.bootstrap_servers=127.0.0.1:1", "erase", *arguments]
