@@ -24,6 +24,9 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m checks.secrets
+	$(BIN)/python -m checks.locks
+	$(BIN)/python -m checks.advisories
 
 # What `fleetlake deploy`, `fleetlake athena` and the aws profile need beyond the demo.
 cloud: .venv/cloud
