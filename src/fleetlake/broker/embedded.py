@@ -19,7 +19,7 @@ from pathlib import Path
 from fleetlake.broker.access import PROTOCOL, Access
 from fleetlake.broker.settings import DEFAULT_PORT, KafkaSettings
 from fleetlake.broker.topics import cluster_id
-from fleetlake.foundation.errors import FleetlakeError, Missing
+from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing
 from fleetlake.runtime.daemon import HOST, Daemon, require_free
 from fleetlake.runtime.jars import KAFKA
 from fleetlake.runtime.java import java_for_kafka
@@ -130,8 +130,9 @@ class EmbeddedBroker:
                 try:
                     cluster_id(self.settings, timeout_s=2)
                     return
-                except FleetlakeError:
-                    pass  # it listens, but does not know its cluster yet
+                except FleetlakeError as error:
+                    if process is None and isinstance(error, BadInput):  # it has run for a while, and has other passwords
+                        raise  # otherwise it listens, but does not know its cluster yet
             time.sleep(POLL_S)
         raise Missing(f"the broker did not come up: {self._daemon.last_words()}", where=str(self._daemon.log))
 

@@ -7,15 +7,19 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicDescription, TopicMetadata
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, OffsetSpec, TopicDescription, TopicMetadata
 
+from fleetlake.broker.refusals import refusal
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
 
 TIMEOUT_S = 10.0
+FIRST_TRY_S = 0.5
 RETRY_S = 0.05
+NO_ANSWER = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)
 # What a broker says of a partition it has only just made, or is about to move.
 SETTLING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 SILENT = logging.getLogger("fleetlake.kafka")  # the client's own lines; what matters reaches the user as an error
@@ -24,9 +28,9 @@ SILENT.propagate = False
 
 
 def cluster_id(settings: KafkaSettings, *, timeout_s: float = TIMEOUT_S) -> str:
-    """The cluster's id. Missing if no broker answers within `timeout_s`."""
-    with _admin(settings) as admin:
-        return str(admin.list_topics(timeout=timeout_s).cluster_id)
+    """The cluster's id. Missing if no broker answers within `timeout_s`, BadInput at once if one refuses us; so do all of these."""
+    with _admin(settings, timeout_s) as (_, cluster):
+        return str(cluster.cluster_id)
 
 
 def ensure_topics(settings: KafkaSettings, topics: Iterable[str], *, config: Mapping[str, str] | None = None) -> None:
@@ -35,8 +39,8 @@ def ensure_topics(settings: KafkaSettings, topics: Iterable[str], *, config: Map
     Returns when the broker shows them all, each partition with a leader. Retryable if that takes longer than `TIMEOUT_S`.
     """
     topics = list(topics)
-    with _admin(settings) as admin:
-        known = admin.list_topics(timeout=TIMEOUT_S).topics
+    with _admin(settings) as (admin, cluster):
+        known = cluster.topics
         wanted = [NewTopic(topic, settings.partitions, config=dict(config or {})) for topic in topics if topic not in known]
         for topic, future in (admin.create_topics(wanted) if wanted else {}).items():
             try:
@@ -68,7 +72,7 @@ def _is_led(topic: TopicMetadata) -> bool:
 def topic_ids(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, str]:
     """Each topic's id; one that is deleted and made again has another. Missing if a topic is not there."""
     names = list(topics)
-    with _admin(settings) as admin:
+    with _admin(settings) as (admin, _):
         futures = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT_S)
         return {name: str(_found(name, settings, future).topic_id) for name, future in futures.items()}
 
@@ -76,8 +80,8 @@ def topic_ids(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, str]:
 def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, dict[int, tuple[int, int]]]:
     """Topic to partition to (lowest offset kept, offset after the last). Missing if a topic is not there."""
     names = list(topics)
-    with _admin(settings) as admin:
-        known = admin.list_topics(timeout=TIMEOUT_S).topics
+    with _admin(settings) as (admin, cluster):
+        known = cluster.topics
         if absent := [name for name in names if name not in known]:
             raise _no_topic(absent[0], settings)
         partitions = [TopicPartition(name, partition) for name in names for partition in sorted(known[name].partitions)]
@@ -91,7 +95,7 @@ def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, dict
 def commit_group_offsets(settings: KafkaSettings, group: str, offsets: Mapping[str, Mapping[int, int]]) -> None:
     """Says for a consumer group without members how far it has read (topic to partition to next offset): for lag monitors."""
     partitions = [TopicPartition(topic, partition, next_) for topic, of in offsets.items() for partition, next_ in of.items()]
-    with _admin(settings) as admin:
+    with _admin(settings) as (admin, _):
         for future in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)]).values():
             future.result(TIMEOUT_S)
 
@@ -110,9 +114,35 @@ def _offsets(admin: AdminClient, partitions: list[TopicPartition], spec: OffsetS
 
 
 @contextmanager
-def _admin(settings: KafkaSettings) -> Iterator[AdminClient]:
+def _admin(settings: KafkaSettings, timeout_s: float = TIMEOUT_S) -> Iterator[tuple[AdminClient, ClusterMetadata]]:
+    """A client that a broker has answered, and what it said of the cluster."""
     with _answered(settings):
-        yield AdminClient(settings.client_config(), logger=SILENT)
+        errors: list[KafkaError] = []
+        config: dict[str, Any] = {**settings.client_config(), "error_cb": errors.append}
+        admin = AdminClient(config, logger=SILENT)
+        yield admin, _first_answer(admin, settings, errors, timeout_s)
+
+
+def _first_answer(admin: AdminClient, settings: KafkaSettings, errors: list[KafkaError], timeout_s: float) -> ClusterMetadata:
+    """Asks for ever longer: asked once, the client would try until the time is up, whatever the reason.
+
+    errors: where the client's callback puts what it reports, which it does in `poll`.
+    """
+    give_up_at, try_s = time.monotonic() + timeout_s, FIRST_TRY_S
+    while True:
+        try:
+            return admin.list_topics(timeout=max(RETRY_S, min(try_s, give_up_at - time.monotonic())))
+        except KafkaException as error:
+            admin.poll(0)
+            if error.args[0].code() not in NO_ANSWER:
+                raise
+            if refused_us := refusal(settings, errors):
+                raise refused_us from error
+            if time.monotonic() > give_up_at:
+                raise
+        errors.clear()
+        time.sleep(RETRY_S)
+        try_s *= 2
 
 
 @contextmanager

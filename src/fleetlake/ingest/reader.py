@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import DataLoss, Retryable
 from fleetlake.ingest.decode import RAW_SCHEMA
@@ -70,6 +71,7 @@ class Reader:
     def __init__(self, client_config: Mapping[str, str | int | float | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
         self._suspicious = False  # the client reported an outage, perhaps of one broker among many
         self._lost_at: float | None = None
+        self._refused = ""  # why a broker does not let us in, so that it is said once
         self._asked_at = -ASK_EVERY_S
         self._servers, self._a_topic = client_config.get("bootstrap.servers", ""), next(iter(start))
         tuned = dict(client_config) | dict(TUNING) | {"group.id": group, "error_cb": self._on_error}
@@ -97,6 +99,9 @@ class Reader:
     def _on_error(self, error: KafkaError) -> None:
         """Called by `consume` for what concerns no partition."""
         self._suspicious = self._suspicious or error.code() in OUTAGE
+        if (why := reason(error)) and why != self._refused:
+            self._suspicious, self._refused = True, why
+            LOG.warning("%s; trying again until it lets us in", why)
 
     def _look_for_broker(self, *, answers: bool) -> None:
         """Asks, unless something arrived, at most every ASK_EVERY_S; says what has changed."""
@@ -113,7 +118,7 @@ class Reader:
         elif answers:
             if self._lost_at is not None:
                 LOG.warning("Kafka is back, after %.0f s", now - self._lost_at)
-            self._suspicious, self._lost_at = False, None
+            self._suspicious, self._lost_at, self._refused = False, None, ""
 
     def _by_topic(self, messages: list[Message]) -> list[tuple[str, list[Message]]]:
         if self._only_topic is not None:
