@@ -8,12 +8,13 @@ from contextlib import suppress
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.update import AssertTableUUID, TableRequirement, TableUpdate
+from pyiceberg.table.update import SetPropertiesUpdate, TableRequirement, TableUpdate
 
 from fleetlake.foundation.aws_errors import explain, is_refusal, was_repeated
 from fleetlake.foundation.errors import Retryable
 from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.lake.append import stage_append
+from fleetlake.lake.replace import NewFile, stage_replace
 
 
 class Conflict(Retryable):
@@ -29,6 +30,7 @@ def commit(
     *,
     added: Iterable[DataFile] = (),
     removed: Iterable[DataFile] = (),
+    carried: Iterable[NewFile] = (),
     properties: Mapping[str, str],
     at: At = nowhere,
 ) -> IcebergTable:
@@ -36,13 +38,17 @@ def commit(
 
     `properties` go into the snapshot's summary and, in the same commit, into the table's properties, where they outlive the
     snapshot's expiry. Without files the snapshot is empty but moves the branch all the same, so that every writer that built on the
-    older one conflicts.
+    older one conflicts. carried: more files to add, with sequence numbers of their own: their rows are those of `removed`.
     Raises Conflict if the branch moved since `table` was loaded, UnknownOutcome if the catalog did not say, BadInput if AWS did not
     let these credentials.
     """
-    gone = list(removed)
-    requirements, updates = _stage_overwrite(table, added, gone, properties) if gone else stage_append(table, added, properties)
-    return commit_staged(table, requirements, updates, at=at)
+    gone = [file.file_path for file in removed]
+    if not gone:
+        return commit_staged(table, *stage_append(table, added, properties), at=at)
+    files = [*(NewFile(file, None) for file in added), *carried]
+    staged = stage_replace(table, gone, files, properties, same_rows=False)
+    stored = SetPropertiesUpdate(updates=dict(properties))
+    return commit_staged(table, staged.requirements, (*staged.updates, stored), at=at)
 
 
 def commit_staged(
@@ -70,17 +76,3 @@ def commit_staged(
     with suppress(Exception):  # what left the metadata log goes, as after PyIceberg's own commits; what stays is an orphan
         table.catalog._delete_old_metadata(table.io, before, answer.metadata)
     return table
-
-
-def _stage_overwrite(
-    table: IcebergTable, added: Iterable[DataFile], removed: Iterable[DataFile], properties: Mapping[str, str]
-) -> tuple[tuple[TableRequirement, ...], tuple[TableUpdate, ...]]:
-    """What a catalog needs to commit a snapshot that replaces files."""
-    transaction = table.transaction()
-    with transaction.update_snapshot(snapshot_properties=dict(properties)).overwrite() as producer:
-        for file in added:
-            producer.append_data_file(file)
-        for file in removed:
-            producer.delete_data_file(file)
-    transaction.set_properties(dict(properties))
-    return (*transaction._requirements, AssertTableUUID(uuid=table.metadata.table_uuid)), transaction._updates

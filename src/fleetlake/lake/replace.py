@@ -33,10 +33,10 @@ class Superseded(Retryable):
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """sequence: the data sequence number it is to have, the highest of the files whose rows it holds."""
+    """sequence: the data sequence number it is to have, the highest of the files whose rows it holds; None: that of the commit."""
 
     file: DataFile
-    sequence: int
+    sequence: int | None
 
 
 @dataclass(frozen=True, slots=True)

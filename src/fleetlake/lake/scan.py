@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
-from pyiceberg.manifest import DataFile, DataFileContent
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.aws_errors import error_code, explain
@@ -82,12 +82,21 @@ def expose_added(
 
 def added_files(table: IcebergTable, after_sequence: int) -> list[DataFile]:
     """Live data files that came with a snapshot whose sequence number is greater than `after_sequence`."""
+    return [entry.data_file for entry in _live_entries(table, after_sequence)]
+
+
+def sequence_numbers(table: IcebergTable) -> dict[str, int]:
+    """The data sequence number of each live data file, by location."""
+    return {entry.data_file.file_path: entry.sequence_number or 0 for entry in _live_entries(table, -1)}
+
+
+def _live_entries(table: IcebergTable, after_sequence: int) -> list[ManifestEntry]:
     snapshot = table.current_snapshot()
     if snapshot is None:
         return []
     with _metadata_of(table):
         return [
-            entry.data_file
+            entry
             for manifest in snapshot.manifests(table.io)
             if manifest.sequence_number > after_sequence
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)

@@ -19,7 +19,6 @@ from fleetlake.transform.marker import Source, source_now
 from fleetlake.transform.models import Model, relation_model
 from fleetlake.transform.references import References
 from fleetlake.transform.settings import Thresholds
-from fleetlake.transform.writing import is_carried
 
 
 class Sources:
@@ -38,8 +37,8 @@ class Sources:
         return not any(True for table in self._tables.values() for _ in table.scan().plan_files())
 
     def added(self, name: str, after_sequence: int) -> list[DataFile]:
-        """Data files with new rows; those that only hold rows carried over from a file that was replaced are left out."""
-        return [file for file in added_files(self._tables[name], after_sequence) if not is_carried(file)]
+        """Data files with new rows: one that was written in the place of others has the sequence number of theirs."""
+        return added_files(self._tables[name], after_sequence)
 
     def span(self) -> tuple[datetime, datetime]:
         """From the first day of any of the tables to the end of the last."""

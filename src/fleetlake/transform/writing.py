@@ -9,10 +9,10 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.replace import NewFile
+from fleetlake.lake.scan import sequence_numbers
 from fleetlake.transform.engine import Engine
 from fleetlake.transform.marker import Marker
-
-CARRIED = "carried"  # folder of rows that stay as they were, though the file they were in is replaced
 
 
 def write_and_commit(
@@ -27,20 +27,27 @@ def write_and_commit(
 ) -> None:
     """Adds the relation `rows` (None for no rows) to `table` as it was loaded, takes files out, and sets the marker, in one commit.
 
-    carried: a relation of rows out of the removed files that stay; they get files of their own, which is_carried knows.
+    carried: a relation of rows out of the removed files that stay. Their files are as new to a reader as the newest file of that
+    day that was removed, which a reader may have read or not.
     Raises Conflict if the table was changed meanwhile; the files written are taken away then.
     """
-    run = uuid.uuid4().hex
-    written = engine.write(rows, table, f"transform/{run}", sort) if rows else []
-    written += engine.write(carried, table, f"{CARRIED}/{run}", sort) if carried else []
+    run, gone = uuid.uuid4().hex, list(removed)
+    new = engine.write(rows, table, f"transform/{run}", sort) if rows else []
+    kept = engine.write(carried, table, f"carried/{run}", sort) if carried else []
+    newest = _newest_of_day(table, gone) if kept else {}
     try:
-        commit(table, added=written, removed=removed, properties=marker.properties())
+        files = [NewFile(file, newest[file.partition[0]]) for file in kept]
+        commit(table, added=new, removed=gone, carried=files, properties=marker.properties())
     except Conflict:
-        for file in written:
+        for file in (*new, *kept):
             table.io.delete(file.file_path)
         raise
 
 
-def is_carried(file: DataFile) -> bool:
-    """Whether a file holds no row that is new or different."""
-    return f"/data/{CARRIED}/" in file.file_path
+def _newest_of_day(table: IcebergTable, files: Iterable[DataFile]) -> dict[int | None, int]:
+    """The highest data sequence number of the files of each day."""
+    sequences, newest = sequence_numbers(table), dict[int | None, int]()
+    for file in files:
+        day = file.partition[0]
+        newest[day] = max(newest.get(day, 0), sequences[file.file_path])
+    return newest
