@@ -26,6 +26,8 @@ from pyiceberg.table.update import (
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.append import COMPRESSION, FORMAT_VERSION
 
+SAME_ROWS_AS = "fleetlake.same-rows-as"  # in the summary: the snapshot before, which may be expired when someone asks
+
 
 class Superseded(Retryable):
     """Files that were to be replaced are not all in the table any more; nothing was committed."""
@@ -46,6 +48,30 @@ class Staged:
     requirements: tuple[TableRequirement, ...]
     updates: tuple[TableUpdate, ...]
     written: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsSince:
+    """The snapshot whose rows a table has, and its sequence number; 0 for a table without a snapshot."""
+
+    snapshot_id: int = 0
+    sequence: int = 0
+
+
+def rows_since(table: IcebergTable) -> RowsSince:
+    """The last snapshot of `table`, as it was loaded, that changed a row; a compaction, whoever makes it, changes none.
+
+    Of another engine's compaction it is the snapshot before, or the compaction itself once that is expired.
+    """
+    snapshot = table.current_snapshot()
+    while snapshot and snapshot.summary and snapshot.summary.operation is Operation.REPLACE:
+        if told := snapshot.summary.get(SAME_ROWS_AS):
+            return RowsSince(*map(int, told.split()))
+        before = table.snapshot_by_id(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id is not None else None
+        if before is None:
+            break
+        snapshot = before
+    return RowsSince(snapshot.snapshot_id, snapshot.sequence_number or 0) if snapshot else RowsSince()
 
 
 def stage_replace(
@@ -159,4 +185,6 @@ def _summary(
     summary = update_snapshot_summaries(Summary(Operation.OVERWRITE, **counts.build(), **properties), parent.summary)
     if not same_rows:
         return summary
-    return Summary(Operation.REPLACE, **summary.additional_properties)  # whose totals PyIceberg does not count by itself
+    since = rows_since(table)
+    told = {SAME_ROWS_AS: f"{since.snapshot_id} {since.sequence}"}
+    return Summary(Operation.REPLACE, **summary.additional_properties, **told)  # whose totals PyIceberg does not count by itself

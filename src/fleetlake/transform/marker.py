@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 
 from pyiceberg.table import Table as IcebergTable
 
+from fleetlake.lake.replace import rows_since
+
 PROPERTY = "fleetlake.transform.read"
 
 
@@ -15,7 +17,7 @@ PROPERTY = "fleetlake.transform.read"
 class Source:
     """What has been read of one table.
 
-    snapshot_id, sequence: the snapshot it was read at and its Iceberg sequence number (0: no snapshot yet).
+    snapshot_id, sequence: the snapshot with the rows that were read, and its Iceberg sequence number (0: no snapshot yet).
     offsets: the next Kafka offset to read of each partition; bronze only.
     """
 
@@ -53,8 +55,6 @@ def read_marker(table: IcebergTable) -> Marker | None:
 
 
 def source_now(table: IcebergTable, offsets: Mapping[int, int] | None = None) -> Source:
-    """All of a table as it was loaded."""
-    snapshot = table.current_snapshot()
-    if snapshot is None:
-        return Source(offsets=offsets or {})
-    return Source(snapshot.snapshot_id, snapshot.sequence_number or 0, offsets or {})
+    """All rows of a table as it was loaded, whatever files a compaction has put them into since."""
+    since = rows_since(table)
+    return Source(since.snapshot_id, since.sequence, offsets or {})
