@@ -1,0 +1,108 @@
+"""Files below a table's location that its metadata does not know: what a writer left that was cut off, or lost a race."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pyarrow.fs as pa_fs
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.foundation.errors import BadInput
+from fleetlake.lake.catalog import Lake
+from fleetlake.lake.object_store import arrow_io, place_of
+from fleetlake.lake.scan import Damaged
+from fleetlake.maintain.expiry import delete_files, require_collectable
+
+FOLDERS = ("data", "metadata")  # all that Iceberg's writers make; beside them may be another table's
+DEFAULT_AGE = timedelta(days=3)  # Iceberg's own
+SHORTEST_AGE = timedelta(hours=1)
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """files: paths (s3: bucket/key), sorted. deleted: how many of them, 0 with dry_run. size_bytes: of all of them."""
+
+    table: str
+    dry_run: bool
+    files: tuple[str, ...]
+    size_bytes: int
+    deleted: int
+
+
+def require_safe_age(age: timedelta, *, force: bool) -> None:
+    """BadInput if files so young may belong to a commit that is on its way."""
+    if age < SHORTEST_AGE and not force:
+        raise BadInput(
+            "files so young may belong to a commit that is on its way",
+            where="--older-than",
+            allowed=f"{SHORTEST_AGE.total_seconds() / 3600:g} hour or more",
+            hint="--force if nothing writes to the lake now",
+        )
+
+
+def delete_orphans(
+    lake: Lake, name: str, age: timedelta, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), dry_run: bool = False
+) -> Orphans:
+    """Deletes data and metadata files older than `age` that no snapshot of the table reaches, nor its metadata log.
+
+    Files are listed before the metadata is loaded: a commit in between makes them known. Damaged, with nothing deleted, if a
+    manifest that is in use is missing.
+    """
+    table = lake.table(name)
+    require_collectable(table)
+    sizes = {path: size for path, changed_at, size in _listed(table) if changed_at is not None and changed_at < now() - age}
+    if sizes:
+        for location in _in_use(lake, name):
+            sizes.pop(_path(table, location), None)
+    files = tuple(sorted(sizes))
+    filesystem, _ = place_of(table.io, table.location())
+    deleted = 0 if dry_run else delete_files(filesystem.delete_file, files)  # by path: in a location some names mean another file
+    return Orphans(name, dry_run, files, sum(sizes.values()), deleted)
+
+
+def _listed(table: IcebergTable) -> Iterator[tuple[str, datetime | None, int]]:
+    """Path without scheme, last change, bytes."""
+    for folder in FOLDERS:
+        filesystem, place = place_of(table.io, f"{table.location().rstrip('/')}/{folder}")
+        for info in filesystem.get_file_info(pa_fs.FileSelector(place, allow_not_found=True, recursive=True)):
+            if info.type == pa_fs.FileType.File:
+                yield info.path, info.mtime, info.size or 0
+
+
+def _path(table: IcebergTable, location: str) -> str:
+    """s3a:// and s3:// are the same place."""
+    path: str = arrow_io(table.io).parse_location(location)[2]
+    return path
+
+
+def _in_use(lake: Lake, name: str) -> set[str]:
+    """Locations the table knows now. An expiry may take files away while it reads: then it looks again."""
+    for attempt in range(1, ATTEMPTS + 1):
+        table = lake.table(name)
+        try:
+            return set(_known(table))
+        except FileNotFoundError as error:
+            if attempt == ATTEMPTS:
+                raise Damaged(str(error.filename or error), name, "metadata") from error
+    raise AssertionError(name)
+
+
+def _known(table: IcebergTable) -> Iterator[str]:
+    metadata = table.metadata
+    yield table.metadata_location
+    yield from (entry.metadata_file for entry in metadata.metadata_log)
+    yield from (file.statistics_path for file in metadata.statistics)
+    yield from (file.statistics_path for file in metadata.partition_statistics)
+    seen = set[str]()
+    for snapshot in table.snapshots():
+        yield snapshot.manifest_list
+        for manifest in snapshot.manifests(table.io):
+            if manifest.manifest_path in seen:
+                continue
+            seen.add(manifest.manifest_path)
+            yield manifest.manifest_path
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            yield from (entry.data_file.file_path for entry in entries)
