@@ -1,104 +1,115 @@
-"""`make bench`: raw consume, native and Spark ingest and the simulator, side by side in one run on a broker of its own."""
+"""`make bench`: every system on the same topic, each in its own processes, one after the other; a table, ratios and bars.
+
+Needs Linux, Java, and jars of the peers (fetched once into the cache folder). A system that fails is a row that says why.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-import shutil
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
+import psutil
+
+from benchmarks.bars import NATIVE, RAW, Figures, report
+from benchmarks.load import VEHICLES
+from benchmarks.run_connect import free_port
+from benchmarks.systems import SYSTEMS
+from benchmarks.throughput import measure
 from fleetlake.broker.embedded import EmbeddedBroker
-from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.topics import ensure_topics
-from fleetlake.contracts.events import VEHICLE
-from fleetlake.simulate.run import Journey, SimulationSettings, simulate_journey
+from fleetlake.contracts.events import EVENTS
 
-START = datetime(2026, 1, 5, 6, tzinfo=UTC)
-VEHICLES, TICKS_AT_ONCE = 1000, 20
-Figures = dict[str, Any]
-
-
-def produce(broker: EmbeddedBroker, rows: int) -> float:
-    """Fills the topic with `rows` simulated vehicle events; returns events per second, simulated, encoded and delivered."""
-    began, sent = time.perf_counter(), 0
-    journey = Journey(SimulationSettings(VEHICLES, START, seed=1))
-    ticks = (tick.report for tick in journey.ticks() if len(tick.report.who))
-    with EventProducer(broker.settings) as producer:
-        while sent < rows and (reports := list(islice(ticks, TICKS_AT_ONCE))):
-            batch = journey.reporter.batch(VEHICLE, reports)
-            room = rows - sent
-            producer.send(VEHICLE, batch.keys[:room], batch.values[:room])
-            sent += min(room, len(batch.values))
-    return sent / (time.perf_counter() - began)
-
-
-def simulate_in_memory() -> float:
-    """Events per second of all five kinds, encoded, from one process."""
-    began, made = time.perf_counter(), 0
-    for batches in islice(simulate_journey(SimulationSettings(20_000, START, seed=1)), 110):
-        made += sum(len(batch.values) for batch in batches)
-    return made / (time.perf_counter() - began)
-
-
-def measure(what: str, broker: EmbeddedBroker, folder: Path) -> Any:
-    """What benchmarks.worker found, in a process of its own on a lake of its own."""
-    home = folder / f"lake-{time.monotonic_ns()}"
-    command = [sys.executable, "-m", "benchmarks.worker", what, broker.settings.bootstrap_servers, str(home)]
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    shutil.rmtree(home, ignore_errors=True)
-    return json.loads(out.splitlines()[-1])
+ROWS, QUICK_ROWS, PAIRS, SIMULATOR_LIMIT_S = 2_000_000, 200_000, 3, 180
+TO_KAFKA, IN_MEMORY = "simulator-to-kafka", "simulator-in-memory"
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rows", type=int, default=2_000_000)
-    arguments.add_argument("--runs", type=int, default=3)
-    arguments.add_argument("--port", type=int, default=39092)
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    arguments.add_argument("--only", default=",".join(SYSTEMS), help=f"of {', '.join(SYSTEMS)}; comma-separated")
+    arguments.add_argument("--rows", type=int, default=ROWS)
+    arguments.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows and one pair: to see that it runs")
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="where all figures go, for benchmarks.publish")
     chosen = arguments.parse_args()
+    systems = chosen.only.split(",")
+    if unknown := set(systems) - set(SYSTEMS):
+        arguments.error(f"no system {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that was started is stopped
+    rows, pairs = (QUICK_ROWS, 1) if chosen.quick else (chosen.rows, PAIRS)
+    figures = describe_machine() | {"rows": rows, "vehicles": VEHICLES}
     with tempfile.TemporaryDirectory(prefix="fleetlake-bench-") as name:
-        folder = Path(name)
-        broker = EmbeddedBroker(folder, chosen.port)
-        broker.start()
-        try:
-            ensure_topics(broker.settings, [VEHICLE.topic])
-            to_kafka = produce(broker, chosen.rows)
-            measure("raw", broker, folder)  # warms the disk cache
-            pairs = [(measure("raw", broker, folder), measure("native", broker, folder)) for _ in range(chosen.runs)]
-            spark = measure("spark", broker, folder)
-        finally:
-            broker.stop()
-    report(chosen.rows, to_kafka, simulate_in_memory(), pairs, spark)
+        figures["runs"] = compare(systems, Path(name), rows, pairs)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
+    print(report(figures))
 
 
-def report(rows: int, to_kafka: float, in_memory: float, pairs: list[tuple[Figures, Figures]], spark: list[Figures]) -> None:
-    measured = [run for pair in pairs for run in pair] + spark
-    assert all(run["rows"] == rows for run in measured), measured  # noqa: S101  # a rate of other rows is no rate
-    print(f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {platform.machine()}, {rows:,} vehicle events\n")
-    print(f"{'':<34}{'events/s':>12}{'CPU s per M':>14}{'peak MB':>10}")
-    for name, column in (("raw consume (bytes only)", 0), ("native ingest to Iceberg", 1)):
-        runs = [pair[column] for pair in pairs]
-        rate = statistics.median(run["rows"] / run["seconds"] for run in runs)
-        cpu = statistics.median(run["cpu_s"] / run["rows"] * 1e6 for run in runs)
-        print(f"{name:<34}{rate:>12,.0f}{cpu:>14.1f}{max(run['peak_mb'] for run in runs):>10,.0f}")
-    for run in spark:
-        rate, cpu = run["rows"] / run["seconds"], run["cpu_s"] / run["rows"] * 1e6
-        name = f"{run['what']} ingest to Iceberg"
-        print(f"{name:<34}{rate:>12,.0f}{cpu:>14.1f}{run['peak_mb']:>10,.0f}")
-    print(f"{'simulator to Kafka (vehicle)':<34}{to_kafka:>12,.0f}")
-    print(f"{'simulator in memory (five kinds)':<34}{in_memory:>12,.0f}")
-    ratios = [raw["seconds"] / native["seconds"] for raw, native in pairs]
-    warm = spark[-1]["seconds"] / statistics.median(native["seconds"] for _, native in pairs)
-    print(f"\nnative / spark warm: {warm:.1f}")
-    print(f"native / raw: {statistics.median(ratios):.2f} (each pair: {', '.join(f'{ratio:.2f}' for ratio in ratios)})")
+def compare(systems: list[str], folder: Path, rows: int, pairs: int) -> list[Figures]:
+    """All runs, on a broker of their own that is stopped at the end."""
+    broker = EmbeddedBroker(folder, free_port())
+    broker.start()
+    try:
+        ensure_topics(broker.settings, [event.topic for event in EVENTS])
+        filled = simulate(TO_KAFKA, rows, broker.settings.bootstrap_servers)
+        if "failed" in filled:
+            sys.exit(f"the topic was not filled: {filled['failed']}")
+        runs: list[Figures] = []
+        for system, pair in order(systems, pairs):
+            for result in measure(SYSTEMS[system], broker.port, folder, rows):
+                runs.append(result | ({} if pair is None else {"pair": pair}))
+                tell(runs[-1])
+    finally:
+        broker.stop()
+    return [*runs, filled, simulate(IN_MEMORY, rows)]
+
+
+def order(systems: list[str], pairs: int) -> list[tuple[str, int | None]]:
+    """Systems one after the other, but native and one process of raw consume by turns: what their ratio is taken from."""
+    turns = [system for system in (RAW, NATIVE) if system in systems]
+    once = [(system, None) for system in systems if system not in turns]
+    return [(system, pair) for pair in range(pairs) for system in turns] + once
+
+
+def simulate(what: str, rows: int, servers: str = "") -> Figures:
+    job = json.dumps({"in_memory": what == IN_MEMORY, "servers": servers, "rows": rows})
+    command = [sys.executable, "-m", "benchmarks.run_simulator", job]
+    found: Figures = {"system": what, "note": "one process"}
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=SIMULATOR_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        found["failed"] = f"stopped after {SIMULATOR_LIMIT_S} s"
+    else:
+        said = (ended.stderr.splitlines() or ["it said nothing"])[-1]
+        found |= json.loads(ended.stdout.splitlines()[-1]) if ended.returncode == 0 else {"failed": said}
+    tell(found)
+    return found
+
+
+def tell(run: Figures) -> None:
+    said = f"failed: {run['failed']}" if "failed" in run else f"{run['events_per_s']:,.0f} events/s"
+    print(f"{time.strftime('%H:%M:%S')} {run['system']}: {said}", file=sys.stderr, flush=True)
+
+
+def describe_machine() -> Figures:
+    models = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    ]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S607
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": commit, "python": platform.python_version(),
+        "machine": {
+            "cpu": (models or [platform.machine()])[0], "cores": len(os.sched_getaffinity(0)),
+            "memory_gb": round(psutil.virtual_memory().total / 1e9), "system": f"Linux {platform.release()}",
+        },
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

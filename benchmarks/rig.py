@@ -140,6 +140,12 @@ def stop_tree(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
+def tree_peak_mb() -> float:
+    """Peak memory of this process and all it started, added up as if all had it at once."""
+    ours = psutil.Process()
+    return sum(_peak_mb(process.pid) for process in (ours, *ours.children(recursive=True)))
+
+
 def _peak_mb(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1000

@@ -28,7 +28,7 @@ def drain(servers: str, share: int, shares: int, found: multiprocessing.Queue[Co
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "raw"} | dict(TUNING) | {"enable.partition.eof": False})
     consumer.assign([TopicPartition(VEHICLE.topic, partition, 0) for partition, _ in marks])
     while rows < wanted:
-        batch = consumer.consume(BATCH, 1)
+        batch = consumer.consume(min(BATCH, wanted - rows), 1)  # a batch that can't fill up would wait out its second
         first = first or (time.time() if batch else 0.0)
         rows += sum(1 for message in batch if message.value())
     found.put((rows, first, time.time()))

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from benchmarks.drives import lake_of
-from benchmarks.worker import tree_peak_mb
+from benchmarks.rig import tree_peak_mb
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import SILVER

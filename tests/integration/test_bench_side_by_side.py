@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from benchmarks.__main__ import order
+from benchmarks.bars import Figures, fresh_rows, judge, pair_ratios, report, rows
 from benchmarks.load import stamped
 from benchmarks.rig import FIRST_BYTES, Sample, used
 
@@ -29,3 +32,66 @@ def test_an_event_is_stamped_anew_and_stays_as_long() -> None:
     event = b'{"id":"a","timestamp":"2026-01-05T06:05:00.000Z","speed":1}'
 
     assert stamped(event, b"2027-02-06T07:06:01.001Z") == b'{"id":"a","timestamp":"2027-02-06T07:06:01.001Z","speed":1}'
+
+
+def run(system: str, events_per_s: float, **more: object) -> Figures:
+    spent = {
+        "cpu_s_per_million": 3.0,
+        "active_cpu_s_per_million": 2.0,
+        "peak_mb": 500.0,
+        "first_record_s": 1.0,
+        "first_commit_s": 2.0,
+    }
+    return {"system": system, "note": "exactly once", "events_per_s": events_per_s} | spent | more
+
+
+def compared(*runs: Figures) -> Figures:
+    machine = {"cpu": "a CPU", "cores": 2, "memory_gb": 16, "system": "Linux 6"}
+    return {"date": "2026-01-05", "commit": "abc", "python": "3.11.7", "machine": machine, "rows": 1000, "runs": list(runs)}
+
+
+PAIRS = [run("raw-1", 1000.0, pair=0), run("native", 300.0, pair=0), run("raw-1", 1000.0, pair=1), run("native", 500.0, pair=1)]
+
+
+def test_native_is_compared_with_the_raw_consume_of_its_own_pair() -> None:
+    assert pair_ratios(compared(*PAIRS, run("raw-1", 1.0, pair=2))) == [0.3, 0.5]
+    assert pair_ratios(compared(*PAIRS, run("native", 900.0, pair=2), run("raw-1", 1000.0, pair=2))) == [0.3, 0.5, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("bar", "more", "said"),
+    [
+        ("native / Flink", run("flink", 400.0 / 3), "met"),
+        ("native / Flink", run("flink", 134.0), "not met"),
+        ("native / Kafka Connect", run("connect", 66.0), "met"),
+        ("native / Kafka Connect", {"system": "connect", "failed": "999 rows of 1,000"}, "not measured"),
+        ("native / raw consume, median of pairs", run("raw-2", 1.0), "met"),
+        ("native, CPU s per million events", run("raw-2", 1.0), "met"),
+        ("native, peak MB", run("native", 400.0, peak_mb=1001.0), "not met"),
+        ("simulator to Kafka, events/s", run("simulator-to-kafka", 399_999.0), "not met"),
+    ],
+)
+def test_a_bar_is_met_or_not_met_or_not_measured(bar: str, more: Figures, said: str) -> None:
+    assert {verdict.name: verdict.said for verdict in judge(compared(*PAIRS, more))}[bar] == said
+
+
+def test_freshness_has_a_bar_of_its_own() -> None:
+    fresh = {"system": "native", "p50_s": 0.2, "p95_s": 0.4, "p99_s": 0.61, "max_s": 0.7, "events": 300_000, "commits": 90}
+    figures = compared(*PAIRS) | {"freshness": [fresh, {"system": "flink", "failed": "it never read"}]}
+
+    assert {verdict.said for verdict in judge(figures) if "freshness" in verdict.name} == {"not met"}
+    assert [(line[0], line[3], line[7]) for line in fresh_rows(figures)] == [
+        ("fleetlake native", "0.61", ""), ("Flink's Iceberg sink", "", "failed: it never read"),
+    ]  # fmt: skip
+
+
+def test_one_failed_run_leaves_a_system_without_figures() -> None:
+    figures = compared(*PAIRS, {"system": "native", "failed": "999 rows of 1,000", "pair": 2})
+
+    assert [line[-1] for line in rows(figures)] == ["exactly once", "failed: 999 rows of 1,000"]
+    assert "failed: 999 rows of 1,000" in report(figures)
+    assert {verdict.said for verdict in judge(figures) if verdict.name.startswith("native")} == {"not measured"}
+
+
+def test_raw_and_native_take_turns() -> None:
+    assert order(["raw-1", "native", "flink"], 2) == [("raw-1", 0), ("native", 0), ("raw-1", 1), ("native", 1), ("flink", None)]
