@@ -156,7 +156,7 @@ def verdict_rows(figures: Figures) -> list[tuple[str, ...]]:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
 def limit(value: float) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from xml.etree import ElementTree
+
 import pytest
 from benchmarks.__main__ import order
 from benchmarks.bars import Figures, fresh_rows, judge, pair_ratios, report, rows
 from benchmarks.load import stamped
+from benchmarks.publish import DOCS, KEPT, PAGE, PICTURE, documents
 from benchmarks.rig import FIRST_BYTES, Sample, used
 
 
@@ -47,7 +51,15 @@ def run(system: str, events_per_s: float, **more: object) -> Figures:
 
 def compared(*runs: Figures) -> Figures:
     machine = {"cpu": "a CPU", "cores": 2, "memory_gb": 16, "system": "Linux 6"}
-    return {"date": "2026-01-05", "commit": "abc", "python": "3.11.7", "machine": machine, "rows": 1000, "runs": list(runs)}
+    return {
+        "date": "2026-01-05",
+        "commit": "abc",
+        "python": "3.11.7",
+        "machine": machine,
+        "rows": 1000,
+        "vehicles": 10,
+        "runs": list(runs),
+    }
 
 
 PAIRS = [run("raw-1", 1000.0, pair=0), run("native", 300.0, pair=0), run("raw-1", 1000.0, pair=1), run("native", 500.0, pair=1)]
@@ -95,3 +107,24 @@ def test_one_failed_run_leaves_a_system_without_figures() -> None:
 
 def test_raw_and_native_take_turns() -> None:
     assert order(["raw-1", "native", "flink"], 2) == [("raw-1", 0), ("native", 0), ("raw-1", 1), ("native", 1), ("flink", None)]
+
+
+def test_the_page_and_the_picture_say_what_the_figures_say() -> None:
+    growth = [{"what": "with expiry", "p50_ms": {"100": 21.5, "1000": 22.0}}]
+    figures = compared(*PAIRS, {"system": "connect", "failed": "a <b> | c"}) | {"growth": growth}
+    made = documents(json.dumps(figures))
+
+    assert made[KEPT] == json.dumps(figures)
+    page, picture = made[PAGE].splitlines(), ElementTree.fromstring(made[PICTURE])  # noqa: S314  # our own
+    assert "| fleetlake native (2 runs) | 400 | 3.00 | 2.00 | 500 | 1.00 | 2.00 | exactly once |" in page
+    assert "| native / raw consume, median of pairs | 0.400 | at least 0.4, aim 0.5 | met |" in page
+    assert "| with expiry | 21.5 | 22.0 |" in page
+    assert [line for line in page if "a <b> \\| c" in line]
+    said = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert [said.count(word) for word in ("1,000", "400", "failed", "fleetlake native")] == [1, 1, 2, 1]
+
+
+def test_what_is_in_docs_is_made_of_the_figures_beside_it() -> None:
+    there = {name: (DOCS / name).read_text() for name in (KEPT, PAGE, PICTURE) if (DOCS / name).exists()}
+
+    assert there == (documents(there[KEPT]) if KEPT in there else {})

@@ -1,0 +1,106 @@
+"""`python -m benchmarks.publish FILE`: docs/benchmarks.md and its picture from the figures of a run, which are kept beside them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.bars import FRESH_HEAD, HEAD, Figures, fresh_rows, pair_ratios, rows, verdict_rows
+from benchmarks.chart import draw
+
+DOCS = Path(__file__).parents[1] / "docs"
+KEPT, PAGE, PICTURE = "benchmarks.json", "benchmarks.md", "images/benchmarks.svg"
+PER_SYSTEM = """
+Each system is one process with all it starts, on the same machine as the broker and the simulator that filled the topic,
+one system after the other. The topic has {rows:,} vehicle events of {vehicles:,} simulated vehicles, some 390 bytes of
+JSON each.
+
+- **Rows are read back.** A system's rate counts only if its table's files hold every event once: as many rows and as many
+  distinct ids as the topic has. Otherwise its row says how it failed. Raw consume writes nothing; its records are
+  counted.
+- **events/s** is from the first record read to the last commit. Native, Spark, Connect and Flink are seen from outside:
+  the first record by the bytes that the kernel says the broker has sent (more than 64 KiB, looked at ten times a second),
+  the last commit by the time of the table's last snapshot with rows.
+- **CPU s per M** is of the process and all it started, from its start to the last commit, per million events; *of it
+  reading* is the part after the first record. The broker's own is not in it. **Peak MB** adds up each process's peak.
+- **First record** and **first commit** are from the start of the process; in a *warm* row from the start of the second
+  query.
+- **Warm** is a second query in the same JVM, after the first has read the same topic.
+- **Native / raw** is the median of pairs: one process of raw consume, then native, by turns.
+- **Freshness** is from when an event is produced to the snapshot that holds it, of every event, at {fresh_rate:,}
+  events/s; native runs with its default settings, the peers with a commit a second.
+"""
+NOT_COMPARABLE = """
+- Only fleetlake checks the contract's rules and keeps rejected records with their reasons. The bare Spark query, Connect
+  and Flink parse and write: they do less.
+- Connect and Flink commit every 5 s and wait for the next commit at the end, as they do when deployed; that is in their
+  rates.
+- Flink uses Iceberg's v2 sink (`table.exec.iceberg.use-v2-sink`): the default sink fails here, started from Maven's jars,
+  on its own state (Kryo, "wrapped is null").
+- Every system has the whole machine: two cores are shared with one broker. On more cores Spark, Flink and Connect spread
+  out; native is one process with a few threads.
+- Peaks of processes that share memory count it twice.
+- Rates vary by 10 to 20 % from run to run; differences below that mean nothing. The ratios come from one run.
+"""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks.publish", description=__doc__)
+    arguments.add_argument("file", type=Path, help="what `python -m benchmarks --json FILE` wrote")
+    text = arguments.parse_args().file.read_text()
+    for name, content in documents(text).items():
+        (DOCS / name).write_text(content)
+        print(DOCS / name)
+
+
+def documents(text: str) -> dict[str, str]:
+    """What belongs into docs/, by file name: the figures as they are, the page, the picture."""
+    figures = json.loads(text)
+    return {KEPT: text, PAGE: page(figures), PICTURE: draw(figures)}
+
+
+def page(figures: Figures) -> str:
+    machine = figures["machine"]
+    fresh_rate = figures.get("fresh_rate", 5000)
+    parts = [
+        "# Benchmarks",
+        f"{figures['date']}, commit {figures['commit']}: {machine['cores']} cores ({machine['cpu']}), {machine['memory_gb']} GB, "
+        f"{machine['system']}, Python {figures['python']}. "
+        f"Made by `make bench` and `python -m benchmarks.publish`; all figures are in [{KEPT}]({KEPT}).",
+        f"![Events a second and CPU seconds per million events of each system]({PICTURE})",
+        markdown(HEAD, rows(figures)),
+    ]
+    if ratios := pair_ratios(figures):
+        parts.append("Native over raw consume, each pair: " + ", ".join(f"{ratio:.2f}" for ratio in ratios) + ".")
+    parts += ["## Bars", markdown(("bar", "measured", "wanted", ""), verdict_rows(figures))]
+    if figures.get("freshness"):
+        parts += [f"## Freshness at {fresh_rate:,} events/s", markdown(FRESH_HEAD, fresh_rows(figures))]
+    if growth := figures.get("growth"):
+        parts += ["## Commit time as commits add up", _growth(growth)]
+    measured = PER_SYSTEM.format(rows=figures["rows"], vehicles=figures["vehicles"], fresh_rate=fresh_rate).strip()
+    versions = {run["version"]: None for run in figures["runs"] if run.get("version")}
+    parts += ["## How it is measured", measured, "## What is not comparable", NOT_COMPARABLE.strip()]
+    parts += ["## Versions", "\n".join(f"- {version}" for version in versions)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _growth(growth: Iterable[Figures]) -> str:
+    runs = list(growth)
+    counts = sorted({int(count) for run in runs for count in run["p50_ms"]})
+    body = [
+        (run["what"], *(f"{run['p50_ms'][str(count)]:.1f}" if str(count) in run["p50_ms"] else "" for count in counts))
+        for run in runs
+    ]
+    head = ("p50 of a commit, ms, after", *(f"{count:,} commits" for count in counts))
+    return markdown(head, body)
+
+
+def markdown(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in line] for line in body)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
