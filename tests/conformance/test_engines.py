@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fleetlake.app.erasing import erase_wiring
 from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
@@ -27,6 +28,7 @@ from fleetlake.ingest.spark.engine import Sink, SparkIngest, SparkIngestSettings
 from fleetlake.ingest.verify import check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.spark import attach
+from fleetlake.maintain.erase import erase_device
 from fleetlake.transform.marker import read_marker
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
@@ -153,10 +155,25 @@ def test_both_engines_fill_the_same_tables(
         assert (len(native_rows["gold.trips"]), len(native_rows["gold.stops"])) == (4, 3), (
             "three drives, and the device of every kind"
         )
+        if on_s3:
+            erase_from(two)
+            after = on_spark(spark, topics, two, tmp_path / "s", **checkpoints).run(once=True)
+            assert {report.landed for report in after.values()} == {0}
+            checks = [
+                check_topic(two, event, source, silver_read(two, event)) for event, source in sources_now(topics.settings).items()
+            ]
+            assert [(check.problems, check.erased) for check in checks] == [((), 294)] * len(EVENTS)
         with pytest.raises(BadInput, match="the spark engine has filled this table"):
             native(topics, two)
         with pytest.raises(BadInput, match="the native engine has filled this table"):
             on_spark(spark, topics, one, tmp_path / "elsewhere").run(once=True)
+
+
+def erase_from(lake: Lake) -> None:
+    """A device, out of files that Spark wrote, and nothing else."""
+    before = contents(lake)
+    assert erase_device(lake, "veh-1", erase_wiring()).remaining == ()
+    assert contents(lake) == {table: [row for row in rows if "'veh-1'" not in row] for table, rows in before.items()}
 
 
 def test_the_landing_on_s3_has_every_record_once(spark: SparkSession, topics: EmbeddedBroker, s3: S3Server, tmp_path: Path) -> None:

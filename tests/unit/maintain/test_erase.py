@@ -18,12 +18,13 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from fleetlake.app.erasing import erase_wiring
 from fleetlake.app.main import main
+from fleetlake.app.verifying import print_checks
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EVENTS, GPS, TRAFFIC, Event
 from fleetlake.contracts.tables import ERASED, all_tables, bronze_of, silver_of
 from fleetlake.foundation.errors import Missing
 from fleetlake.ingest.offsets import Source
-from fleetlake.ingest.verify import State, check_topic
+from fleetlake.ingest.verify import State, TopicCheck, check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.write import write_files
@@ -267,6 +268,16 @@ def test_the_command_counts_erases_and_tells_what_is_outside(
     assert run("--device", GONE) == 2
     assert "nothing in the lake is of device quokka-7" in capsys.readouterr().err
     assert run("--device", " ") == 2
+
+
+def test_what_was_erased_has_a_column_of_its_own_where_there_is_any(capsys: pytest.CaptureFixture[str]) -> None:
+    print_checks([TopicCheck("gps_data", 80, 40, 0, 0, 40, 0, erased=40)], as_json=False)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[:2]] == [
+        ["topic", "Kafka", "bronze", "erased", "rejected", "duplicates", "silver", "late"],
+        ["gps_data", "80", "40", "40", "0", "0", "40", "0", "ok"],
+    ]
+    print_checks([TopicCheck("gps_data", 80, 80, 0, 0, 80, 0)], as_json=False)
+    assert "erased" not in capsys.readouterr().out
 
 
 def test_counting_changes_nothing(tmp_path: Path) -> None:
