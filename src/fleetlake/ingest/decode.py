@@ -163,7 +163,8 @@ def _rules(field: Field) -> list[str]:
     elif field.type is Type.STRING:
         rules.append(_is_a_string(wire))
     elif field.type is Type.TIMESTAMP:
-        rules.append(f"{wire} LIKE '{_TIMESTAMP_SHAPE}' AND {_present(field.columns)}")
+        rules.append(_is_a_timestamp(wire))
+        rules.append(_present(field.columns))
     elif field.type is Type.BOOLEAN:
         rules.append(_present(field.columns))
     elif field.type is Type.INTEGER:
@@ -183,6 +184,12 @@ def _is_a_string(wire: str) -> str:
     """Decided by its first character where that is enough, which is far cheaper than the regular expression."""
     surely = " OR ".join(f"({wire} >= '{first}' AND {wire} < '{after}')" for first, after in _SURELY_A_STRING)
     return f"CASE WHEN {surely} THEN true ELSE NOT regexp_matches({wire}, {_quote(_NOT_SURELY_A_STRING)}) END"
+
+
+def _is_a_timestamp(wire: str) -> str:
+    """DuckDB's cast also takes blanks and a sign before a year or an hour, the years before 1, and 24 o'clock."""
+    digits = f"{wire} BETWEEN '0001' AND '9999~' AND substr({wire}, 12, 2) BETWEEN '00' AND '23'"
+    return f"{wire} LIKE '{_TIMESTAMP_SHAPE}' AND {digits}"
 
 
 def _in_range(column: Column) -> str:
