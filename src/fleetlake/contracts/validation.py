@@ -40,7 +40,8 @@ def parse(event: Event, payload: bytes | None) -> Parsed:
 class _RejectedError(Exception):
     def __init__(self, rule: str, field: str, seen: object) -> None:
         text = seen if isinstance(seen, str) else json.dumps(seen, ensure_ascii=True, default=str)
-        super().__init__(f"{rule}: {field}: {text[:SEEN_CHARACTERS]}")
+        storable = text[:SEEN_CHARACTERS].encode(errors="backslashreplace").decode()  # a lone surrogate is none
+        super().__init__(f"{rule}: {field}: {storable}")
 
 
 def _document(payload: bytes | None) -> dict[str, object]:

@@ -74,6 +74,8 @@ def test_what_is_not_an_object(payload: bytes | None, expected: str) -> None:
         ({"timestamp": "2026-02-30T00:00:00.000Z"}, "bad_timestamp: timestamp: 2026-02-30T00:00:00.000Z"),
         ({"timestamp": "2026-01-01T00:00:00"}, "bad_timestamp: timestamp: 2026-01-01T00:00:00"),
         ({"make": "\ud800"}, "not_utf8: make: a lone surrogate"),
+        ({"direction": "\ud800"}, r"not_allowed: direction: \ud800"),
+        ({"timestamp": "\udfff"}, r"bad_timestamp: timestamp: \udfff"),
         ({"speed": None, "make": None}, None),
         ({"timestamp": "2026-01-01T00:00:00Z"}, None),
     ],
