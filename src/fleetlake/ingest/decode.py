@@ -33,9 +33,10 @@ _DUCKDB_TYPES = {
     Type.LOCATION: ["JSON"],
 }  # fmt: skip
 # A number, boolean, list or object where a string belongs becomes its text: these texts might have been one.
-_NOT_SURELY_A_STRING = r"^(?:[-+.0-9eE]+$|true$|false$|[{\[])"
+_NOT_SURELY_A_STRING = r"^(?:[-+.0-9eE]+$|true$|false$|(?i:[-+]?(?:nan|inf|infinity))$|[{\[])"
 _TIMESTAMP_SHAPE = "____-__-__T__:__:__.___Z"
-_SURELY_A_STRING = (("A", "["), ("a", "f"), ("g", "t"), ("u", "{"))  # first characters no JSON number, literal or bracket has
+# First characters no number (DuckDB's JSON has NaN and inf, too), literal or bracket has.
+_SURELY_A_STRING = (("o", "t"), ("O", "["), ("a", "f"), ("A", "I"), ("J", "N"), ("g", "i"), ("j", "n"), ("u", "{"))
 
 
 class Decoder:
