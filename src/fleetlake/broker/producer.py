@@ -12,10 +12,11 @@ from fleetlake.broker.topics import SILENT, unreachable
 from fleetlake.contracts.events import Event
 from fleetlake.foundation.errors import Retryable
 
-QUEUE_MESSAGES = 200_000
+QUEUE_MESSAGES = 500_000
 QUEUE_KBYTES = 262_144
 DELIVERY_TIMEOUT_S = 30
 FLUSH_POLL_S = 1.0
+FULL_POLL_S = 0.005  # nothing but a failure ends a poll early, so a longer one would let the queue run dry
 
 
 class EventProducer:
@@ -66,7 +67,7 @@ class EventProducer:
                     produce(topic, value, key, headers=headers)
                     break
                 except BufferError:
-                    self._producer.poll(FLUSH_POLL_S)
+                    self._producer.poll(FULL_POLL_S)
                 except KafkaException as error:  # too large, for example: refused before it was queued
                     self._fail(error.args[0], topic)
                     break
