@@ -1,99 +1,160 @@
-"""How soon an event can be queried: `python -m benchmarks.freshness`, all five topics, `fleetlake ingest` with its defaults.
+"""How soon an event can be queried: `python -m benchmarks.freshness`, each system on a broker and a topic of its own.
 
-Freshness of an event: the time of the snapshot that holds it, less the time Kafka stamped it with when it was produced. The
+Freshness of an event: the time of the snapshot that added it, less the time it was stamped with just before it was sent. The
 snapshot's time is taken while its commit is made, some 20 ms before readers see it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.manifest import ManifestEntryStatus
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Operation
+from sqlalchemy.exc import SQLAlchemyError
 
+from benchmarks.bars import FRESH_HEAD, NATIVE, Figures, aligned, fresh_rows
+from benchmarks.load import trickle
+from benchmarks.outputs import Output, rows_committed
+from benchmarks.rig import Watched, used
+from benchmarks.run_connect import free_port
+from benchmarks.systems import SYSTEMS, Job, System
 from fleetlake.broker.embedded import EmbeddedBroker
-from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.events import EVENTS
-from fleetlake.contracts.tables import BRONZE
-from fleetlake.lake.catalog import LakeSettings, open_lake
-from fleetlake.lake.scan import local_path
-from fleetlake.simulate.run import Journey, SimulationSettings
+from fleetlake.lake.catalog import local_path
 
-VEHICLES, SLICES_PER_S, WARM_UP_S = 2000, 20, 5
-
-
-def produce(broker: EmbeddedBroker, events_per_s: int, seconds: int) -> None:
-    """Sends simulated events of all kinds at an even rate, in SLICES_PER_S portions a second."""
-    journey = Journey(SimulationSettings(VEHICLES, datetime(2026, 1, 5, 6, tzinfo=UTC)))
-    a_slice = events_per_s // len(EVENTS) // SLICES_PER_S
-    reports = [tick.report for tick in islice(journey.ticks(), 100, 100 + seconds * SLICES_PER_S * a_slice // VEHICLES + 2)]
-    batches = [journey.reporter.batch(event, reports) for event in EVENTS]
-    began = time.monotonic()
-    with EventProducer(broker.settings) as producer:
-        for i in range(seconds * SLICES_PER_S):
-            time.sleep(max(0.0, began + i / SLICES_PER_S - time.monotonic()))
-            for batch in batches:
-                part = slice(i * a_slice, (i + 1) * a_slice)
-                producer.send(batch.event, batch.keys[part], batch.values[part])
+RATE, SECONDS, WARM_UP_S, FIRST_ROWS_S, IDLE_S = 5000, 60.0, 5.0, 90.0, 30.0
+SETTLED_S, SETTLING_LIMIT_S, LOOK_S = 4.0, 40.0, 0.5
+MAINTAIN_EVERY_S = 15
+STAMPS_DIFFER_MS = 5  # the first one's rounding
+LIVE = tuple(name for name, system in SYSTEMS.items() if system.live)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rate", type=int, default=10_000, help="events a second, over all topics")
-    arguments.add_argument("--seconds", type=int, default=60)
-    arguments.add_argument("--port", type=int, default=39192)
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks.freshness", description=__doc__)
+    arguments.add_argument("--only", default=",".join(LIVE), help=f"of {', '.join(LIVE)}; comma-separated")
+    arguments.add_argument("--rate", type=int, default=RATE, help="events a second")
+    arguments.add_argument("--seconds", type=float, default=SECONDS)
+    arguments.add_argument("--json", action="store_true")
     chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    found = [measure_freshness(SYSTEMS[name], chosen.rate, chosen.seconds) for name in chosen.only.split(",")]
+    print(json.dumps(found, indent=1) if chosen.json else aligned(FRESH_HEAD, fresh_rows({"freshness": found})))
+
+
+def measure_freshness(system: System, rate: int, seconds: float) -> Figures:
+    """Waits of all events of `seconds`; one that does not bring every one of them over, each once, has `failed` and no figures."""
+    found: Figures = {"system": system.name}
     with tempfile.TemporaryDirectory(prefix="fleetlake-bench-") as name:
-        home = Path(name)
-        broker = EmbeddedBroker(home, chosen.port)
-        broker.start()
+        folder = Path(name)
+        broker = EmbeddedBroker(folder, free_port())
         try:
+            broker.start()
             ensure_topics(broker.settings, [event.topic for event in EVENTS])
-            command = [sys.executable, "-m", "fleetlake.app.main", "--home", name, "--set", f"kafka.port={chosen.port}", "ingest"]
-            ingest = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            produce(broker, chosen.rate, chosen.seconds + WARM_UP_S)
-            time.sleep(2)
-            ingest.send_signal(signal.SIGTERM)
-            ingest.wait(60)
+            return found | _measure(system, broker, folder / "home", rate, seconds)
+        except Exception as error:  # one system's trouble is not the others'
+            return found | {"failed": f"{type(error).__name__}: {error}"[:300]}
         finally:
             broker.stop()
-        report(home, chosen.rate)
 
 
-def report(home: Path, rate: int) -> None:
-    lake = open_lake(
-        LakeSettings("local", {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/warehouse"})
-    )
-    con = duckdb.connect()
-    con.execute("CREATE TABLE commits (file VARCHAR, visible_ms BIGINT)")
-    snapshots = 0
-    for contract in BRONZE:
-        table = lake.table(contract.name)
-        times = {snapshot.snapshot_id: snapshot.timestamp_ms for snapshot in table.snapshots()}
-        snapshots += len(times)
-        current = table.current_snapshot()
-        entries = [e for m in current.manifests(table.io) for e in m.fetch_manifest_entry(table.io)] if current else []
-        con.executemany(
-            "INSERT INTO commits VALUES (?, ?)", [(local_path(e.data_file.file_path), times[e.snapshot_id or 0]) for e in entries]
-        )
-    files = [row[0] for row in con.execute("SELECT file FROM commits").fetchall()]
-    events, *quantiles = con.execute(
-        """WITH rows AS (SELECT filename, epoch_ms(kafka_timestamp) AS ms FROM read_parquet(?, filename = true)),
-           late AS (SELECT visible_ms - ms AS wait FROM rows JOIN commits ON file = filename
-                    WHERE ms > (SELECT min(ms) FROM rows) + ? * 1000)
-           SELECT count(*), quantile_cont(wait, 0.5), quantile_cont(wait, 0.95), quantile_cont(wait, 0.99), max(wait) FROM late""",
-        [files, WARM_UP_S],
-    ).fetchone() or (0,)
-    print(f"{events:,} events at {rate:,} a second over five topics, {snapshots:,} snapshots; seconds until committed:")
-    print("  ".join(f"{name} {ms / 1000:.2f}" for name, ms in zip(("p50", "p95", "p99", "max"), quantiles, strict=True)))
+def _measure(system: System, broker: EmbeddedBroker, home: Path, rate: int, seconds: float) -> Figures:
+    home.mkdir()
+    output = system.outputs(home)[system.phases[0]]
+    with contextlib.ExitStack() as started:
+        watched = _start(started, system.command(Job(broker.port, home, 0, live=True)), home, broker.port)
+        began, seed = time.monotonic(), 2
+        while not _rows(output):
+            if watched.process.poll() is not None or time.monotonic() > began + FIRST_ROWS_S:
+                return {"failed": f"no row in {time.monotonic() - began:.0f} s: {watched.last_words()}"}
+            trickle(broker.settings, rate, WARM_UP_S, seed=seed)
+            seed += 1
+        beside = ""
+        if system.name == NATIVE:
+            beside = f"fleetlake maintain run --every {MAINTAIN_EVERY_S}"
+            (home / "maintain").mkdir()
+            command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), *beside.split()[1:]]
+            maintained = _start(started, command, home / "maintain", broker.port)
+        trickle(broker.settings, rate, WARM_UP_S, seed=seed)
+        first = trickle(broker.settings, rate, seconds, seed=seed + 1)
+        spent = used(watched.samples, first, first + seconds)
+        _settle(output)
+        found: Figures = {"beside": beside, "cpu_percent": spent.cpu_s / seconds * 100, "peak_mb": spent.peak_mb}
+        if beside:
+            if maintained.process.poll() is not None:
+                return {"failed": f"maintain ended: {maintained.last_words()}"}
+            idle_from = time.time()
+            time.sleep(IDLE_S)
+            found["idle_cpu_percent"] = used(watched.samples, idle_from, idle_from + IDLE_S).cpu_s / IDLE_S * 100
+    return found | waits(output.load(), output, int(first * 1000) - STAMPS_DIFFER_MS, round(rate * seconds))
+
+
+def _start(started: contextlib.ExitStack, command: list[str], home: Path, port: int) -> Watched:
+    watched = Watched(command, home, port)
+    started.callback(watched.stop)
+    return watched
+
+
+def _rows(output: Output) -> int:
+    with contextlib.suppress(SQLAlchemyError, NoSuchTableError):  # not there yet, or locked by a commit
+        return rows_committed(output)
+    return 0
+
+
+def _settle(output: Output) -> None:
+    """Until nothing more comes."""
+    limit, seen, since = time.monotonic() + SETTLING_LIMIT_S, -1, time.monotonic()
+    while time.monotonic() < min(limit, since + SETTLED_S):
+        if (rows := _rows(output)) > seen:
+            seen, since = rows, time.monotonic()
+        time.sleep(LOOK_S)
+
+
+def waits(table: Table, output: Output, since_ms: int, wanted: int) -> Figures:
+    """Of the events stamped since then, in seconds; failed if they are not `wanted` rows of as many ids.
+
+    Files count for the snapshot that first added them: a compaction's copies are no fresher and no staler.
+    """
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE added (file VARCHAR, at_ms BIGINT)")
+        con.executemany("INSERT INTO added VALUES (?, ?)", list(_added(table)))
+        files = [row[0] for row in con.execute("SELECT file FROM added").fetchall()]
+        row = con.execute(
+            f"""WITH events AS (SELECT filename, "{output.id}" AS id, epoch_ms("{output.time}") AS ms
+                                FROM read_parquet(?, filename = true))
+                SELECT count(*), count(DISTINCT id), count(DISTINCT at_ms), quantile_cont(at_ms - ms, [0.5, 0.95, 0.99, 1.0])
+                FROM events JOIN added ON file = filename WHERE ms >= ?""",
+            [files, since_ms],
+        ).fetchone()
+    rows, ids, commits, quantiles = row or (0, 0, 0, None)
+    if rows != wanted or ids != wanted:
+        return {"failed": f"{rows:,} rows and {ids:,} ids of {wanted:,}"}
+    names = ("p50_s", "p95_s", "p99_s", "max_s")
+    return {"events": rows, "commits": commits} | {name: ms / 1000 for name, ms in zip(names, quantiles, strict=True)}
+
+
+def _added(table: Table) -> Iterator[tuple[str, int]]:
+    """Each data file that a snapshot appended, with the snapshot's time in ms."""
+    for snapshot in table.snapshots():
+        if snapshot.summary and snapshot.summary.operation is not Operation.APPEND:
+            continue
+        for manifest in snapshot.manifests(table.io):
+            if manifest.added_snapshot_id == snapshot.snapshot_id:
+                for entry in manifest.fetch_manifest_entry(table.io):
+                    if entry.status is ManifestEntryStatus.ADDED:
+                        path = entry.data_file.file_path
+                        yield local_path(path) or path, snapshot.timestamp_ms
 
 
 if __name__ == "__main__":
