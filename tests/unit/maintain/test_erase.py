@@ -38,6 +38,7 @@ GONE, STAYS = "quokka-7", "quokka-70"
 ESCAPED = b'{"deviceId": "\\u0071uokk\\u0061-7", "speed": "fast"}'
 NO_BYTE = re.compile(rb"quokka-7(?!0)|\\u0071uokk\\u0061-7")
 SETTINGS = TransformSettings(threads=1)
+WRITER = {"spark.sql.streaming.queryId": "query", "spark.sql.streaming.epochId": "7"}  # what Spark asks older snapshots for
 
 
 def row(offset: int, device: str, **more: Any) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def reject(offset: int, payload: bytes) -> dict[str, Any]:
 def ingest(lake: Lake, rows: list[dict[str, Any]], event: Event = GPS) -> None:
     table, schema = lake.table(bronze_of(event).name), table_schema(bronze_of(event))
     arrow = pa.Table.from_pylist([{name: one.get(name) for name in schema.names} for one in rows], schema=schema)
-    commit(table, added=write_files(table, arrow, folder=uuid.uuid4().hex), properties={})
+    commit(table, added=write_files(table, arrow, folder=uuid.uuid4().hex), properties=WRITER)
 
 
 def opened(folder: Path) -> Lake:
@@ -136,6 +137,9 @@ def test_nothing_is_left_nothing_else_is_gone_and_a_transform_goes_on(tmp_path: 
         snapshot = lake.table(name).current_snapshot()
         rows = lake.table(name).scan().to_arrow().num_rows
         assert snapshot is None or int(snapshot.summary["total-records"] or 0) == rows, name  # type: ignore[index]
+    (only,) = lake.table("bronze.gps").snapshots()
+    assert only.summary is not None
+    assert only.summary.additional_properties.items() >= WRITER.items()
     ingest(lake, [row(100 + i, STAYS) for i in range(20)])
     run_transform(lake, SETTINGS)
     now = contents(lake)
