@@ -85,9 +85,9 @@ def added_files(table: IcebergTable, after_sequence: int) -> list[DataFile]:
     return [entry.data_file for entry in _live_entries(table, after_sequence)]
 
 
-def sequence_numbers(table: IcebergTable) -> dict[str, int]:
-    """The data sequence number of each live data file, by location."""
-    return {entry.data_file.file_path: entry.sequence_number or 0 for entry in _live_entries(table, -1)}
+def numbered_files(table: IcebergTable) -> list[tuple[DataFile, int]]:
+    """Live data files, each with its data sequence number."""
+    return [(entry.data_file, entry.sequence_number or 0) for entry in _live_entries(table, -1)]
 
 
 def _live_entries(table: IcebergTable, after_sequence: int) -> list[ManifestEntry]:

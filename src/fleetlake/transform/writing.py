@@ -10,7 +10,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.replace import NewFile
-from fleetlake.lake.scan import sequence_numbers
+from fleetlake.lake.scan import numbered_files
 from fleetlake.transform.engine import Engine
 from fleetlake.transform.marker import Marker
 
@@ -46,7 +46,8 @@ def write_and_commit(
 
 def _newest_of_day(table: IcebergTable, files: Iterable[DataFile]) -> dict[int | None, int]:
     """The highest data sequence number of the files of each day."""
-    sequences, newest = sequence_numbers(table), dict[int | None, int]()
+    newest = dict[int | None, int]()
+    sequences = {file.file_path: sequence for file, sequence in numbered_files(table)}
     for file in files:
         day = file.partition[0]
         newest[day] = max(newest.get(day, 0), sequences[file.file_path])

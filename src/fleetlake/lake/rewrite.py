@@ -1,0 +1,108 @@
+"""Rows of many files of a table into few, in one order, with bounded memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from datetime import date, timedelta
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.lake.scan import damage_named, expose_files
+from fleetlake.lake.write import EPOCH, ROW_GROUP_ROWS, UNIQUE, describe_file
+
+
+def rewrite_files(
+    table: IcebergTable, files: Sequence[DataFile], *, sort: Sequence[str], folder: str, target_bytes: int, memory_limit: str
+) -> list[DataFile]:
+    """Writes the rows of `files`, which are of one day, under `<table>/data/<folder>/`; another file begins once one has reached
+    target_bytes, so that it may be larger by a row group.
+
+    memory_limit: what the sort may hold before it spills to a temporary folder, for example 512MB. Nothing is committed. Whatever
+    is raised, nothing is left; Damaged if a file is not there or not what was written.
+    """
+    written, places = list[DataFile](), list[str]()
+    day = files[0].partition[0]
+    try:
+        with closing(_row_groups(table, files, sort, memory_limit)) as rows:
+            for part in _parts(rows):
+                places.append(f"{table.location()}/data/{folder}/{_date(day) or 'none'}-{len(places)}.parquet")
+                written.append(_write(table, part, places[-1], day, target_bytes))
+    except BaseException:
+        for place in places:
+            with suppress(OSError):  # what stays is an orphan
+                table.io.delete(place)
+        raise
+    return written
+
+
+def _parts(groups: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:
+    """The row groups, to be taken in parts: a part is what its taker took of it."""
+    for first in groups:
+        yield _after(first, groups)
+
+
+def _after(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    for rows in others:  # noqa: UP028  # `yield from` would close them with this part
+        yield rows
+
+
+def _row_groups(
+    table: IcebergTable, files: Sequence[DataFile], sort: Sequence[str], memory_limit: str
+) -> Generator[pa.Table, None, None]:
+    schema = table.schema().as_arrow()
+    columns, order = (", ".join(f'"{name}"' for name in names) for names in (schema.names, sort))
+    with tempfile.TemporaryDirectory(prefix="fleetlake-rewrite-") as spill:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "temp_directory": spill,
+            "threads": 1,  # an ingest is at work beside
+            "autoinstall_known_extensions": False,
+        }
+        with duckdb.connect(config=config) as con, damage_named(con):
+            con.execute("SET TimeZone = 'UTC'")
+            expose_files(con, table, "rewritten", files)
+            batches = con.sql(f"SELECT {columns} FROM rewritten ORDER BY {order}").to_arrow_reader(ROW_GROUP_ROWS)
+            for rows in _in_row_groups(batches):
+                yield rows.cast(schema)
+
+
+def _in_row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """DuckDB's batches are of a size of its own."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= ROW_GROUP_ROWS:
+            rows = pa.Table.from_batches(held)
+            yield rows.slice(0, ROW_GROUP_ROWS)
+            held = rows.slice(ROW_GROUP_ROWS).to_batches()
+    if sum(one.num_rows for one in held):
+        yield pa.Table.from_batches(held)
+
+
+def _write(table: IcebergTable, groups: Iterator[pa.Table], location: str, day: int | None, target_bytes: int) -> DataFile:
+    """Takes row groups until the file has reached target_bytes. The options are those of write.py."""
+    schema = table.schema().as_arrow()
+    dictionary = [field.name for field in schema if pa.types.is_large_string(field.type) and field.name not in UNIQUE]
+    output = table.io.new_output(location)
+    with (
+        output.create(overwrite=True) as stream,
+        pq.ParquetWriter(
+            stream, schema, compression="zstd", compression_level=1, use_dictionary=dictionary, write_page_index=False
+        ) as writer,
+    ):
+        for rows in groups:
+            writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+            if stream.tell() >= target_bytes:
+                break
+    return describe_file(table, location, _date(day), writer.writer.metadata, len(output))
+
+
+def _date(day: int | None) -> date | None:
+    return None if day is None else EPOCH + timedelta(days=day)

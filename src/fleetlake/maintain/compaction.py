@@ -1,0 +1,174 @@
+"""Small files of a day into large ones, beside writers and readers: rows, markers and what is new to a reader stay as they are."""
+
+from __future__ import annotations
+
+import uuid
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pyiceberg.manifest import ManifestContent
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.contracts.tables import RAW, all_tables
+from fleetlake.foundation.errors import Permanent
+from fleetlake.lake.catalog import Lake
+from fleetlake.lake.replace import NewFile, Superseded
+from fleetlake.lake.rewrite import rewrite_files
+from fleetlake.lake.scan import Damaged, numbered_files
+from fleetlake.maintain.replacing import replace_files
+
+MB = 1_000_000
+BY_ARRIVAL = ("kafka_partition", "kafka_offset")  # what transforms and checks look rows up by in tables that are not sorted
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionPolicy:
+    """target_bytes: of a file that is written; one of half of that is large enough to be left alone.
+
+    memory_limit: what a sort may hold before it spills.
+    """
+
+    target_bytes: int = 256 * MB
+    memory_limit: str = "512MB"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    """day: the partition, days since 1970, None for rows without a time. sequence: Iceberg's data sequence number."""
+
+    location: str
+    day: int | None
+    sequence: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """removed, removed_bytes: files that were replaced, or would be. added, added_bytes: by which; none in a dry run.
+
+    superseded: groups of files of which another writer had replaced some meanwhile; they are left to the next run.
+    left_alone: why nothing was looked at, if so.
+    """
+
+    table: str
+    dry_run: bool
+    removed: int = 0
+    removed_bytes: int = 0
+    added: int = 0
+    added_bytes: int = 0
+    superseded: int = 0
+    left_alone: str = ""
+
+
+def compact(
+    lake: Lake,
+    name: str,
+    policy: CompactionPolicy,
+    *,
+    wait: Callable[[int], None],
+    read_up_to: Collection[int] = (),
+    dry_run: bool = False,
+) -> Compacted:
+    """Replaces small files of a table by larger ones of the same rows, one commit for each group of files.
+
+    read_up_to: sequence numbers up to which incremental readers have read the table: files on both sides of one are not mixed, so
+    that nobody reads again what it has read. wait: called with the number of the attempt before a commit is tried again.
+    Raises Retryable if other writers never let a commit through, Damaged if a file of the table can't be read; groups that were
+    committed before stay so, and nothing else has changed.
+    """
+    table = lake.table(name)
+    if _has_delete_files(table):
+        return Compacted(name, dry_run, left_alone="it has delete files, of another engine: its own procedures compact it")
+    spec_id = table.spec().spec_id
+    numbered = {file.file_path: (file, sequence) for file, sequence in numbered_files(table) if file.spec_id == spec_id}
+    files = [LiveFile(path, file.partition[0], number, file.file_size_in_bytes) for path, (file, number) in numbered.items()]
+    groups = plan(files, policy, read_up_to)
+    done = list[Sequence[LiveFile]]()
+    new = list[NewFile]()
+    for group in [] if dry_run else groups:
+        old = [numbered[file.location][0] for file in group]
+        try:
+            written = rewrite_files(
+                table, old, sort=_sort_of(name), folder=f"compacted/{uuid.uuid4().hex}",
+                target_bytes=policy.target_bytes, memory_limit=policy.memory_limit,
+            )  # fmt: skip
+        except Damaged:
+            if {file.location for file in group} <= {file.file_path for file, _ in numbered_files(lake.table(name))}:
+                raise
+            continue  # replaced and expired meanwhile
+        sequence = max(file.sequence for file in group)
+        added = [NewFile(file, sequence) for file in written]
+        _require_same_count(table, sum(file.record_count for file in old), added)
+        try:
+            replace_files(lake, name, [file.location for file in group], added, same_rows=True, wait=wait)
+        except Superseded:
+            continue
+        done.append(group)
+        new += added
+    replaced = [file for group in (groups if dry_run else done) for file in group]
+    return Compacted(
+        name, dry_run, len(replaced), sum(file.size_bytes for file in replaced), len(new),
+        sum(one.file.file_size_in_bytes for one in new), 0 if dry_run else len(groups) - len(done),
+    )  # fmt: skip
+
+
+def plan(files: Iterable[LiveFile], policy: CompactionPolicy, read_up_to: Collection[int] = ()) -> tuple[tuple[LiveFile, ...], ...]:
+    """Groups of files, each to be replaced by about one file: of one day, read by the same readers, in order of arrival.
+
+    A file is only taken together with smaller ones that are at least as large as it is in all, so that each byte is rewritten about
+    log2(target / smallest file) times, however often files are added.
+    """
+    bounds = sorted(read_up_to)
+
+    def place(file: LiveFile) -> tuple[int, int]:
+        return -1 if file.day is None else file.day, bisect_left(bounds, file.sequence)
+
+    small = sorted((file for file in files if 2 * file.size_bytes < policy.target_bytes), key=place)
+    return tuple(
+        tuple(group)
+        for _, of_place in groupby(small, key=place)
+        for chunk in _chunks(_worthwhile(of_place), policy.target_bytes)
+        if len(group := _worthwhile(chunk)) > 1
+    )
+
+
+def _worthwhile(files: Iterable[LiveFile]) -> list[LiveFile]:
+    """As many of the smallest as possible, of which all but the largest are together at least as large as that."""
+    by_size, smaller_bytes, taken = sorted(files, key=lambda file: file.size_bytes), 0, 0
+    for number, file in enumerate(by_size, 1):
+        if smaller_bytes >= file.size_bytes:
+            taken = number
+        smaller_bytes += file.size_bytes
+    return sorted(by_size[:taken], key=lambda file: (file.sequence, file.location))
+
+
+def _chunks(files: Iterable[LiveFile], most_bytes: int) -> Iterator[list[LiveFile]]:
+    chunk, size_bytes = list[LiveFile](), 0
+    for file in files:
+        if chunk and size_bytes + file.size_bytes > most_bytes:
+            yield chunk
+            chunk, size_bytes = [], 0
+        chunk.append(file)
+        size_bytes += file.size_bytes
+    yield chunk
+
+
+def _sort_of(name: str) -> tuple[str, ...]:
+    return next((table.sort for table in (*all_tables(), *RAW) if table.name == name), ()) or BY_ARRIVAL
+
+
+def _has_delete_files(table: IcebergTable) -> bool:
+    snapshot = table.current_snapshot()
+    manifests = snapshot.manifests(table.io) if snapshot else []
+    return any(manifest.content == ManifestContent.DELETES for manifest in manifests)
+
+
+def _require_same_count(table: IcebergTable, expected: int, added: Sequence[NewFile]) -> None:
+    found = sum(one.file.record_count for one in added)
+    if found == expected:
+        return
+    for one in added:
+        table.io.delete(one.file.file_path)
+    raise Permanent(f"{found} rows were read of {expected} that the files to compact have", where=".".join(table.name()))
