@@ -14,17 +14,21 @@ from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from fleetlake.contracts.tables import all_tables, bronze_of
 from fleetlake.foundation.errors import FleetlakeError, Missing
+from fleetlake.maintain.compaction import Compacted, CompactionPolicy, compact
 from fleetlake.maintain.expiry import Expired, expire
 from fleetlake.maintain.orphans import DEFAULT_AGE, Orphans, delete_orphans
 from fleetlake.maintain.retention import ExpiryPolicy
 from fleetlake.serve.output import write_json
+from fleetlake.transform.marker import read_marker
 
 if TYPE_CHECKING:
     from fleetlake.app.settings import Settings
     from fleetlake.lake.catalog import Lake
 
-    Task = Callable[[Lake, str], Expired | Orphans]
+    Report = Compacted | Expired | Orphans
+    Task = Callable[[Lake, str], Report]
 
 ORPHANS_EVERY_S = 86_400.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 0.5  # an ingest may commit every 0.3 s: who waits longer does not fare better
@@ -39,12 +43,35 @@ class Schedule:
     """every_s: from the end of one round to the start of the next. Orphans are looked for in the first round, then once a day."""
 
     every_s: float
+    compaction: CompactionPolicy
     expiry: ExpiryPolicy
     orphan_age: timedelta = DEFAULT_AGE
 
 
 def back_off(attempt: int) -> None:
     time.sleep(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt) * random.random())  # noqa: S311  # no secret depends on it
+
+
+def compact_tables(settings: Settings, names: Sequence[str], policy: CompactionPolicy, *, dry_run: bool) -> list[Compacted]:
+    """names: of tables, none for all. Missing if there is no such table."""
+    lake = _lake(settings)
+    return [_compact(lake, name, policy, dry_run=dry_run) for name in _chosen(lake, names)]
+
+
+def _compact(lake: Lake, name: str, policy: CompactionPolicy, *, dry_run: bool = False) -> Compacted:
+    return compact(lake, name, policy, wait=back_off, read_up_to=read_by_transforms(lake, name), dry_run=dry_run)
+
+
+def read_by_transforms(lake: Lake, name: str) -> set[int]:
+    """The sequence numbers up to which the tables made of this one have read it."""
+    found = set[int]()
+    for table in all_tables():
+        sources = (*table.reads, *([bronze_of(table.event).name] if table.layer == "silver" and table.event else []))
+        if name in sources and lake.has(table.name):
+            marker = read_marker(lake.table(table.name))
+            if marker and name in marker.sources:
+                found.add(marker.sources[name].sequence)
+    return found
 
 
 def expire_tables(settings: Settings, names: Sequence[str], policy: ExpiryPolicy, *, dry_run: bool) -> list[Expired]:
@@ -83,7 +110,10 @@ def maintain_until_signalled(settings: Settings, names: Sequence[str], schedule:
         lake, orphans_at = _lake(settings), time.monotonic()
         _chosen(lake, names)  # an unknown one is told at once
         while True:
-            tasks: list[Task] = [lambda lake, name: expire(lake, name, schedule.expiry, wait=back_off)]
+            tasks: list[Task] = [
+                lambda lake, name: _compact(lake, name, schedule.compaction),
+                lambda lake, name: expire(lake, name, schedule.expiry, wait=back_off),
+            ]
             if time.monotonic() >= orphans_at:
                 tasks.append(lambda lake, name: delete_orphans(lake, name, schedule.orphan_age))
                 orphans_at = time.monotonic() + ORPHANS_EVERY_S
@@ -129,11 +159,13 @@ def _ended_by_signal() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _did_something(report: Expired | Orphans) -> bool:
+def _did_something(report: Report) -> bool:
+    if isinstance(report, Compacted):
+        return bool(report.removed)
     return bool(report.expired if isinstance(report, Expired) else report.files)
 
 
-def print_reports(reports: Sequence[Expired | Orphans], *, as_json: bool) -> None:
+def print_reports(reports: Sequence[Report], *, as_json: bool) -> None:
     if as_json:
         write_json([asdict(report) for report in reports])
         return
@@ -143,7 +175,9 @@ def print_reports(reports: Sequence[Expired | Orphans], *, as_json: bool) -> Non
             print(*(f"  {path}" for path in report.files), sep="\n", end="\n" if report.files else "")
 
 
-def _line(report: Expired | Orphans) -> str:
+def _line(report: Report) -> str:
+    if isinstance(report, Compacted):
+        return _line_of_compaction(report)
     would = "would be " if report.dry_run else ""
     if isinstance(report, Orphans):
         count = len(report.files) if report.dry_run else report.deleted
@@ -151,3 +185,13 @@ def _line(report: Expired | Orphans) -> str:
     files = f"{report.manifest_lists + report.manifests:,} metadata files and {report.data_files:,} data files"
     freed = f", {report.data_bytes / 1e6:,.1f} MB" if report.data_files else ""
     return f"{report.table}: {report.expired:,} snapshots {would}expired, {report.kept:,} kept; {files} {would}deleted{freed}"
+
+
+def _line_of_compaction(report: Compacted) -> str:
+    if report.left_alone:
+        return f"{report.table}: left alone, {report.left_alone}"
+    removed = f"{report.table}: {report.removed:,} small files, {report.removed_bytes / 1e6:,.1f} MB"
+    if report.dry_run:
+        return f"{removed}, would be put together"
+    left = f"; {report.superseded:,} groups left, others changed them meanwhile" if report.superseded else ""
+    return f"{removed}, put into {report.added:,} of {report.added_bytes / 1e6:,.1f} MB{left}"

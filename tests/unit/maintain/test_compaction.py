@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleetlake.app.main import main
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of, silver_of
@@ -277,3 +279,28 @@ def test_each_byte_is_rewritten_few_times(added_at_once: int, least: float) -> N
             files = [file for file in files if file not in group] + [LiveFile(group[0].location, 1, number, size)]
     assert rewritten <= added * log2(256)
     assert len([file for file in files if file.size_bytes < 128]) < 2 * log2(256)
+
+
+def test_the_command_keeps_apart_what_silver_has_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(*arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", ["fleetlake", "--home", str(tmp_path), "maintain", "compact", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert not end.value.code
+        return capsys.readouterr().out
+
+    uri, warehouse = f"sqlite:///{tmp_path}/catalog.db", f"file://{tmp_path}/warehouse"
+    lake = open_lake(LakeSettings("local", {"type": "sql", "uri": uri, "warehouse": warehouse}))
+    lake.ensure([BRONZE, SILVER])
+    writer, engines = writer_of(lake), partial(native_engine, TransformSettings(threads=1))
+    append(writer, 0, 4)
+    refresh_silver(lake, VEHICLE, Thresholds(), engines, full=False)
+    append(writer, 4, 8)
+    assert "bronze.vehicle: 8 small files, 0.1 MB, would be put together" in command("--dry-run")
+    (report,) = json.loads(command("--json", "--table", BRONZE.name))
+    assert (report["table"], report["removed"], report["added"]) == (BRONZE.name, 8, 2)
+    assert offsets(lake) == list(range(8))
+    assert "bronze.vehicle: 0 small files" in command()
+    lake.close()
