@@ -59,7 +59,7 @@ class EmbeddedBroker:
             require_free(port, command="fleetlake --set kafka.port={port} up")
         classpath = ":".join(map(str, KAFKA.ensure()))
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write_private(self._properties, _properties_text(self._configuration()))
+        _write_private(self._properties, properties_text(self._configuration()))
         java = [
             java_for_kafka(),
             *HEAP,
@@ -137,7 +137,7 @@ class EmbeddedBroker:
         raise Missing(f"the broker did not come up: {self._daemon.last_words()}", where=str(self._daemon.log))
 
 
-def _properties_text(properties: Mapping[str, object]) -> str:
+def properties_text(properties: Mapping[str, object]) -> str:
     """As Java reads it: a backslash escapes, and what is not ASCII is \\uXXXX in UTF-16."""
     return "".join(f"{name}={_escaped(str(value))}\n" for name, value in properties.items())
 

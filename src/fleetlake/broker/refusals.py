@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from confluent_kafka import KafkaError
 
@@ -13,7 +13,9 @@ from fleetlake.broker.settings import KafkaSettings
 from fleetlake.foundation.errors import BadInput
 
 PROBE_TIMEOUT_S = 1.0
-SAID = re.compile(r"^(?:\w+://(?P<where>[^/\s]+)/\S+: )?(?P<what>.*?)(?: \(after \d+ms in state \w+\))?$", re.DOTALL)
+SAID = re.compile(
+    r"(?:\w+://(?P<where>[^/\s]+)/\S+: )?(?:SASL authentication error: )?(?P<what>.*?)(?: \(after \d+ms in state \w+\))?", re.DOTALL
+)  # what librdkafka puts around a reason
 ORIGIN = "fleetlake config show says where each setting comes from"
 LOGIN = f"kafka.properties.sasl.username, sasl.password and sasl.mechanisms; {ORIGIN}"
 PROTOCOL = f"kafka.properties.security.protocol, SASL_SSL for TLS with a login; {ORIGIN}"
@@ -32,7 +34,7 @@ def reason(error: KafkaError) -> str:
     return ""
 
 
-def refusal(settings: KafkaSettings, errors: Iterable[KafkaError]) -> BadInput | None:
+def refusal(settings: KafkaSettings, errors: Sequence[KafkaError]) -> BadInput | None:
     """The error for what the client reported while nobody answered; None if it may yet succeed. Takes some PROBE_TIMEOUT_S."""
     for error in errors:
         where = _parts(error)[0] or settings.bootstrap_servers
@@ -40,6 +42,10 @@ def refusal(settings: KafkaSettings, errors: Iterable[KafkaError]) -> BadInput |
             return BadInput(reason(error), where=where, hint=LOGIN)
         if error.code() == KafkaError._SSL:
             return _certificate_fault(where, settings) or BadInput(reason(error), where=where, hint=PROTOCOL)
+    hung_up = [error for error in errors if error.code() == KafkaError._TRANSPORT and "in state SSL_HANDSHAKE" in error.str()]
+    if len(hung_up) > 1:  # one may be a broker that goes down just now
+        where = _parts(hung_up[0])[0] or settings.bootstrap_servers
+        return BadInput("Kafka hangs up as soon as we speak TLS", where=where, hint=PROTOCOL)
     config = settings.client_config()
     if "SSL" not in str(config.get("security.protocol", "PLAINTEXT")).upper():
         for server in settings.bootstrap_servers.split(","):
@@ -50,7 +56,7 @@ def refusal(settings: KafkaSettings, errors: Iterable[KafkaError]) -> BadInput |
 
 def _parts(error: KafkaError) -> tuple[str, str]:
     """(host:port, what was said) of an error of librdkafka."""
-    found = SAID.match(error.str())
+    found = SAID.fullmatch(error.str())
     return (found["where"] or "", found["what"]) if found else ("", error.str())
 
 
@@ -63,7 +69,7 @@ def _certificate_fault(server: str, settings: KafkaSettings) -> BadInput | None:
         _shake_hands(server, context)
     except ssl.SSLCertVerificationError as error:
         hint = NAME if error.verify_code in WRONG_NAME else DATE if error.verify_code in WRONG_DATE else CA
-        return BadInput(f"Kafka's certificate is not accepted: {error.verify_message}", where=server, hint=hint)
+        return BadInput(f"Kafka's certificate is not accepted: {error.verify_message.rstrip('.')}", where=server, hint=hint)
     except (OSError, ValueError):
         pass
     return None
