@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.bars import NATIVE, RAW, Figures, report
+from benchmarks.freshness import LIVE, RATE, SECONDS, measure_freshness
 from benchmarks.load import VEHICLES
 from benchmarks.run_connect import free_port
 from benchmarks.systems import SYSTEMS
@@ -28,25 +29,38 @@ from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.events import EVENTS
 
-ROWS, QUICK_ROWS, PAIRS, SIMULATOR_LIMIT_S = 2_000_000, 200_000, 3, 180
+ROWS, PAIRS, SIMULATOR_LIMIT_S = 2_000_000, 3, 180
+QUICK_ROWS, QUICK_SECONDS = 200_000, 10.0
 TO_KAFKA, IN_MEMORY = "simulator-to-kafka", "simulator-in-memory"
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     arguments.add_argument("--only", default=",".join(SYSTEMS), help=f"of {', '.join(SYSTEMS)}; comma-separated")
+    arguments.add_argument("--fresh", metavar="NAMES", help="freshness of these of the chosen systems only; empty for none")
     arguments.add_argument("--rows", type=int, default=ROWS)
-    arguments.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows and one pair: to see that it runs")
+    arguments.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_ROWS:,} rows, one pair, {QUICK_SECONDS:.0f} s of freshness: to see that it runs",
+    )
     arguments.add_argument("--json", type=Path, metavar="FILE", help="where all figures go, for benchmarks.publish")
     chosen = arguments.parse_args()
-    systems = chosen.only.split(",")
+    systems = [system for system in chosen.only.split(",") if system]
     if unknown := set(systems) - set(SYSTEMS):
         arguments.error(f"no system {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
+    if unknown := set((chosen.fresh or "").split(",")) - set(LIVE) - {""}:
+        arguments.error(f"no freshness of {', '.join(sorted(unknown))}; there are {', '.join(LIVE)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that was started is stopped
     rows, pairs = (QUICK_ROWS, 1) if chosen.quick else (chosen.rows, PAIRS)
     figures = describe_machine() | {"rows": rows, "vehicles": VEHICLES}
     with tempfile.TemporaryDirectory(prefix="fleetlake-bench-") as name:
         figures["runs"] = compare(systems, Path(name), rows, pairs)
+    figures["fresh_rate"], figures["freshness"] = RATE, []
+    for system in LIVE if chosen.fresh is None else chosen.fresh.split(","):
+        if system in systems:
+            figures["freshness"].append(measure_freshness(SYSTEMS[system], RATE, QUICK_SECONDS if chosen.quick else SECONDS))
+            tell_freshness(figures["freshness"][-1])
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
     print(report(figures))
@@ -96,6 +110,11 @@ def simulate(what: str, rows: int, servers: str = "") -> Figures:
 def tell(run: Figures) -> None:
     said = f"failed: {run['failed']}" if "failed" in run else f"{run['events_per_s']:,.0f} events/s"
     print(f"{time.strftime('%H:%M:%S')} {run['system']}: {said}", file=sys.stderr, flush=True)
+
+
+def tell_freshness(run: Figures) -> None:
+    said = f"failed: {run['failed']}" if "failed" in run else f"p99 {run['p99_s']:.2f} s"
+    print(f"{time.strftime('%H:%M:%S')} freshness of {run['system']}: {said}", file=sys.stderr, flush=True)
 
 
 def describe_machine() -> Figures:

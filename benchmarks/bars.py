@@ -10,7 +10,7 @@ from typing import Any
 Figures = dict[str, Any]  # what `python -m benchmarks --json` writes
 NATIVE, RAW = "native", "raw-1"
 HEAD = ("system", "events/s", "CPU s per M", "of it reading", "peak MB", "first record s", "first commit s", "what it promises")
-FRESH_HEAD = ("system", "p50 s", "p95 s", "p99 s", "max s", "events", "commits", "beside it")
+FRESH_HEAD = ("system", "p50 s", "p95 s", "p99 s", "max s", "events", "commits", "CPU %", "idle CPU %", "beside it")
 TITLES = {
     "raw-1": "raw consume, one process", "raw-2": "raw consume, two processes", "native": "fleetlake native",
     "bare-spark-cold": "bare Spark query, cold", "bare-spark-warm": "bare Spark query, warm", "bare-spark": "bare Spark query",
@@ -144,10 +144,11 @@ def fresh_rows(figures: Figures) -> list[tuple[str, ...]]:
     for run in figures.get("freshness", ()):
         title = TITLES.get(run["system"], run["system"])
         if "failed" in run:
-            found.append((title, *[""] * 6, f"failed: {run['failed']}"))
+            found.append((title, *[""] * 8, f"failed: {run['failed']}"))
         else:
             waits = [f"{run[name]:.2f}" for name in ("p50_s", "p95_s", "p99_s", "max_s")]
-            found.append((title, *waits, f"{run['events']:,}", f"{run['commits']:,}", run.get("beside", "")))
+            cpu = [f"{run[name]:.1f}" if name in run else "" for name in ("cpu_percent", "idle_cpu_percent")]
+            found.append((title, *waits, f"{run['events']:,}", f"{run['commits']:,}", *cpu, run.get("beside", "")))
     return found
 
 

@@ -30,7 +30,7 @@ JSON each.
 - **Warm** is a second query in the same JVM, after the first has read the same topic.
 - **Native / raw** is the median of pairs: one process of raw consume, then native, by turns.
 - **Freshness** is from when an event is produced to the snapshot that holds it, of every event, at {fresh_rate:,}
-  events/s; native runs with its default settings, the peers with a commit a second.
+  events/s; native runs with its default settings and maintenance beside it, the peers with a commit a second.
 """
 NOT_COMPARABLE = """
 - Only fleetlake checks the contract's rules and keeps rejected records with their reasons. The bare Spark query, Connect
