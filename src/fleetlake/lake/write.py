@@ -31,6 +31,8 @@ def write_files(table: IcebergTable, rows: pa.Table, *, folder: str, sort: tuple
     Nothing is visible to readers before the files are committed. The same folder must not be used twice.
     """
     schema = table.schema().as_arrow()
+    for absent in (field for field in schema if field.name not in rows.column_names and field.nullable):
+        rows = rows.append_column(absent, pa.nulls(rows.num_rows, absent.type))  # a later version's column
     rows = rows.select(schema.names).cast(schema)
     if sort:
         rows = rows.sort_by([(name, "ascending") for name in sort])
