@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from fleetlake.foundation.errors import BadInput
-from fleetlake.simulate.events import GENERATORS, Batch, Report, Reporter, observe
+from fleetlake.simulate.ahead import EncodeAhead
+from fleetlake.simulate.events import Batch, Report, Reporter, observe
 from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
 from fleetlake.simulate.fleet import draw_fleet
 from fleetlake.simulate.motion import STEP_S, step
@@ -23,7 +24,7 @@ from fleetlake.simulate.sink import EventSink
 from fleetlake.simulate.truth import Truth, prepare_folder
 from fleetlake.simulate.world import World
 
-ROWS_AT_ONCE = 5_000  # ticks are encoded together up to so many vehicles' reports, unless the run is paced
+ROWS_AT_ONCE = 20_000  # ticks are encoded together up to so many vehicles' reports, unless the run is paced
 MAX_VEHICLES, MAX_TICK_S = 1_000_000, 60
 SLOWEST_SPEEDUP, MAX_GPS_NOISE_M = 0.001, 1_000.0
 YEARS = (1970, 2199)  # an id's time counts from 1970
@@ -136,9 +137,11 @@ class Journey:
 def simulate_journey(settings: SimulationSettings) -> Iterator[list[Batch]]:
     """The events of a run, tick by tick: one batch of each of the five kinds."""
     journey = Journey(settings)
-    for tick in journey.ticks():
-        if len(tick.report.who):
-            yield [generate(journey.reporter, [tick.report]) for generate in GENERATORS]
+    with EncodeAhead(journey.reporter) as encoders:
+        for tick in journey.ticks():
+            if len(tick.report.who) and (batches := encoders.exchange([tick.report])):
+                yield batches
+        yield encoders.exchange([])
 
 
 def produce_data_to_kafka(sink: EventSink, batch: Batch) -> None:
@@ -167,25 +170,30 @@ def run_simulation(
         prepare_folder(truth_folder)
     journey, began = Journey(settings), clock()
     faulty = FaultySink(sink, faults, settings.seed)
+    paced = settings.speedup is not None
     waiting: list[Report] = []
-
-    def send() -> None:
-        for generate in GENERATORS if waiting else ():
-            faulty.send(generate(journey.reporter, waiting))
-        waiting.clear()
-
     tick = None
-    for tick in journey.ticks():
-        if len(tick.report.who):
-            waiting.append(tick.report)
-        if settings.speedup is not None:
-            sleep(max(0.0, began + tick.time_s / settings.speedup - clock()))
-        if settings.speedup is not None or sum(len(report.who) for report in waiting) >= ROWS_AT_ONCE:
-            send()
-        on_tick(tick)
-        if stopped():
-            break
-    send()
+    with EncodeAhead(journey.reporter) as encoders:
+
+        def send(reports: Sequence[Report]) -> None:
+            for batch in encoders.exchange(reports):
+                faulty.send(batch)
+
+        for tick in journey.ticks():
+            if len(tick.report.who):
+                waiting.append(tick.report)
+            if settings.speedup is not None:
+                sleep(max(0.0, began + tick.time_s / settings.speedup - clock()))
+            if paced or sum(len(report.who) for report in waiting) >= ROWS_AT_ONCE:
+                send(waiting)
+                waiting = []
+            if paced:
+                send([])
+            on_tick(tick)
+            if stopped():
+                break
+        send(waiting)
+        send([])
     faulty.finish()
     if truth_folder is not None:
         journey.truth.write(truth_folder)
