@@ -69,9 +69,11 @@ def test_a_certificate_that_has_expired(ca: Path) -> None:
     ],
 )
 def test_no_tls_on_the_other_side(greet: Callable[[socket.socket], object], said: str) -> None:
-    with server(greet) as address:
-        with pytest.raises(BadInput, match=rf"{said}.*; at {address}; try: kafka\.properties\.security\.protocol"):
-            topic_ids(KafkaSettings(address, {"security.protocol": "SSL"}), ["gps_data"])
+    with (
+        server(greet) as address,
+        pytest.raises(BadInput, match=rf"{said}.*; at {address}; try: kafka\.properties\.security\.protocol"),
+    ):
+        topic_ids(KafkaSettings(address, {"security.protocol": "SSL"}), ["gps_data"])
 
 
 def test_what_java_reads_in_the_brokers_configuration_is_ascii() -> None:
