@@ -12,15 +12,16 @@ import json
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import duckdb
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import ManifestEntryStatus
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.snapshots import Operation, Snapshot
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmarks.bars import FRESH_HEAD, NATIVE, Figures, aligned, fresh_rows
@@ -36,6 +37,7 @@ from fleetlake.lake.catalog import local_path
 
 RATE, SECONDS, WARM_UP_S, FIRST_ROWS_S, IDLE_S = 5000, 60.0, 5.0, 90.0, 30.0
 SETTLED_S, SETTLING_LIMIT_S, LOOK_S = 4.0, 40.0, 0.5
+NOTE_EVERY_S = 10.0  # less than the minute for which expiry leaves snapshots alone
 MAINTAIN_EVERY_S = 15
 STAMPS_DIFFER_MS = 5  # the first one's rounding
 LIVE = tuple(name for name, system in SYSTEMS.items() if system.live)
@@ -86,6 +88,7 @@ def _measure(system: System, broker: EmbeddedBroker, home: Path, rate: int, seco
             (home / "maintain").mkdir()
             command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), *beside.split()[1:]]
             maintained = _start(started, command, home / "maintain", broker.port)
+        added = started.enter_context(Added(output))
         trickle(broker.settings, rate, WARM_UP_S, seed=seed)
         first = trickle(broker.settings, rate, seconds, seed=seed + 1)
         spent = used(watched.samples, first, first + seconds)
@@ -94,10 +97,11 @@ def _measure(system: System, broker: EmbeddedBroker, home: Path, rate: int, seco
         if beside:
             if maintained.process.poll() is not None:
                 return {"failed": f"maintain ended: {maintained.last_words()}"}
+            added.note()
             idle_from = time.time()
             time.sleep(IDLE_S)
             found["idle_cpu_percent"] = used(watched.samples, idle_from, idle_from + IDLE_S).cpu_s / IDLE_S * 100
-    return found | waits(output.load(), output, int(first * 1000) - STAMPS_DIFFER_MS, round(rate * seconds))
+    return found | waits(added.files, output, int(first * 1000) - STAMPS_DIFFER_MS, round(rate * seconds))
 
 
 def _start(started: contextlib.ExitStack, command: list[str], home: Path, port: int) -> Watched:
@@ -121,21 +125,52 @@ def _settle(output: Output) -> None:
         time.sleep(LOOK_S)
 
 
-def waits(table: Table, output: Output, since_ms: int, wanted: int) -> Figures:
+class Added:
+    """Files with the time, ms, of the snapshot that appended them, noted while it runs: expiry forgets old snapshots."""
+
+    def __init__(self, output: Output) -> None:
+        self.files: dict[str, int] = {}
+        self._output, self._known = output, set[int]()
+        self._ended, self._lock = threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Added:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self.note()
+
+    def note(self) -> None:
+        with self._lock:
+            table = self._output.load()
+            for snapshot in table.snapshots():
+                if snapshot.snapshot_id not in self._known:
+                    self.files |= dict(_appended(table, snapshot))
+                    self._known.add(snapshot.snapshot_id)
+
+    def _run(self) -> None:
+        while not self._ended.wait(NOTE_EVERY_S):
+            with contextlib.suppress(SQLAlchemyError):  # locked by a commit
+                self.note()
+
+
+def waits(added: Mapping[str, int], output: Output, since_ms: int, wanted: int) -> Figures:
     """Of the events stamped since then, in seconds; failed if they are not `wanted` rows of as many ids.
 
-    Files count for the snapshot that first added them: a compaction's copies are no fresher and no staler.
+    added: files that a snapshot appended, and its time in ms. A compaction's copies are not among them.
     """
     with duckdb.connect() as con:
         con.execute("CREATE TABLE added (file VARCHAR, at_ms BIGINT)")
-        con.executemany("INSERT INTO added VALUES (?, ?)", list(_added(table)))
-        files = [row[0] for row in con.execute("SELECT file FROM added").fetchall()]
+        con.executemany("INSERT INTO added VALUES (?, ?)", list(added.items()))
         row = con.execute(
             f"""WITH events AS (SELECT filename, "{output.id}" AS id, epoch_ms("{output.time}") AS ms
                                 FROM read_parquet(?, filename = true))
                 SELECT count(*), count(DISTINCT id), count(DISTINCT at_ms), quantile_cont(at_ms - ms, [0.5, 0.95, 0.99, 1.0])
                 FROM events JOIN added ON file = filename WHERE ms >= ?""",
-            [files, since_ms],
+            [list(added), since_ms],
         ).fetchone()
     rows, ids, commits, quantiles = row or (0, 0, 0, None)
     if rows != wanted or ids != wanted:
@@ -144,17 +179,15 @@ def waits(table: Table, output: Output, since_ms: int, wanted: int) -> Figures:
     return {"events": rows, "commits": commits} | {name: ms / 1000 for name, ms in zip(names, quantiles, strict=True)}
 
 
-def _added(table: Table) -> Iterator[tuple[str, int]]:
-    """Each data file that a snapshot appended, with the snapshot's time in ms."""
-    for snapshot in table.snapshots():
-        if snapshot.summary and snapshot.summary.operation is not Operation.APPEND:
-            continue
-        for manifest in snapshot.manifests(table.io):
-            if manifest.added_snapshot_id == snapshot.snapshot_id:
-                for entry in manifest.fetch_manifest_entry(table.io):
-                    if entry.status is ManifestEntryStatus.ADDED:
-                        path = entry.data_file.file_path
-                        yield local_path(path) or path, snapshot.timestamp_ms
+def _appended(table: Table, snapshot: Snapshot) -> Iterator[tuple[str, int]]:
+    if snapshot.summary and snapshot.summary.operation is not Operation.APPEND:
+        return
+    for manifest in snapshot.manifests(table.io):
+        if manifest.added_snapshot_id == snapshot.snapshot_id:
+            for entry in manifest.fetch_manifest_entry(table.io):
+                if entry.status is ManifestEntryStatus.ADDED:
+                    path = entry.data_file.file_path
+                    yield local_path(path) or path, snapshot.timestamp_ms
 
 
 if __name__ == "__main__":
