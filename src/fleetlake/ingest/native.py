@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from fleetlake.broker.identity import TopicWatch
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.steps import At, Step, nowhere
@@ -92,6 +93,7 @@ class NativeIngest:
         self._failures: list[BaseException] = []
         self._cuts = 0  # commits asked for and not finished
         self._ingested_at_us = 0
+        self._topics = TopicWatch(client_config, {s.topic: s.topic_id for s in sources.values()}, wait=wait)
         self._chunks: queue.Queue[Chunk | _Cut | None] = queue.Queue(QUEUED_CHUNKS)
         self._flushes: queue.Queue[_Flush | None] = queue.Queue(1)
         lake.ensure(bronze_of(event) for event in sources)
@@ -214,6 +216,8 @@ class NativeIngest:
         flush = self._flushes.get()
         if flush is None:
             return False
+        if flush.rows:
+            self._topics.require_same(stopped=self._stop.is_set)
         for topic, tables in flush.rows.items():
             self._writers[topic].append(tables, flush.positions[topic], flush.ingested_at_us)
             report = self.reports[topic]
