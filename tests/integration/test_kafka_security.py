@@ -20,7 +20,7 @@ from fleetlake.broker.embedded import EmbeddedBroker, properties_text
 from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.topics import TIMEOUT_S, ensure_topics
 from fleetlake.contracts.events import EVENTS
-from fleetlake.foundation.errors import BadInput
+from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.ingest.reader import Reader
 from fleetlake.runtime.jars import KAFKA
 from fleetlake.runtime.java import java_for_kafka
@@ -141,6 +141,14 @@ def test_a_password_that_no_longer_holds_during_a_run_is_told_once(
         f"Kafka is lost: no broker answers at 127.0.0.1:{secured.port}; waiting for it",
         "Kafka refuses the login: Authentication failed: Invalid username or password; trying again until it lets us in",
     ]
+
+
+def test_records_that_a_producer_may_not_send_are_reported_with_the_reason(secured: EmbeddedBroker) -> None:
+    settings = replace(secured.settings, properties={**secured.settings.properties, "sasl.password": OTHER_PASSWORD})
+    producer = EventProducer(settings, delivery_timeout_s=1)
+    producer.send(EVENTS[0], [b"a"], [b"{}"])
+    with pytest.raises(Retryable, match="1 records were not delivered: Kafka refuses the login: Authentication failed"):
+        producer.flush()
 
 
 def test_a_client_in_java_comes_in_by_the_same_settings(secured: EmbeddedBroker, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from fleetlake.broker.refusals import reason
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import SILENT, unreachable
 from fleetlake.contracts.events import Event
@@ -30,6 +31,7 @@ class EventProducer:
         self._settings = settings
         self._failed = 0
         self._first_failure = ""
+        self._refused = ""  # why the broker does not let us in: of the records the client only says that their time was up
         tuning = {
             "enable.idempotence": True,
             "acks": "all",
@@ -42,6 +44,7 @@ class EventProducer:
             "message.timeout.ms": int(delivery_timeout_s * 1000),
             "delivery.report.only.error": True,
             "on_delivery": self._on_failure,
+            "error_cb": self._on_error,
         }
         try:
             self._producer = Producer(settings.client_config() | tuning, logger=SILENT)
@@ -80,13 +83,16 @@ class EventProducer:
         if self._failed:
             failed, self._failed = self._failed, 0
             raise Retryable(
-                f"{failed} records were not delivered: {self._first_failure}",
+                f"{failed} records were not delivered: {self._refused or self._first_failure}",
                 where=self._settings.bootstrap_servers,
                 hint="check the broker with fleetlake status, then send them again: event ids make that safe",
             )
 
     def close(self) -> None:
         self.flush()
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._refused = reason(error) or self._refused
 
     def _on_failure(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
