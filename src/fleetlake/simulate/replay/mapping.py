@@ -11,6 +11,7 @@ from fleetlake.contracts.columns import Column
 from fleetlake.contracts.events import EVENTS, GPS, Event
 from fleetlake.foundation.errors import BadInput
 
+LISTED_CHARACTERS = 1000
 COMPUTED = ("id", "location", "derived")  # made from other fields, so nothing can be mapped to them
 POSITION = ("latitude", "longitude")
 NEEDED = ("timestamp", *POSITION)
@@ -83,7 +84,7 @@ def read_mapping(path: Path) -> dict[str, str]:
     """From a TOML file of `field = "column"`; a table [weather_data] is for that event only. BadInput for anything else."""
     try:
         document = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(
             f"the mapping can't be read: {error}", where=str(path), allowed='TOML lines such as speed = "velocity:mph"'
         ) from error
@@ -152,8 +153,13 @@ def _source(text: str, column: Column, columns: Sequence[str], where: str) -> So
     if unit in ALL_UNITS and unit not in UNITS.get(column.unit, {}):
         raise BadInput(f"{text}: not a unit of {column.name}", where=where, allowed=", ".join(UNITS.get(column.unit, {})) or "none")
     if name not in columns or unit not in ALL_UNITS:
-        raise BadInput(f"no column {name if unit in ALL_UNITS else text}", where=where, allowed=", ".join(columns))
+        raise BadInput(f"no column {name if unit in ALL_UNITS else text}", where=where, allowed=_listed(columns))
     return Source(name, unit)
+
+
+def _listed(columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    return names if len(names) <= LISTED_CHARACTERS else f"{names[:LISTED_CHARACTERS]}... ({len(columns)} columns)"
 
 
 def _recognise(names: Sequence[str], columns: Sequence[str]) -> Source | None:
@@ -168,7 +174,7 @@ def _check_complete(plan: Plan, columns: Sequence[str], where: str) -> None:
     for name in NEEDED:
         if name not in plan[GPS.kind]:
             raise BadInput(
-                f"no column is known to be the {name}", where=where, allowed=", ".join(columns), hint=f"--map {name}=COLUMN"
+                f"no column is known to be the {name}", where=where, allowed=_listed(columns), hint=f"--map {name}=COLUMN"
             )
     for event in (event for event in EVENTS if event.kind in plan):
         for field in event.fields:

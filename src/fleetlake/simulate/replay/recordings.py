@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +21,12 @@ import pyarrow.compute as pc
 from fleetlake.foundation.errors import BadInput
 
 BLOCK_BYTES = 1 << 20
+CSV_BYTES = 1 << 30  # of text, unpacked: a small .csv.gz can hold any amount
+GPX_BYTES = 64 << 20  # a tree of objects, some 30 times the text
+GPX_DEPTH = 100  # the parsers of trees crash at some depth
+GPX_NAMES = 1000  # of extensions: each is a column with a cell for each point
+MALFORMED_LINES = 1_000_000  # each is kept with its text
+SEEN_CHARACTERS = 200
 DELIMITERS = ",;\t|"
 DEVICE = "device_id"
 
@@ -43,8 +53,10 @@ class Recording:
 def read_recording(path: Path) -> Recording:
     """Reads a .csv (also .csv.gz; separated by comma, semicolon, tab or bar) or a .gpx; blank lines are left out.
 
-    BadInput if it is neither or broken.
+    BadInput if it is neither, broken or too big: CSV_BYTES, GPX_BYTES.
     """
+    if (name := _printable(str(path))) != str(path):
+        raise BadInput("the name is not UTF-8", where=name, allowed="names in UTF-8: they become the device's")
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "not a file" if path.exists() else "no such file"
         raise BadInput(what, where=str(path), allowed="CSV and GPX files")
@@ -70,7 +82,7 @@ def _read_csv(path: Path) -> Recording:
 
         def keep(row: Any) -> str:
             malformed.append((row.number, row.text))
-            return "skip"
+            return "skip" if len(malformed) < MALFORMED_LINES else "error"
 
         table = arrow_csv.read_csv(
             path,
@@ -80,12 +92,14 @@ def _read_csv(path: Path) -> Recording:
             ),
             convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
+        if table.column_names != names:
+            raise BadInput("the header line is too long or not understood", where=str(path), allowed=f"up to {BLOCK_BYTES:,} bytes")
     except UnicodeDecodeError as error:
         raise BadInput(
             f"not readable as CSV: byte {error.start} is not UTF-8", where=str(path), allowed="UTF-8 text with a header line"
         ) from error
-    except (OSError, EOFError, pa.ArrowException) as error:
-        raise BadInput(f"not readable as CSV: {error}", where=str(path), allowed="UTF-8 text with a header line") from error
+    except (OSError, EOFError, csv.Error, pa.ArrowException) as error:
+        raise BadInput(f"not readable as CSV: {_short(error)}", where=str(path), allowed="UTF-8 text with a header line") from error
     lost = {number for number, _ in malformed}
     numbers = [number for number in range(2, table.num_rows + len(lost) + 2) if number not in lost]
     filled = np.flatnonzero(_filled(table))
@@ -101,7 +115,10 @@ def _filled(table: pa.Table) -> npt.NDArray[np.bool_]:
 
 
 def _require_text(path: Path) -> None:
-    """UnicodeDecodeError if it is not UTF-8 throughout: Arrow's callbacks can't raise it. Binary files have NULs."""
+    """UnicodeDecodeError if it is not UTF-8 throughout: Arrow's callbacks can't raise it. Binary files have NULs.
+
+    BadInput if it is longer than CSV_BYTES.
+    """
     decoder, at = codecs.getincrementaldecoder("utf-8")(), 0
     with pa.input_stream(str(path), compression="detect") as stream:
         while block := bytes(stream.read(BLOCK_BYTES)):
@@ -112,15 +129,17 @@ def _require_text(path: Path) -> None:
             if (nul := block.find(b"\0")) >= 0:
                 raise UnicodeDecodeError("utf-8", b"\0", at + nul, at + nul + 1, "a NUL")
             at += len(block)
+            if at > CSV_BYTES:
+                raise BadInput("too much to read at once", where=str(path), allowed=f"{CSV_BYTES:,} bytes of text", hint="split it")
         decoder.decode(b"", final=True)
 
 
 def _header(path: Path) -> tuple[list[str], str]:
     with pa.input_stream(str(path), compression="detect") as stream:
-        start = bytes(stream.read(65_536)).decode("utf-8-sig", errors="replace")
+        start = bytes(stream.read(BLOCK_BYTES)).decode("utf-8-sig", errors="replace")
     delimiter = max(DELIMITERS, key=start.partition("\n")[0].count)
-    names = next(csv.reader(start.splitlines(keepends=True), delimiter=delimiter), [])
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    names = next(csv.reader(io.StringIO(start, newline=""), delimiter=delimiter), [])
+    doubled = sorted(name for name, times in Counter(names).items() if times > 1)
     if doubled or not names:
         raise BadInput(
             f"two columns are called {doubled[0]}" if doubled else "the file is empty",
@@ -135,16 +154,50 @@ def _read_gpx(path: Path) -> Recording:
     import gpxpy.gpx
 
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            document = gpxpy.parse(stream)
-    except (OSError, ValueError, gpxpy.gpx.GPXException) as error:
-        raise BadInput(f"not readable as GPX: {error}", where=str(path), allowed="GPX 1.0 or 1.1") from error
-    points = [dict(_cells(point)) for track in document.tracks for segment in track.segments for point in segment.points]
+        document = gpxpy.parse(_gpx_text(path))
+        points = [dict(_cells(point)) for track in document.tracks for segment in track.segments for point in segment.points]
+    except (OSError, ValueError, expat.ExpatError, gpxpy.gpx.GPXException) as error:
+        raise BadInput(f"not readable as GPX: {_short(error)}", where=str(path), allowed="GPX 1.0 or 1.1") from error
     if not points:
         raise BadInput("no track points", where=str(path), allowed="a GPX file with a track; routes and waypoints have no times")
     names = list(dict.fromkeys(name for point in points for name in point))
+    if len(names) > GPX_NAMES:
+        raise BadInput(f"{len(names)} different names of values", where=str(path), allowed=f"up to {GPX_NAMES}")
     table = pa.table({name: pa.array([point.get(name) for point in points], pa.string()) for name in names})
     return Recording(path, table, list(range(1, len(points) + 1)))
+
+
+def _gpx_text(path: Path) -> str:
+    """The XML without its declaration, so that it is UTF-8 for every parser, too. Nothing in it refers to anything outside it."""
+    with path.open("rb") as stream:
+        content = stream.read(GPX_BYTES + 1)
+    if len(content) > GPX_BYTES:
+        raise BadInput("too much to read at once", where=str(path), allowed=f"{GPX_BYTES:,} bytes", hint="split it")
+    text = re.sub(r"^\s*<\?xml\s[^>]*\?>", "", content.decode("utf-8-sig"))
+    _check_tree(text)
+    return text
+
+
+def _check_tree(text: str) -> None:
+    """ValueError for a tree that is too deep, or for a document type, which could multiply text and bring in other files."""
+    depth = 0
+
+    def enter(*_: object) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > GPX_DEPTH:
+            raise ValueError(f"elements in more than {GPX_DEPTH} others")
+
+    def leave(*_: object) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def refuse(*_: object) -> None:
+        raise ValueError("there is a <!DOCTYPE>")
+
+    parser = expat.ParserCreate("utf-8")
+    parser.StartElementHandler, parser.EndElementHandler, parser.StartDoctypeDeclHandler = enter, leave, refuse
+    parser.Parse(text.encode(), True)
 
 
 def _cells(point: Any) -> Iterator[tuple[str, str]]:
@@ -165,3 +218,11 @@ def _cells(point: Any) -> Iterator[tuple[str, str]]:
             if element.text and element.text.strip() and not len(element):
                 name = element.tag.rpartition("}")[2]
                 yield "speed_ms" if name == "speed" else name, element.text.strip()
+
+
+def _short(error: Exception) -> str:
+    return _printable(str(error)[:SEEN_CHARACTERS])
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

@@ -131,8 +131,9 @@ def _encoded(rows: pa.Table, event: Event, columns: dict[str, pa.Array]) -> list
     for field in (*(field.name for field in event.fields if field.name != "location"), MALFORMED):
         texts = text_of(event.kind, field)
         if texts in rows.column_names:
+            seen = rows[texts].to_pylist()
             for row in np.flatnonzero(rows[texts].is_valid().to_numpy()):
-                values[row] = _with_member(values[row], field, rows[texts][int(row)].as_py())
+                values[row] = _with_member(values[row], field, seen[row])
     for row in np.flatnonzero(columns["location"].field(0).is_null().to_numpy(zero_copy_only=False)):
         place = [_as_recorded(rows, event, part, int(row)) for part in POSITION]
         if place != [None, None]:
