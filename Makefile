@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-athena test-snowflake check bench docs lock clean cloud
+.PHONY: demo test test-athena test-snowflake faults check bench docs lock clean cloud
 
 demo: .venv/run
 	$(BIN)/fleetlake demo
@@ -18,6 +18,11 @@ test-athena: .venv/dev
 # On a real account: FLEETLAKE_TEST_SNOWFLAKE_CONNECTION and AWS credentials; says what is missing.
 test-snowflake: .venv/dev
 	$(BIN)/python -m pytest tests/snowflake
+
+# The whole matrix of faults, 20 seeds a scenario: over an hour; SEEDS=3 for less. "disk full" needs root, to mount a file system.
+SEEDS ?= 20
+faults: .venv/dev
+	$(BIN)/python -m tests.faults --seeds $(SEEDS)
 
 check: .venv/dev
 	$(BIN)/ruff format --check .
