@@ -114,22 +114,23 @@ class Reporter:
         """All events of a kind of one or more ticks, in their order."""
         who = np.concatenate([report.who for report in reports])
         tick = np.repeat(np.arange(len(reports)), [len(report.who) for report in reports])
-        times = np.array([report.time_ms for report in reports])
-        time_ms = times[tick]
+        time_ms = (times := np.array([report.time_ms for report in reports]))[tick]
         columns: dict[str, Column] = {
-            "id": ('"', _texts(self._ids(event, reports, time_ms)), '"'),
-            "deviceId": _coded(self._devices, who),
+            "id": ('"', self._ids(event, reports, time_ms), '"'),
+            "deviceId": ('"', self._devices.take(pa.array(who)), '"'),  # a fleet's name has nothing to escape
             "timestamp": _coded(pa.array(times, pa.timestamp("ms")), tick),
             "location": _location(_all(reports, "latitude"), _all(reports, "longitude")),
         }
         columns |= _SPECIFIC[event.kind](self, reports, who)
         return Batch(event, self._keys[who].tolist(), encode(event, columns), time_ms, who)
 
-    def _ids(self, event: Event, reports: Sequence[Report], time_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bytes_]:
+    def _ids(self, event: Event, reports: Sequence[Report], time_ms: npt.NDArray[np.int64]) -> pa.Array:
         """Neither who else reports nor how many ticks make a batch changes an id."""
         kind, everyone = KINDS.index(event), len(self._fleet)
         bits = [random_bytes(self._run, (kind, report.tick), everyone)[report.who] for report in reports]
-        return lay_out(time_ms, np.concatenate(bits), version=7)
+        ids = lay_out(time_ms, np.concatenate(bits), version=7)
+        ends = np.arange(len(ids) + 1, dtype=np.int32) * ids.itemsize
+        return pa.StringArray.from_buffers(len(ids), pa.py_buffer(ends), pa.py_buffer(ids))
 
     def _vehicle(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
         fleet, along_km = self._fleet, _all(reports, "along_m") / 1000
@@ -241,12 +242,6 @@ def _coded(values: pa.Array, indices: npt.NDArray[np.integer | np.bool_], *, kno
     """values[indices]; null where not `known`."""
     mask = None if known is None else ~known
     return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32), mask=mask), values)
-
-
-def _texts(ids: npt.NDArray[np.bytes_]) -> pa.Array:
-    """Texts of one length as Arrow strings."""
-    offsets = np.arange(len(ids) + 1, dtype=np.int32) * ids.itemsize
-    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(ids))
 
 
 def _location(latitude: Floats, longitude: Floats) -> Column:

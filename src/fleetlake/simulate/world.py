@@ -35,8 +35,9 @@ class Waves:
         )
 
     def at(self, along_m: Floats, time_s: float) -> Floats:
-        angle = along_m[:, None] * self.per_m + time_s * self.per_s + self.phase
-        result: Floats = np.sin(angle).sum(axis=1) / WAVES * 1.6
+        waves = zip(self.per_m, time_s * self.per_s, self.phase, strict=True)
+        first, *others = (np.sin(along_m * per_m + angle + phase) for per_m, angle, phase in waves)  # long columns: faster
+        result: Floats = sum(others, start=first) / WAVES * 1.6
         return result
 
 
