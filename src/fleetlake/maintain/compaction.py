@@ -27,10 +27,12 @@ BY_ARRIVAL = ("kafka_partition", "kafka_offset")  # what transforms and checks l
 class CompactionPolicy:
     """target_bytes: of a file that is written; one of half of that is large enough to be left alone.
 
+    most_files: that one commit replaces; with more it takes longer than an ingest that commits every 0.3 s leaves it.
     memory_limit: what a sort may hold before it spills.
     """
 
     target_bytes: int = 256 * MB
+    most_files: int = 500
     memory_limit: str = "512MB"
 
 
@@ -129,7 +131,7 @@ def plan(files: Iterable[LiveFile], policy: CompactionPolicy, read_up_to: Collec
     return tuple(
         tuple(group)
         for _, of_place in groupby(small, key=place)
-        for chunk in _chunks(_worthwhile(of_place), policy.target_bytes)
+        for chunk in _chunks(_worthwhile(of_place), policy)
         if len(group := _worthwhile(chunk)) > 1
     )
 
@@ -144,10 +146,10 @@ def _worthwhile(files: Iterable[LiveFile]) -> list[LiveFile]:
     return sorted(by_size[:taken], key=lambda file: (file.sequence, file.location))
 
 
-def _chunks(files: Iterable[LiveFile], most_bytes: int) -> Iterator[list[LiveFile]]:
+def _chunks(files: Iterable[LiveFile], policy: CompactionPolicy) -> Iterator[list[LiveFile]]:
     chunk, size_bytes = list[LiveFile](), 0
     for file in files:
-        if chunk and size_bytes + file.size_bytes > most_bytes:
+        if chunk and (size_bytes + file.size_bytes > policy.target_bytes or len(chunk) == policy.most_files):
             yield chunk
             chunk, size_bytes = [], 0
         chunk.append(file)

@@ -28,6 +28,7 @@ def replace_files(
     """
     gone, commit_id, unsettled = list(removed), uuid.uuid4().hex, False
     table: IcebergTable | None = None
+    without: set[str] = set()
     for attempt in range(ATTEMPTS):
         if attempt:
             wait(attempt)
@@ -35,7 +36,7 @@ def replace_files(
             loaded = table = lake.table(name)
             if unsettled and _has(table, commit_id):
                 return table
-            staged = stage_replace(table, gone, added, {COMMIT_ID: commit_id}, same_rows=same_rows)
+            staged = stage_replace(table, gone, added, {COMMIT_ID: commit_id}, same_rows=same_rows, without=without)
         except Superseded:
             _discard(loaded, [] if unsettled else [one.file.file_path for one in added])
             raise

@@ -253,13 +253,14 @@ LIVE = st.builds(
 
 @given(st.lists(LIVE, max_size=60), st.sets(st.integers(0, 9), max_size=2))
 def test_the_plan(files: list[LiveFile], read_up_to: set[int]) -> None:
-    groups = plan(files, CompactionPolicy(target_bytes=256), read_up_to)
+    groups = plan(files, CompactionPolicy(target_bytes=256, most_files=7), read_up_to)
     taken = [file for group in groups for file in group]
     assert len(taken) == len(set(taken))
     assert set(taken) <= {file for file in files if file.size_bytes < 128}
     for group in groups:
         sizes = sorted(file.size_bytes for file in group)
         assert sum(sizes) <= 256
+        assert 2 <= len(sizes) <= 7
         assert sum(sizes[:-1]) >= sizes[-1]
         assert len({file.day for file in group}) == 1
         assert len({tuple(file.sequence <= bound for bound in read_up_to) for file in group}) == 1

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.table.snapshots import Operation
 
 from fleetlake.contracts.arrow import table_schema
@@ -144,4 +145,22 @@ def test_after_giving_up_only_what_surely_did_not_land_is_deleted(
         replace(lake)
     folder = Path(lake.table(TABLE.name).location().removeprefix("file://"), "data", "compacted")
     assert bool(list(folder.glob("*.parquet"))) is stays
+    assert offsets(lake) == list(range(6))
+
+
+def test_manifests_of_other_files_are_read_once(lake: Lake, writer: TableWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty(lake, monkeypatch, refused, refused)
+    real, read = ManifestFile.fetch_manifest_entry, list[str]()
+
+    def counted(manifest: ManifestFile, *given: Any, **more: Any) -> Any:
+        read.append(manifest.manifest_path)
+        return real(manifest, *given, **more)
+
+    files = added_files(lake.table(TABLE.name), 0)
+    (new,) = write_files(lake.table(TABLE.name), rows(0, 2), folder="new")
+    (first,) = [file.file_path for file in files if file.lower_bounds[2] == (0).to_bytes(8, "little")]
+    monkeypatch.setattr(ManifestFile, "fetch_manifest_entry", counted)
+    replace_files(lake, TABLE.name, [first], [NewFile(new, 2)], same_rows=True, wait=lambda attempt: None)
+    assert sorted(read.count(path) for path in set(read)) == [1, 1, 3]
+    monkeypatch.undo()
     assert offsets(lake) == list(range(6))
