@@ -60,7 +60,6 @@ def main() -> None:
     for system in LIVE if chosen.fresh is None else chosen.fresh.split(","):
         if system in systems:
             figures["freshness"].append(measure_freshness(SYSTEMS[system], RATE, QUICK_SECONDS if chosen.quick else SECONDS))
-            tell_freshness(figures["freshness"][-1])
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
     print(report(figures))
@@ -110,11 +109,6 @@ def simulate(what: str, rows: int, servers: str = "") -> Figures:
 def tell(run: Figures) -> None:
     said = f"failed: {run['failed']}" if "failed" in run else f"{run['events_per_s']:,.0f} events/s"
     print(f"{time.strftime('%H:%M:%S')} {run['system']}: {said}", file=sys.stderr, flush=True)
-
-
-def tell_freshness(run: Figures) -> None:
-    said = f"failed: {run['failed']}" if "failed" in run else f"p99 {run['p99_s']:.2f} s"
-    print(f"{time.strftime('%H:%M:%S')} freshness of {run['system']}: {said}", file=sys.stderr, flush=True)
 
 
 def describe_machine() -> Figures:
