@@ -16,6 +16,7 @@ from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, RemoveS
 from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit_staged
+from fleetlake.lake.scan import Damaged
 from fleetlake.maintain.retention import ExpiryPolicy, Past, plan_expiry
 
 ATTEMPTS = 30
@@ -65,9 +66,9 @@ def expire(
     require_collectable(table)
     going = _going(table, policy, now())
     if dry_run:
-        return _report(name, going, len(table.snapshots()), find_unreached(table, going), dry_run=True)
+        return _report(name, going, len(table.snapshots()), _find_unreached(lake, table, going), dry_run=True)
     table, gone, refused = _remove(lake, table, policy, wait, now)
-    unreached = find_unreached(table, gone)
+    unreached = _find_unreached(lake, table, gone)
     for locations in (unreached.data_files, unreached.manifests, unreached.manifest_lists):
         delete_files(table.io.delete, locations)
     if refused:
@@ -121,8 +122,23 @@ def _removal(snapshots: Iterable[Snapshot]) -> RemoveSnapshotsUpdate:
     return RemoveSnapshotsUpdate.model_validate({"snapshot-ids": [snapshot.snapshot_id for snapshot in snapshots]})
 
 
+def _find_unreached(lake: Lake, table: IcebergTable, gone: list[Snapshot]) -> Unreached:
+    """Another expiry, an erasure's, may take files away while it reads: then it looks again. Damaged if that was not it."""
+    try:
+        return find_unreached(table, gone)
+    except FileNotFoundError:
+        name = ".".join(table.name())
+        try:
+            return find_unreached(lake.table(name), gone)
+        except FileNotFoundError as error:
+            raise Damaged(str(error.filename or error), name, "metadata") from error
+
+
 def find_unreached(table: IcebergTable, gone: Iterable[Snapshot]) -> Unreached:
-    """Files of `gone` that no other snapshot of `table` reaches. Each manifest is read once, and only those it takes."""
+    """Files of `gone` that no other snapshot of `table` reaches. Each manifest is read once, and only those it takes.
+
+    FileNotFoundError if a manifest of another snapshot is missing.
+    """
     gone = list(gone)
     if not gone:
         return Unreached()

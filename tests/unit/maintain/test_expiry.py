@@ -23,6 +23,7 @@ from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.replace import NewFile
+from fleetlake.lake.scan import Damaged
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.expiry import expire
 from fleetlake.maintain.orphans import _known
@@ -313,3 +314,15 @@ def test_files_that_are_not_the_tables_own_are_refused(lake: Lake) -> None:
         transaction.set_properties({"gc.enabled": "false"})
     with pytest.raises(BadInput, match="not to be deleted"):
         expire(lake, TABLE.name, JUST_CURRENT, wait=no_wait)
+
+
+def test_no_file_goes_if_a_manifest_that_is_in_use_is_missing(lake: Lake, tmp_path: Path) -> None:
+    for offset in range(3):
+        append(lake, offset)
+    current = lake.table(TABLE.name).current_snapshot()
+    assert current is not None
+    Path(str(local_path(current.manifest_list))).unlink()
+    before = {path for path in on_disk(tmp_path) if not path.endswith(".json")}
+    with pytest.raises(Damaged, match=r"metadata file .*snap-.* is missing"):
+        expire(lake, TABLE.name, JUST_CURRENT, wait=no_wait)
+    assert before <= on_disk(tmp_path)
