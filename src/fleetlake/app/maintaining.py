@@ -124,24 +124,25 @@ def maintain_until_signalled(settings: Settings, names: Sequence[str], schedule:
 def _round(lake: Lake, names: Sequence[str], tasks: Sequence[Task], *, as_json: bool) -> None:
     try:
         chosen = _chosen(lake, names)
-    except FleetlakeError as error:
+    except Exception as error:  # drivers of all catalogs; the next round may find it well again
         _say(error)
         return
     for name in chosen:
         for task in tasks:
             try:
                 report = task(lake, name)
-            except FleetlakeError as error:
+            except Exception as error:
                 _say(error)
                 continue
             if _did_something(report):
                 print(json.dumps(asdict(report)) if as_json else _line(report), flush=True)
 
 
-def _say(error: FleetlakeError) -> None:
+def _say(error: Exception) -> None:
     from fleetlake.app.masking import without_secrets
 
-    print(f"error: {' '.join(without_secrets(str(error)).split())}", file=sys.stderr, flush=True)
+    told = str(error) if isinstance(error, FleetlakeError) else f"unexpected {type(error).__name__}: {error}"
+    print(f"error: {' '.join(without_secrets(told).split())}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -17,9 +17,13 @@ from typing import IO
 
 import pytest
 
+from fleetlake.app.maintaining import Schedule, maintain_until_signalled
+from fleetlake.app.settings import Settings
 from fleetlake.contracts.events import VEHICLE, WEATHER
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.maintain.compaction import CompactionPolicy
+from fleetlake.maintain.retention import ExpiryPolicy
 
 BROKEN, WHOLE = bronze_of(VEHICLE), bronze_of(WEATHER)
 PATIENCE_S = 60
@@ -70,4 +74,25 @@ def test_it_goes_on_past_a_table_it_may_not_touch_and_ends_at_once(tmp_path: Pat
         assert process.wait(PATIENCE_S) == 0
         assert time.monotonic() - began < 20  # not the 300 s of the pause
     assert not path.exists()
+    lake.close()
+
+
+def test_a_table_that_can_not_be_read_is_told_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake, path, rounds = make_lake(tmp_path), stray(tmp_path), list[float]()
+    location = lake.table(BROKEN.name).metadata_location
+    Path(location.removeprefix("file://")).write_text("{")
+
+    def end_after_the_second(seconds: float) -> None:
+        rounds.append(seconds)
+        if len(rounds) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(time, "sleep", end_after_the_second)
+    maintain_until_signalled(Settings(home=tmp_path), [], Schedule(7.0, CompactionPolicy(), ExpiryPolicy()), as_json=True)
+    said = capsys.readouterr()
+    assert json.loads(said.out)["files"] == [str(path)]
+    assert said.err.count("error: unexpected ValidationError: ") == 5  # three tasks in the first round, then two
+    assert rounds == [7.0, 7.0]
     lake.close()
