@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
+import duckdb
 import pytest
 from benchmarks.__main__ import order
 from benchmarks.bars import Figures, fresh_rows, judge, pair_ratios, report, rows
+from benchmarks.freshness import waits
 from benchmarks.load import stamped
+from benchmarks.outputs import Output
 from benchmarks.publish import DOCS, KEPT, PAGE, PICTURE, documents
 from benchmarks.rig import FIRST_BYTES, Sample, used
 
@@ -128,3 +132,17 @@ def test_what_is_in_docs_is_made_of_the_figures_beside_it() -> None:
     there = {name: (DOCS / name).read_text() for name in (KEPT, PAGE, PICTURE) if (DOCS / name).exists()}
 
     assert there == (documents(there[KEPT]) if KEPT in there else {})
+
+
+def test_freshness_is_from_an_events_stamp_to_the_commit_that_added_it(tmp_path: Path) -> None:
+    files = {str(tmp_path / f"{at_ms}.parquet"): at_ms for at_ms in (9_000, 12_000, 13_000)}
+    for file, at_ms in files.items():  # each with two events: 0.5 s and 1 s before the commit
+        stamp = f"make_timestamptz(1000 * ({at_ms} - 500 * n))"
+        rows = f"SELECT '{at_ms}' || n AS id, {stamp} AS timestamp FROM range(1, 3) t(n)"
+        duckdb.sql(f"COPY ({rows}) TO '{file}' (FORMAT parquet)")
+    output = Output(tmp_path / "catalog.db", "lake", "run.vehicle")
+
+    found = waits(files, output, 10_000, 4)
+
+    assert found == {"events": 4, "commits": 2, "p50_s": 0.75, "p95_s": 1.0, "p99_s": 1.0, "max_s": 1.0}
+    assert waits(files, output, 10_000, 5) == {"failed": "4 rows and 4 ids of 5"}
