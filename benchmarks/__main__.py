@@ -57,12 +57,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fleetlake-bench-") as name:
         figures["runs"] = compare(systems, Path(name), rows, pairs)
     figures["fresh_rate"], figures["freshness"] = RATE, []
+    keep(figures, chosen.json)
     for system in LIVE if chosen.fresh is None else chosen.fresh.split(","):
         if system in systems:
             figures["freshness"].append(measure_freshness(SYSTEMS[system], RATE, QUICK_SECONDS if chosen.quick else SECONDS))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
+            keep(figures, chosen.json)
     print(report(figures))
+
+
+def keep(figures: Figures, file: Path | None) -> None:
+    """As soon as there is something, so that a run that is cut off was not for nothing."""
+    if file:
+        file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def compare(systems: list[str], folder: Path, rows: int, pairs: int) -> list[Figures]:

@@ -36,7 +36,7 @@ from fleetlake.contracts.events import EVENTS
 from fleetlake.lake.catalog import local_path
 
 RATE, SECONDS, WARM_UP_S, FIRST_ROWS_S, IDLE_S = 5000, 60.0, 5.0, 90.0, 30.0
-SETTLED_S, SETTLING_LIMIT_S, LOOK_S = 4.0, 40.0, 0.5
+SETTLED_S, SETTLING_LIMIT_S, LOOK_S = 12.0, 60.0, 0.5
 NOTE_EVERY_S = 10.0  # less than the minute for which expiry leaves snapshots alone
 MAINTAIN_EVERY_S = 15
 STAMPS_DIFFER_MS = 5  # the first one's rounding
