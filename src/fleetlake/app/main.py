@@ -35,7 +35,7 @@ COMMANDS = {
     "transform": "bring silver and gold up to what was ingested",
     "verify": "compare Kafka with the lake, offset by offset",
     "erase": "take a device out of the lake, and prove it",
-    "maintain": "old snapshots and unknown files out of the lake, beside an ingest",
+    "maintain": "small files together, old snapshots and unknown files out, beside an ingest",
     "query": "SQL over all tables, now or as of a snapshot",
     "snapshots": "the snapshots of a table",
     "report": "trips, driving, scores, fuel, exposure, fleet: tables or a page",
@@ -44,7 +44,7 @@ COMMANDS = {
     "quarantine": "the records that broke the contract, and why",
     "deploy": "AWS, Athena and Snowflake: what would be made, and making it",
     "athena": "SQL on Athena, with what it cost",
-    "contracts": "events and tables as JSON Schema, AsyncAPI or Markdown",
+    "contracts": "events and tables as JSON Schema, AsyncAPI or Markdown; two versions compared",
     "config": "every setting and where it came from",
     "doctor": "what is missing on this machine, and how to get it",
 }

@@ -38,6 +38,7 @@ TUNING: Mapping[str, str | int | bool] = {
     "fetch.message.max.bytes": 8 * 1024 * 1024,
     "fetch.wait.max.ms": 100,
     "fetch.queue.backoff.ms": 5,
+    "session.timeout.ms": 6_000,  # we join no group; it only bounds how long close() waits for a broker that is gone
 }
 
 
