@@ -91,7 +91,7 @@ class NativeIngest:
         self._on_commit, self._at = on_commit, at
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
-        self._cuts = 0  # commits asked for and not finished
+        self._cuts = self._done = 0  # commits asked for, by the reading thread; finished, by the writing one
         self._ingested_at_us = 0
         self._topics = TopicWatch(client_config, {s.topic: s.topic_id for s in sources.values()}, wait=wait)
         self._chunks: queue.Queue[Chunk | _Cut | None] = queue.Queue(QUEUED_CHUNKS)
@@ -167,7 +167,7 @@ class NativeIngest:
             if batch.chunks:
                 self._at(Step.BATCH_READ)
             behind, age_s = batch.messages == BATCH_MESSAGES, time.monotonic() - since
-            if should_flush(Buffered(buffered_rows, buffered_bytes, age_s, behind, self._cuts > 0), self._settings.flush):
+            if should_flush(Buffered(buffered_rows, buffered_bytes, age_s, behind, self._cuts > self._done), self._settings.flush):
                 self._cut(positions)
                 buffered_rows = buffered_bytes = 0
         self._cut(positions)
@@ -226,9 +226,9 @@ class NativeIngest:
             report.commits += 1
             self._on_commit(topic, report)
         if flush.rows:
-            reader.commit_offsets({topic: flush.positions[topic] for topic in flush.rows})
+            reader.note_committed({topic: flush.positions[topic] for topic in flush.rows})
             self._at(Step.GROUP_TOLD)
-        self._cuts -= 1
+        self._done += 1
         return True
 
 

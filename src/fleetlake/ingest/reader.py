@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,12 +65,13 @@ class Batch:
 
 
 class Reader:
-    """Reads topics from given offsets on. Belongs to one thread, but for `commit_offsets`.
+    """Reads topics from given offsets on. Belongs to one thread, but for `note_committed`.
 
     While no broker answers it waits; it says so once, and once more when one is back.
     """
 
     def __init__(self, client_config: Mapping[str, str | int | float | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
+        self._notes: deque[Mapping[str, Offsets]] = deque()
         self._suspicious = False  # the client reported an outage, perhaps of one broker among many
         self._lost_at: float | None = None
         self._refused = ""  # why a broker does not let us in, so that it is said once
@@ -88,6 +90,7 @@ class Reader:
 
         DataLoss if the broker no longer has an offset asked for; Retryable for other errors it reports.
         """
+        self._tell_group()
         messages = self._consumer.consume(BATCH_MESSAGES, timeout_s)
         if self._suspicious:
             self._look_for_broker(answers=bool(messages))
@@ -126,12 +129,23 @@ class Reader:
             return [(self._only_topic, messages)] if messages else []
         return _by_topic(messages)
 
-    def commit_offsets(self, offsets: Mapping[str, Offsets]) -> None:
-        """Tells the consumer group, for lag monitors; nothing is ever resumed from it, so a failure does not matter."""
-        self._consumer.commit(offsets=_partitions(offsets), asynchronous=True)
+    def note_committed(self, offsets: Mapping[str, Offsets]) -> None:
+        """Has the consumer group told, for lag monitors, at the next `poll` or `close`. For any thread.
+
+        Nothing is ever resumed from it. The thread that reads tells it: another one's call waits for as long as this one consumes.
+        """
+        self._notes.append(offsets)
 
     def close(self) -> None:
+        self._tell_group()
         self._consumer.close()
+
+    def _tell_group(self) -> None:
+        notes = [self._notes.popleft() for _ in range(len(self._notes))]
+        if notes:
+            newest = {topic: offsets for note in notes for topic, offsets in note.items()}
+            with suppress(KafkaException):  # a failure does not matter
+                self._consumer.commit(offsets=_partitions(newest), asynchronous=True)
 
 
 def _partitions(offsets: Mapping[str, Offsets]) -> list[TopicPartition]:
