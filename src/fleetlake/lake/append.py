@@ -53,7 +53,7 @@ def stage_append(
         entries = [
             ManifestEntry.from_args(status=ManifestEntryStatus.ADDED, snapshot_id=snapshot_id, data_file=file) for file in files
         ]
-        manifests = [_write_manifest(table, entries, snapshot_id), *manifests]
+        manifests = [write_entries(table, entries, snapshot_id), *manifests]
     sequence = metadata.next_sequence_number()
     location = f"{table.location()}/metadata/snap-{snapshot_id}-0-{commit_id}.avro"
     with write_manifest_list(
@@ -109,7 +109,7 @@ def _merged(table: IcebergTable, manifests: list[ManifestFile], snapshot_id: int
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
     ]
     kept = [manifest for manifest in live if manifest not in small]
-    return [_write_manifest(table, entries, snapshot_id), *kept]
+    return [write_entries(table, entries, snapshot_id), *kept]
 
 
 def _is_small(manifest: ManifestFile) -> bool:
@@ -117,7 +117,8 @@ def _is_small(manifest: ManifestFile) -> bool:
     return manifest.content == ManifestContent.DATA and entries < SMALL_ENTRIES
 
 
-def _write_manifest(table: IcebergTable, entries: list[ManifestEntry], snapshot_id: int) -> ManifestFile:
+def write_entries(table: IcebergTable, entries: list[ManifestEntry], snapshot_id: int) -> ManifestFile:
+    """A new manifest of these entries; those without a snapshot of their own are of this one."""
     with write_manifest(
         format_version=FORMAT_VERSION,
         spec=table.spec(),
@@ -127,5 +128,7 @@ def _write_manifest(table: IcebergTable, entries: list[ManifestEntry], snapshot_
         avro_compression=COMPRESSION,
     ) as writer:
         for entry in entries:
+            if entry.snapshot_id is None:
+                entry.snapshot_id = snapshot_id
             writer.add_entry(entry)
     return writer.to_manifest_file()

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest, write_manifest_list
+from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest_list
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
 from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
@@ -24,7 +24,7 @@ from pyiceberg.table.update import (
 )
 
 from fleetlake.foundation.errors import Retryable
-from fleetlake.lake.append import COMPRESSION, FORMAT_VERSION
+from fleetlake.lake.append import COMPRESSION, FORMAT_VERSION, write_entries
 
 SAME_ROWS_AS = "fleetlake.same-rows-as"  # in the summary: the snapshot before, which may be expired when someone asks
 
@@ -102,7 +102,7 @@ def stage_replace(
         )
         for one in added
     ]
-    manifests = [_write(table, entries, snapshot_id) for entries in (new, rewritten, gone) if entries]
+    manifests = [write_entries(table, entries, snapshot_id) for entries in (new, rewritten, gone) if entries]
     sequence = table.metadata.next_sequence_number()
     location = f"{table.location()}/metadata/snap-{snapshot_id}-0-{uuid.uuid4()}.avro"
     with write_manifest_list(
@@ -163,22 +163,6 @@ def _split(
                 )
             )
     return kept, rewritten, gone
-
-
-def _write(table: IcebergTable, entries: list[ManifestEntry], snapshot_id: int) -> ManifestFile:
-    with write_manifest(
-        format_version=FORMAT_VERSION,
-        spec=table.spec(),
-        schema=table.schema(),
-        output_file=table.io.new_output(f"{table.location()}/metadata/{uuid.uuid4()}-m0.avro"),
-        snapshot_id=snapshot_id,
-        avro_compression=COMPRESSION,
-    ) as writer:
-        for entry in entries:
-            if entry.snapshot_id is None:
-                entry.snapshot_id = snapshot_id
-            writer.add_entry(entry)
-    return writer.to_manifest_file()
 
 
 def _summary(
