@@ -191,6 +191,8 @@ def _line(report: Report) -> str:
 def _line_of_compaction(report: Compacted) -> str:
     if report.left_alone:
         return f"{report.table}: left alone, {report.left_alone}"
+    if not report.removed and not report.superseded:
+        return f"{report.table}: nothing to put together"
     removed = f"{report.table}: {report.removed:,} small files, {report.removed_bytes / 1e6:,.1f} MB"
     if report.dry_run:
         return f"{removed}, would be put together"

@@ -17,12 +17,12 @@ from typing import IO
 
 import pytest
 
-from fleetlake.app.maintaining import Schedule, maintain_until_signalled
+from fleetlake.app.maintaining import Schedule, maintain_until_signalled, print_reports
 from fleetlake.app.settings import Settings
 from fleetlake.contracts.events import VEHICLE, WEATHER
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
-from fleetlake.maintain.compaction import CompactionPolicy
+from fleetlake.maintain.compaction import Compacted, CompactionPolicy
 from fleetlake.maintain.retention import ExpiryPolicy
 
 BROKEN, WHOLE = bronze_of(VEHICLE), bronze_of(WEATHER)
@@ -96,3 +96,12 @@ def test_a_table_that_can_not_be_read_is_told_and_the_others_go_on(
     assert said.err.count("error: unexpected ValidationError: ") == 5  # three tasks in the first round, then two
     assert rounds == [7.0, 7.0]
     lake.close()
+
+
+def test_a_compaction_says_what_it_did_or_that_there_was_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    made = Compacted("gold.fuel", False, removed=3, removed_bytes=2_000_000, added=1, added_bytes=1_000_000)
+    print_reports([Compacted("gold.trips", False), made], as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "gold.trips: nothing to put together",
+        "gold.fuel: 3 small files, 2.0 MB, put into 1 of 1.0 MB",
+    ]
