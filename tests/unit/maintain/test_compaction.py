@@ -303,5 +303,5 @@ def test_the_command_keeps_apart_what_silver_has_read(
     (report,) = json.loads(command("--json", "--table", BRONZE.name))
     assert (report["table"], report["removed"], report["added"]) == (BRONZE.name, 8, 2)
     assert offsets(lake) == list(range(8))
-    assert "bronze.vehicle: 0 small files" in command()
+    assert "bronze.vehicle: nothing to put together" in command()
     lake.close()
