@@ -17,6 +17,7 @@ QUEUE_MESSAGES = 500_000
 QUEUE_KBYTES = 262_144
 DELIVERY_TIMEOUT_S = 30
 FLUSH_POLL_S = 1.0
+ANY_PARTITION, NOW = -1, 0  # the client's defaults
 FULL_POLL_S = 0.005  # nothing but a failure ends a poll early, so a longer one would let the queue run dry
 
 
@@ -67,7 +68,7 @@ class EventProducer:
         for key, value in zip(keys, values, strict=True):
             while True:
                 try:
-                    produce(topic, value, key, headers=headers)
+                    produce(topic, value, key, ANY_PARTITION, None, None, NOW, headers)  # by place: by name costs 0.6 us more
                     break
                 except BufferError:
                     self._producer.poll(FULL_POLL_S)
