@@ -15,6 +15,7 @@ from fleetlake.foundation.errors import FleetlakeError
 from tests.conftest import free_ports
 from tests.faults.oracle import Verdict
 from tests.faults.scenarios import GOLD_SEEDS, NATIVE, Scenario, play
+from tests.faults.servers import Servers
 
 HEADER = f"{'scenario':<38} {'engine':<7} {'seeds':>6} {'looks':>7} {'lost':>5} {'doubled':>8} {'wrong':>6}"
 
@@ -40,17 +41,18 @@ def main(arguments: list[str] | None = None) -> int:
         broker.start()
         lines = [HEADER]
         try:
-            for scenario in chosen:
-                line, holds = play_seeds(scenario, seeds, broker, end_at)
-                lines.append(line)
-                failed = failed or not holds
+            with Servers(broker) as servers:
+                for scenario in chosen:
+                    line, holds = play_seeds(scenario, seeds, servers, end_at)
+                    lines.append(line)
+                    failed = failed or not holds
         finally:
             broker.stop()
     print("\n".join(lines))
     return int(failed)
 
 
-def play_seeds(scenario: Scenario, seeds: list[int], broker: EmbeddedBroker, end_at: float) -> tuple[str, bool]:
+def play_seeds(scenario: Scenario, seeds: list[int], servers: Servers, end_at: float) -> tuple[str, bool]:
     """A line of the table, and whether all seeds held. Failures are printed as they come, with what replays them."""
     total, played, failed, lost, doubled = Verdict(), 0, 0, 0, 0
     for seed in seeds:
@@ -58,9 +60,9 @@ def play_seeds(scenario: Scenario, seeds: list[int], broker: EmbeddedBroker, end
             break
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\033[K{scenario.name}, seed {seed}")
-        if scenario.own_broker and broker.pid() is None:
-            broker.start()
-        verdict = play(scenario, seed, broker, gold=seed % GOLD_SEEDS == 0)
+        if scenario.own_broker and servers.broker.pid() is None:
+            servers.broker.start()
+        verdict = play(scenario, seed, servers, gold=seed % GOLD_SEEDS == 0)
         played, lost, doubled = played + 1, lost + verdict.lost, doubled + verdict.doubled
         total.snapshots += verdict.snapshots
         if not verdict.holds:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +23,8 @@ from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files
 from tests.faults.driver import INGESTED, Answer, Cut, interfere, topic_of
 from tests.faults.records import Mix
-from tests.faults.world import World, wait_for
+from tests.faults.s3_proxy import Upset
+from tests.faults.world import RETRYABLE, World, wait_for
 
 FINE = ("clean",)
 USUAL = Mix()
@@ -43,12 +45,13 @@ class Produce:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Sends on and on, until the scenario settles."""
+    """Sends on and on, until the scenario settles: ten records to each topic at a time."""
 
     mix: Mix = USUAL
+    every_s: float = 0.01
 
     def do(self, world: World) -> None:
-        world.load(self.mix)
+        world.load(self.mix, self.every_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,42 @@ class End:
 
     def do(self, world: World) -> None:
         world.end(self.name, self.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """S3 does this and then that to requests, for so long each; an ingest is started again whenever it ends with what may pass.
+
+    phases: seconds, and shares of requests. It is told to end in good weather.
+    """
+
+    phases: tuple[tuple[float, Mapping[Upset, float]], ...]
+    name: str = "a"
+
+    def do(self, world: World) -> None:
+        world.start(self.name)
+        for seconds, shares in self.phases:
+            SetWeather(shares).do(world)
+            end_at = time.monotonic() + seconds
+            while (left_s := end_at - time.monotonic()) > 0:
+                world.ingests[self.name].process.join(left_s)
+                if not world.ingests[self.name].process.is_alive():
+                    world.end(self.name, RETRYABLE)
+                    world.start(self.name)
+        SetWeather({}).do(world)
+        world.ingests[self.name].signal(signal.SIGTERM)
+        world.end(self.name, RETRYABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class SetWeather:
+    """What requests to S3 meet from now on, but for the oracle's."""
+
+    shares: Mapping[Upset, float]
+
+    def do(self, world: World) -> None:
+        assert world.proxy is not None
+        world.proxy.set_weather(self.shares)
 
 
 @dataclass(frozen=True, slots=True)

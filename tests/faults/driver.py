@@ -25,7 +25,7 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
 from fleetlake.contracts.events import GPS, VEHICLE, Event
-from fleetlake.foundation.errors import FleetlakeError
+from fleetlake.foundation.errors import FleetlakeError, Retryable
 from fleetlake.foundation.steps import Step
 from fleetlake.ingest.flush import FlushPolicy
 from fleetlake.ingest.native import IngestSettings, NativeIngest
@@ -81,9 +81,9 @@ class Order:
     kafka: KafkaSettings
     run: str
     out: Path
+    flush_rows: int
     once: bool = False
     accept_gaps: bool = False
-    flush_rows: int = 60
     flush_age_s: float = 0.03
     cuts: tuple[Cut, ...] = ()
     answers: tuple[Answer, ...] = ()
@@ -92,13 +92,16 @@ class Order:
 
 def run(order: Order) -> None:
     """The forked process: writes its outcome and ends with exit code 0; whatever kills it leaves no outcome."""
+    told_to_end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
     log = os.open(order.out / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, sys.stderr.fileno())
     try:
-        ingest(order)
+        ingest(order, told_to_end)
         outcome = {"ended": "clean", "said": ""}
     except FleetlakeError as error:
-        outcome = {"ended": type(error).__name__, "said": str(error)}
+        kind = Retryable if isinstance(error, Retryable) else type(error)
+        outcome = {"ended": kind.__name__, "said": str(error)}
     except BaseException as error:
         traceback.print_exc()
         outcome = {"ended": type(error).__name__, "said": repr(error)[:2000]}
@@ -106,7 +109,7 @@ def run(order: Order) -> None:
     (order.out / "outcome.part").rename(order.out / "outcome.json")
 
 
-def ingest(order: Order) -> None:
+def ingest(order: Order, told_to_end: threading.Event) -> None:
     if order.clock_jumps_s:
         _skew_clock(order.clock_jumps_s)
     lake = open_lake(order.lake)
@@ -120,6 +123,8 @@ def ingest(order: Order) -> None:
     )
     made = NativeIngest(lake, sources, order.kafka.client_config(), settings, wait=back_off, at=cut_in)
     signal.signal(signal.SIGTERM, lambda *_: made.stop())
+    if told_to_end.is_set():
+        made.stop()
     made.run(once=order.once)
 
 

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.foundation.steps import Step
 from fleetlake.lake.catalog import LakeSettings
 from tests.faults.acts import (
@@ -29,13 +28,17 @@ from tests.faults.acts import (
     LockCatalog,
     MakeTopicsAnew,
     Produce,
+    SetWeather,
     Signal,
     Start,
+    Storm,
     mount_small_disk,
 )  # fmt: skip
 from tests.faults.driver import METADATA_WRITTEN, PLACES, Answer, Cut, Deed
 from tests.faults.oracle import Verdict
 from tests.faults.records import Mix
+from tests.faults.s3_proxy import Upset
+from tests.faults.servers import Servers
 from tests.faults.world import World, local_lake
 
 FENCED = ("Fenced", "clean", "Retryable")
@@ -57,6 +60,7 @@ class Scenario:
     settles: bool = True
     prepare: Callable[[World], None] = lambda world: None
     lake: Callable[[Path], LakeSettings] = local_lake
+    on_s3: bool = False
 
 
 def kill_at(place: str, random: Random) -> list[Act]:
@@ -172,7 +176,7 @@ def impatient(folder: Path) -> LakeSettings:
 def disk_full(random: Random) -> list[Act]:
     return [
         Produce(random.randint(40, 100)), Start(), AwaitRows(20), FillDisk(random.choice([0, 5000, 20_000, 60_000])), Load(),
-        Signal(signal.SIGTERM, after_s=random.uniform(0.5, 1.0)), End(allowed=("clean", "OSError", "Retryable", "ArrowInvalid")),
+        Signal(signal.SIGTERM, after_s=random.uniform(0.5, 1.0)), End(allowed=("clean", "Retryable")),
         FreeDisk(),
     ]  # fmt: skip
 
@@ -208,6 +212,28 @@ def broker_killed(random: Random) -> list[Act]:
     ]  # fmt: skip
 
 
+def bad_weather(upsets: tuple[Upset, ...], most: float, random: Random) -> list[Act]:
+    """S3 does it to some of the requests, from the start or only later; in between it may do it to all of them."""
+    shares = {upset: random.uniform(most / 4, most) for upset in upsets}
+    outage = {random.choice(upsets): 1.0}
+    begin: list[Act] = [] if random.random() < 0.5 else [Start("first", once=True), End("first")]
+    return [
+        Produce(random.randint(40, 150)), *begin, Load(every_s=0.1),
+        Storm(((random.uniform(1, 3), shares), (random.uniform(0, 1), outage), (random.uniform(0, 1), shares))),
+    ]  # fmt: skip
+
+
+def bad_weather_and_kills(random: Random) -> list[Act]:
+    upsets = random.sample([upset for upset in Upset if upset is not Upset.HANG], 4)
+    acts: list[Act] = [
+        Produce(random.randint(1, 100)), Start("first", once=True), End("first"), Load(every_s=0.1),
+        SetWeather({upset: random.uniform(0, 0.1) for upset in upsets}),
+    ]  # fmt: skip
+    for _ in range(3):
+        acts += [Start(), Signal(signal.SIGKILL, after_s=random.uniform(0.4, 2)), End(allowed=("killed", "Retryable"))]
+    return [*acts, SetWeather({})]
+
+
 NATIVE: tuple[Scenario, ...] = (
     *(Scenario(f"kill -9 at {place}", partial(kill_at, place)) for place in PLACES),
     Scenario("kill -9 at any time", kill_anytime),
@@ -225,6 +251,11 @@ NATIVE: tuple[Scenario, ...] = (
     Scenario("catalog locked", catalog_locked),
     Scenario("catalog locked, no patience", catalog_locked, lake=impatient),
     Scenario("disk full", disk_full, prepare=partial(mount_small_disk, megabytes=2)),
+    Scenario("S3 answers 500 and 503", partial(bad_weather, (Upset.ERROR, Upset.SLOW_DOWN), 0.3), on_s3=True),
+    Scenario("S3 resets connections", partial(bad_weather, (Upset.RESET, Upset.CUT), 0.2), on_s3=True),
+    Scenario("S3 does it, its answer is lost", partial(bad_weather, (Upset.RESET_AFTER, Upset.ERROR_THOUGH_DONE), 0.2), on_s3=True),
+    Scenario("S3 slow or silent", partial(bad_weather, (Upset.SLOW, Upset.HANG), 0.03), on_s3=True),
+    Scenario("S3's bad day and kill -9", bad_weather_and_kills, on_s3=True),
     Scenario("topic made anew", topic_made_anew, settles=False),
     Scenario("topic made anew under the ingest", topic_made_anew_beside, settles=False),
     Scenario("retention overran the reader", retention_overran),
@@ -232,9 +263,9 @@ NATIVE: tuple[Scenario, ...] = (
 )
 
 
-def play(scenario: Scenario, seed: int, broker: EmbeddedBroker, *, gold: bool = False) -> Verdict:
+def play(scenario: Scenario, seed: int, servers: Servers, *, gold: bool = False) -> Verdict:
     """One seed of a scenario; the verdict is the oracle's. gold: silver and gold are judged too."""
-    with World(broker, scenario.name, seed, lake=scenario.lake) as world:
+    with World(servers, scenario.name, seed, lake=scenario.lake, on_s3=scenario.on_s3) as world:
         try:
             scenario.prepare(world)
             for act in scenario.plan(world.random):

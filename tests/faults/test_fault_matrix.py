@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -18,11 +19,15 @@ from fleetlake.lake.write import write_files
 from tests.faults.oracle import check_snapshot, check_table
 from tests.faults.records import T0
 from tests.faults.scenarios import NATIVE, Scenario, play
+from tests.faults.servers import Servers
 from tests.faults.world import local_lake
 
 SEED = 1
 SHORT = ("metadata_written", "swapped")  # of kills and zombies, those in the middle of a commit
-LONG = ("flood of copies", "flood of late events", "conflicts with maintenance", "catalog locked", "commit landed, answer lost")
+LONG = (
+    "flood of copies", "flood of late events", "conflicts with maintenance", "catalog locked", "commit landed, answer lost",
+    "S3 resets connections", "S3 does it, its answer is lost", "S3 slow or silent",
+)  # fmt: skip
 OWN_TESTS = ("broker killed and restarted", "disk full")  # tests/integration/test_outage.py; a mount needs root
 CHOSEN = [
     scenario
@@ -32,9 +37,15 @@ CHOSEN = [
 ]
 
 
+@pytest.fixture(scope="module")
+def servers(broker: EmbeddedBroker) -> Iterator[Servers]:
+    with Servers(broker) as made:
+        yield made
+
+
 @pytest.mark.parametrize("scenario", CHOSEN, ids=lambda scenario: scenario.name)
-def test_nothing_is_lost_or_doubled(scenario: Scenario, broker: EmbeddedBroker) -> None:
-    verdict = play(scenario, SEED, broker)
+def test_nothing_is_lost_or_doubled(scenario: Scenario, servers: Servers) -> None:
+    verdict = play(scenario, SEED, servers)
     assert verdict.holds, f"{verdict}; python -m tests.faults --only '{scenario.name}' --seed {SEED}"
     assert verdict.snapshots > 0
 

@@ -23,7 +23,6 @@ import psutil
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.gold import GOLD
@@ -35,12 +34,16 @@ from fleetlake.transform.settings import TransformSettings
 from tests.faults.driver import INGESTED, Order, run, sources_now, topic_of
 from tests.faults.oracle import Place, Places, Verdict, Watcher, check_silver, check_snapshot, check_table, gaps_of
 from tests.faults.records import Mix, draw_records
+from tests.faults.s3_proxy import S3Proxy
+from tests.faults.servers import Servers
+from tests.s3_server import BUCKET, S3Server
 
 PATIENCE_S = 60.0
 PARTITIONS = 2
 SETTLING_RUNS = 8
+ROWS_A_COMMIT, ROWS_A_COMMIT_ON_S3 = 60, 400  # there a commit takes ten requests
 ANY_TIME = {"message.timestamp.after.max.ms": str(2**63 - 1)}  # records of clocks that are far ahead are taken too
-RETRYABLE = ("clean", "Retryable", "Conflict", "UnknownOutcome")
+RETRYABLE = ("clean", "Retryable")
 
 
 def wait_for(holds: Callable[[], bool], what: str) -> None:
@@ -53,7 +56,7 @@ def wait_for(holds: Callable[[], bool], what: str) -> None:
 def forking() -> ForkServerContext:
     """Processes forked from one that has imported everything: an ingest starts in a tenth of the time."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.driver"])
+    context.set_forkserver_preload(["__main__", "tests.faults.scenarios", "tests.faults.driver"])
     return context
 
 
@@ -89,6 +92,8 @@ class Ingest:
         if self.process.exitcode == -signal.SIGKILL:
             return "killed", ""
         outcome = self.out / "outcome.json"
+        if self.process.exitcode == -signal.SIGTERM and not (self.out / "stderr.log").exists():
+            return "clean", "it had not begun"
         if not outcome.exists():
             return f"exit {self.process.exitcode}", (self.out / "stderr.log").read_text()
         told = json.loads(outcome.read_text())
@@ -96,24 +101,39 @@ class Ingest:
 
 
 class World:
-    """broker: whose topics to make. lake: where, if not in a folder of this run's. The context ends with nothing left running."""
+    """servers: on whose broker to make topics. on_s3: the warehouse is on their S3 server; ingests reach it through `proxy` only.
+    lake: as the oracle sees it; ingest_lake: as the ingests do. The context ends with nothing left running.
+    """
 
-    def __init__(self, broker: EmbeddedBroker, name: str, seed: int, *, lake: Callable[[Path], LakeSettings] | None = None) -> None:
+    def __init__(
+        self, servers: Servers, name: str, seed: int, *, lake: Callable[[Path], LakeSettings] | None = None, on_s3: bool = False
+    ) -> None:
+        broker = servers.broker
         self.name, self.random, self.broker = name, Random(f"{name}/{seed}"), broker
         self.folder = Path(tempfile.mkdtemp(prefix=f"faults-{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}-"))
         self.run = f"{self.folder.name}"
         self.kafka = KafkaSettings(broker.settings.bootstrap_servers, partitions=PARTITIONS)
         self.topics = [topic_of(event, self.run) for event in INGESTED]
-        self.lake = (lake or local_lake)(self.folder)
+        self.stack = ExitStack()
+        self.proxy: S3Proxy | None = None
+        self.lake = self.ingest_lake = (lake or local_lake)(self.folder)
+        if on_s3:
+            self._move_to(servers.s3)
         self.ingests: dict[str, Ingest] = {}
         self.records: dict[str, dict[Place, bytes]] = {topic: {} for topic in self.topics}
         self.frozen: dict[str, dict[Place, bytes]] | None = None  # what the tables have to hold, if later records are not theirs
+        self.flush_rows = ROWS_A_COMMIT_ON_S3 if on_s3 else ROWS_A_COMMIT
         self.verdict = Verdict()
         self.places = {bronze_of(event).name: Places() for event in INGESTED}
-        self.stack = ExitStack()
         self._sent, self._started, self._context = 0, 0, forking()
         self._producer: Producer | None = None
         self._loading: tuple[threading.Event, threading.Thread] | None = None
+
+    def _move_to(self, server: S3Server) -> None:
+        self.proxy = self.stack.enter_context(S3Proxy(server.port, Random(f"{self.random.random()}")))
+        properties = self.lake.properties | {"warehouse": f"s3://{BUCKET}/{self.run}"} | server.properties
+        self.lake = replace(self.lake, properties=properties)
+        self.ingest_lake = replace(self.lake, properties=properties | {"s3.endpoint": self.proxy.endpoint})
 
     def __enter__(self) -> World:
         ensure_topics(self.kafka, self.topics, config=ANY_TIME)
@@ -152,12 +172,12 @@ class World:
         assert offset is not None
         self.records[topic][(partition, offset)] = message.value() or b""
 
-    def load(self, mix: Mix) -> None:
+    def load(self, mix: Mix, every_s: float) -> None:
         """Sends on and on, until `stop_load`."""
         done = threading.Event()
 
         def send() -> None:
-            while not done.wait(0.01):
+            while not done.wait(every_s):
                 self.produce(10, mix)
 
         thread = threading.Thread(target=send, name="load")
@@ -176,7 +196,9 @@ class World:
         self._started += 1
         out = self.folder / f"ingest-{self._started}"
         out.mkdir()
-        process = self._context.Process(target=run, args=(order(Order(self.lake, self.kafka, self.run, out)),))
+        process = self._context.Process(
+            target=run, args=(order(Order(self.ingest_lake, self.kafka, self.run, out, flush_rows=self.flush_rows)),)
+        )
         process.start()
         self.ingests[name] = Ingest(process, out)
         return self.ingests[name]

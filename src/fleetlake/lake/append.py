@@ -33,12 +33,15 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
+from fleetlake.lake.storage_errors import telling_of_storage
+
 FORMAT_VERSION: Literal[2] = 2
 COMPRESSION: AvroCompressionCodec = "deflate"
 SMALL_ENTRIES = 100  # manifests with fewer entries are merged once there are SMALL_MANIFESTS of them
 SMALL_MANIFESTS = 20
 
 
+@telling_of_storage
 def stage_append(
     table: IcebergTable, added: Iterable[DataFile], properties: Mapping[str, str]
 ) -> tuple[tuple[TableRequirement, ...], tuple[TableUpdate, ...]]:

@@ -25,6 +25,7 @@ from pyiceberg.table.update import (
 
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.append import COMPRESSION, FORMAT_VERSION, write_entries
+from fleetlake.lake.storage_errors import telling_of_storage
 
 SAME_ROWS_AS = "fleetlake.same-rows-as"  # in the summary: the snapshot before, which may be expired when someone asks
 
@@ -74,6 +75,7 @@ def rows_since(table: IcebergTable) -> RowsSince:
     return RowsSince(snapshot.snapshot_id, snapshot.sequence_number or 0) if snapshot else RowsSince()
 
 
+@telling_of_storage
 def stage_replace(
     table: IcebergTable,
     removed: Iterable[str],

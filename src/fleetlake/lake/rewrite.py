@@ -14,9 +14,11 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.lake.scan import damage_named, expose_files
+from fleetlake.lake.storage_errors import telling_of_storage
 from fleetlake.lake.write import EPOCH, ROW_GROUP_ROWS, UNIQUE, describe_file
 
 
+@telling_of_storage
 def rewrite_files(
     table: IcebergTable, files: Sequence[DataFile], *, sort: Sequence[str], folder: str, target_bytes: int, memory_limit: str
 ) -> list[DataFile]:

@@ -18,17 +18,20 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
 from fleetlake.contracts.gold import GOLD
+from fleetlake.lake.storage_errors import telling_of_storage
 
 EPOCH = date(1970, 1, 1)
 ROW_GROUP_ROWS = 250_000
 UNIQUE = {"event_id", "payload", *(table.columns[0].name for table in GOLD)}  # a dictionary of values that never repeat only costs
 
 
+@telling_of_storage
 def write_files(table: IcebergTable, rows: pa.Table, *, folder: str, sort: tuple[str, ...] = ()) -> list[DataFile]:
     """Writes `rows` under `<table>/data/<folder>/`, one file a UTC day, and returns the files for a commit.
 
     rows: the table's columns, in any order; they are cast to its types. sort: columns to order each file by.
-    Nothing is visible to readers before the files are committed. The same folder must not be used twice.
+    Nothing is visible to readers before the files are committed. The same folder must not be used twice. Retryable if the disk is
+    full or S3 does not take them.
     """
     schema = table.schema().as_arrow()
     for absent in (field for field in schema if field.name not in rows.column_names and field.nullable):

@@ -1,5 +1,7 @@
 """Files, commits and scans on a real local catalog."""
 
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,7 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.gold import TRIPS
 from fleetlake.contracts.tables import all_tables, bronze_of
-from fleetlake.foundation.errors import Missing
+from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.scan import added_files, expose, expose_added
@@ -100,6 +102,44 @@ def test_files_are_split_by_day_and_sorted(lake: Lake) -> None:
     commit(table, added=files, properties={})
     assert table.scan().count() == 6
     assert [len(list(table.scan("event_time >= '2026-01-02T00:00:00+00:00'").plan_files()))] == [1]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "no room left on the disk"),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "no room left on the disk"),
+        (
+            OSError("When completing multiple part upload: AWS Error SLOW_DOWN during CompleteMultipartUpload operation"),
+            "AWS is busy",
+        ),
+    ],
+)
+def test_a_storage_that_takes_nothing_is_one_line_and_nothing_is_committed(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    append(lake, 0, 3, "a")
+    table = lake.table(TABLE.name)
+    files = write_files(table, rows(3, 5), folder="b")
+    monkeypatch.setattr(table.io, "new_output", refuse)
+    with pytest.raises(Retryable, match=f"{said}.*bronze.gps"):
+        write_files(table, rows(5, 7), folder="c")
+    with pytest.raises(Retryable, match=f"{said}.*bronze.gps"):
+        commit(table, added=files, properties={})
+    assert len(lake.table(TABLE.name).snapshots()) == 1
+
+
+def test_an_error_of_the_storage_that_is_none_of_these_stays(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    table = lake.table(TABLE.name)
+    monkeypatch.setattr(table.io, "new_output", refuse)
+    with pytest.raises(PermissionError):
+        write_files(table, rows(0, 2), folder="c")
 
 
 def test_files_carry_the_contracts_field_ids(lake: Lake) -> None:
