@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from fleetlake.simulate.events import GENERATORS, Batch, Report, Reporter
+from fleetlake.simulate.events import GENERATORS, Batch, Reporter
+from fleetlake.simulate.rounds import Report, Round
 
 ENCODERS = 2
 
@@ -28,5 +29,6 @@ class EncodeAhead:
     def exchange(self, reports: Sequence[Report]) -> list[Batch]:
         """Takes a round, which may be empty, and gives the one before it: a batch of each of the five kinds, or none."""
         ahead = self._ahead
-        self._ahead = [self._pool.submit(generate, self._reporter, reports) for generate in GENERATORS if reports]
+        together = Round(reports)
+        self._ahead = [self._pool.submit(generate, self._reporter, together) for generate in GENERATORS if reports]
         return [batch.result() for batch in ahead]

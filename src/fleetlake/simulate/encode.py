@@ -16,15 +16,14 @@ from fleetlake.contracts.events import Event
 
 NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 Part: TypeAlias = str | pa.Array  # text that is the same in every event, or one for each
-Column: TypeAlias = pa.Array | tuple[Part, ...]  # values, or the parts of their JSON
 
 
-def encode(event: Event, columns: Mapping[str, Column]) -> list[bytes]:
+def encode(event: Event, columns: Mapping[str, pa.Array]) -> list[bytes]:
     """n events as JSON: fields in the contract's order, no white space, nulls and absent columns left out.
 
     columns: wire field name to n values: strings (dictionary-encoded or not), finite numbers, booleans, timestamps; `location` as
-    a struct of latitude and longitude; or, instead of values, the parts their JSON is joined of, without nulls. The first field,
-    the id, must not be null. Numbers come out in their shortest form that reads back the same.
+    a struct of latitude and longitude. The first field, the id, must not be null. Numbers come out in their shortest form that reads
+    back the same.
     """
     parts: list[Part] = ["{"]
     for field in event.fields:
@@ -52,9 +51,7 @@ def _merged(parts: Sequence[Part]) -> Iterator[Part]:
             yield from neighbours
 
 
-def _value(field: Field, values: Column) -> Sequence[Part]:
-    if isinstance(values, tuple):
-        return values
+def _value(field: Field, values: pa.Array) -> Sequence[Part]:
     if field.type is Type.LOCATION:
         latitude, longitude = (pc.struct_field(values, [i]).cast(pa.string()) for i in (0, 1))
         return "[", latitude, ",", longitude, "]"

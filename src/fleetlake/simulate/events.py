@@ -1,4 +1,4 @@
-"""What n vehicles report at a tick: the five events as columns, and the mission's generate functions that encode them."""
+"""The five events of a round of reports, written as JSON, and the mission's generate functions that do so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ import pyarrow as pa
 from fleetlake.contracts.events import (
     COMPASS,
     EMERGENCY,
+    EVENTS,
     GPS,
     INCIDENT_TYPES,
     TRAFFIC,
@@ -26,62 +28,19 @@ from fleetlake.contracts.events import (
     Event,
 )
 from fleetlake.simulate.driver import Ints
-from fleetlake.simulate.encode import Column, encode
-from fleetlake.simulate.fleet import MAKES, VEHICLE_TYPES, Bools, Fleet
+from fleetlake.simulate.fleet import MAKES, MODEL_YEARS, VEHICLE_TYPES, Fleet
 from fleetlake.simulate.geodesy import EARTH_RADIUS_M, Floats, compass_index
-from fleetlake.simulate.ids import lay_out, random_bytes
-from fleetlake.simulate.numbers import fixed
+from fleetlake.simulate.ids import GROUP_WORDS, RandomGroups
+from fleetlake.simulate.moments import Moments
+from fleetlake.simulate.numbers import Numbers, Thousands
+from fleetlake.simulate.rounds import Report, Round, joined
 from fleetlake.simulate.route import Route
-from fleetlake.simulate.world import NEAR_INCIDENT_M, Surroundings, World
+from fleetlake.simulate.words import Part, Words, Writer, members
+from fleetlake.simulate.world import NEAR_INCIDENT_M, World
 
 CAMERA_EVERY_M = 2_000.0
 KINDS = (VEHICLE, GPS, TRAFFIC, WEATHER, EMERGENCY)
-TRUTHS = pa.array(["false", "true"])
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """m vehicles at one tick. who: their indices in the fleet. time_ms: Unix milliseconds; all else per vehicle."""
-
-    who: Ints
-    time_ms: int
-    tick: int
-    along_m: Floats
-    speed_kmh: Floats
-    limit_kmh: Floats
-    latitude: Floats
-    longitude: Floats
-    heading_deg: Floats
-    ignition: Bools
-    peak_ms2: Floats
-    around: Surroundings
-
-
-def observe(fleet: Fleet, route: Route, around: Surroundings, time_s: float, start_ms: int, tick: int) -> Report:
-    """What the reporting vehicles report now; `around` is of the whole fleet.
-
-    Resets their peaks, and notes who has now reported its arrival.
-    """
-    who = np.flatnonzero(fleet.reporting(time_s))
-    along = fleet.along_m[who]
-    latitude, longitude = route.place(along)
-    report = Report(
-        who=who,
-        time_ms=start_ms + round(time_s * 1000),
-        tick=tick,
-        along_m=along,
-        speed_kmh=np.round(fleet.speed_ms[who] * 3.6, 2),
-        limit_kmh=route.limit_at_ms(along) * 3.6,
-        latitude=np.round(latitude, 7),
-        longitude=np.round(longitude, 7),
-        heading_deg=np.round(route.heading_deg[route.stretch(along)], 1) % 360,
-        ignition=fleet.ignition(time_s)[who],
-        peak_ms2=np.round(fleet.peak_ms2[who], 2),
-        around=around.of(who),
-    )
-    fleet.peak_ms2[who] = 0.0
-    fleet.reported_arrival |= fleet.arrived
-    return report
+MOST_VEHICLES_SEEN = 40  # by a camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +54,11 @@ class Batch:
     who: Ints
 
 
+Columns: TypeAlias = dict[str, tuple[Part, ...]]  # wire field name to its words; those after it may be among them
+
+
 class Reporter:
-    """Encodes reports. seed: the noise follows from it and the tick.
+    """Writes events. seed: the noise follows from it and the tick.
 
     run: 128 bits that no run with other events has; an id follows from them, the kind of event, the tick and the vehicle.
     gps_noise_m: standard deviation of a fix's position to the north and to the east.
@@ -106,112 +68,115 @@ class Reporter:
         self._fleet, self._route, self._world, self._seed, self._gps_noise_m = fleet, route, world, seed, gps_noise_m
         self._run = run
         self._keys = np.array([name.encode() for name in fleet.device_id.tolist()], object)
-        self._devices = pa.array(fleet.device_id.tolist())
-        self._incidents = pa.array([text.decode() for text in world.incidents.id.tolist()])
-        self._makes, self._models, self._fuels = (pa.array(names) for names in zip(*MAKES, strict=True))
+        self._writers = {event: Writer() for event in EVENTS}
+        self._moments = Moments()
+        self._words = _Vocabulary(fleet, route, world)
 
     def batch(self, event: Event, reports: Sequence[Report]) -> Batch:
         """All events of a kind of one or more ticks, in their order."""
-        who = np.concatenate([report.who for report in reports])
-        tick = np.repeat(np.arange(len(reports)), [len(report.who) for report in reports])
-        time_ms = (times := np.array([report.time_ms for report in reports]))[tick]
-        columns: dict[str, Column] = {
-            "id": ('"', self._ids(event, reports, time_ms), '"'),
-            "deviceId": ('"', self._devices.take(pa.array(who)), '"'),  # a fleet's name has nothing to escape
-            "timestamp": _coded(pa.array(times, pa.timestamp("ms")), tick),
-            "location": _location(_all(reports, "latitude"), _all(reports, "longitude")),
-        }
-        columns |= _SPECIFIC[event.kind](self, reports, who)
-        return Batch(event, self._keys[who].tolist(), encode(event, columns), time_ms, who)
+        made = Round(reports)
+        who = made.column("who")
+        columns = self._common(event, made, who) | _SPECIFIC[event.kind](self, made, who)
+        parts = [part for field in event.fields for part in columns.get(field.name, ())]
+        values = self._writers[event].write([*parts, (self._words.end, np.zeros(1, np.int32))], len(who))
+        time_ms = made.spread(np.array([report.time_ms for report in made]))
+        return Batch(event, self._keys[who].tolist(), values, time_ms, who)
 
-    def _ids(self, event: Event, reports: Sequence[Report], time_ms: npt.NDArray[np.int64]) -> pa.Array:
+    def _common(self, event: Event, made: Round, who: Ints) -> Columns:
+        heads, stamps, moments = made.once("moments", lambda: self._moments.parts([report.time_ms for report in made]))
+        moment = made.once("moment", lambda: made.spread(moments))
+        return {
+            "id": ((heads, moment), *self._ids(event, made)),
+            "deviceId": ((self._words.devices, who),),
+            "timestamp": ((stamps, moment),),
+            "location": made.once("location", lambda: self._location(made.column("latitude"), made.column("longitude"))),
+        }
+
+    def _ids(self, event: Event, made: Round) -> tuple[Part, ...]:
         """Neither who else reports nor how many ticks make a batch changes an id."""
-        kind, everyone = KINDS.index(event), len(self._fleet)
-        bits = [random_bytes(self._run, (kind, report.tick), everyone)[report.who] for report in reports]
-        ids = lay_out(time_ms, np.concatenate(bits), version=7)
-        ends = np.arange(len(ids) + 1, dtype=np.int32) * ids.itemsize
-        return pa.StringArray.from_buffers(len(ids), pa.py_buffer(ends), pa.py_buffer(ids))
+        kind, everyone, groups = KINDS.index(event), len(self._fleet), RandomGroups(self._run)
+        drawn = [groups.draw((kind, report.tick), everyone) for report in made]
+        own = [rows if len(report.who) == everyone else rows[report.who] for report, rows in zip(made, drawn, strict=True)]
+        return tuple(zip(GROUP_WORDS, joined(own).T, strict=True))
 
-    def _vehicle(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
-        fleet, along_km = self._fleet, _all(reports, "along_m") / 1000
-        peaks, model = _all(reports, "peak_ms2"), fleet.model[who]
-        fuel = np.maximum(fleet.fuel_start_percent[who] - fleet.fuel_percent_per_km[who] * along_km, 2.0)
-        return _movement(reports) | {
-            "make": _coded(self._makes, model),
-            "model": _coded(self._models, model),
-            "year": fixed(fleet.model_year[who], 0),
-            "fuelType": _coded(self._fuels, model),
-            "odometer": fixed(fleet.odometer_start_km[who] + along_km, 3),
-            "fuelLevel": fixed(fuel, 2),
-            "ignition": (TRUTHS.take(pa.array(_all(reports, "ignition").astype(np.int32))),),
-            "maxAcceleration": fixed(peaks[:, 0], 2),
-            "maxBraking": fixed(peaks[:, 1], 2),
-            "maxCornering": fixed(peaks[:, 2], 2),
+    def _location(self, latitude: Floats, longitude: Floats) -> tuple[Part, ...]:
+        return (*self._words.latitude.parts(latitude), *self._words.longitude.parts(longitude))
+
+    def _movement(self, made: Round) -> Columns:
+        stretch = made.column("stretch")
+        return {
+            "speed": made.once("speed", lambda: self._words.speed.parts(made.column("speed_kmh"))),
+            "heading": ((self._words.headings, stretch),),
         }
 
-    def _gps(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
-        along = _all(reports, "along_m")
-        wobble = np.sin(along / 700 + who)
+    def _vehicle(self, made: Round, who: Ints) -> Columns:
+        fleet, words, along_km = self._fleet, self._words, made.column("along_m") / 1000
+        peaks, compass = made.column("peak_ms2"), words.compass[made.column("stretch")]
+        fuel = np.maximum(fleet.fuel_start_percent[who] - fleet.fuel_percent_per_km[who] * along_km, 2.0)
+        return self._movement(made) | {
+            "direction": ((words.cars, compass * words.car_models + words.car[who]),),  # and make, model, year, fuelType
+            "odometer": words.odometer.parts(fleet.odometer_start_km[who] + along_km),
+            "fuelLevel": words.fuel.parts(fuel),
+            "ignition": ((words.ignition, made.column("ignition")),),
+            "maxAcceleration": words.acceleration.parts(peaks[:, 0]),
+            "maxBraking": words.braking.parts(peaks[:, 1]),
+            "maxCornering": words.cornering.parts(peaks[:, 2]),
+        }
+
+    def _gps(self, made: Round, who: Ints) -> Columns:
+        words, along = self._words, made.column("along_m")
+        wobble, compass = np.sin(along / 700 + who), words.compass[made.column("stretch")]
         return (
-            _movement(reports)
-            | self._noisy_location(reports)
+            self._movement(made)
+            | self._noisy_location(made)
             | {
-                "vehicleType": _coded(pa.array(VEHICLE_TYPES), self._fleet.vehicle_type[who]),
-                "altitude": fixed(75 + 45 * np.sin(along / 31_000) + 20 * np.sin(along / 7_000), 1),
-                "accuracy": fixed(3.5 + 1.5 * wobble + 1.5 * self._gps_noise_m, 1),
-                "satellites": fixed(11 - 2 * wobble, 0),
+                "direction": ((words.vehicles, compass * len(VEHICLE_TYPES) + self._fleet.vehicle_type[who]),),  # and vehicleType
+                "altitude": words.altitude.parts(75 + 45 * np.sin(along / 31_000) + 20 * np.sin(along / 7_000)),
+                "accuracy": words.accuracy.parts(3.5 + 1.5 * wobble + 1.5 * self._gps_noise_m),
+                "satellites": words.satellites.parts(11 - 2 * wobble),
             }
         )
 
-    def _noisy_location(self, reports: Sequence[Report]) -> dict[str, Column]:
+    def _noisy_location(self, made: Round) -> Columns:
         """Nothing without noise: the location is then what it is in every event."""
         if not self._gps_noise_m:
             return {}
-        drawn = [np.random.default_rng([self._seed, 4, report.tick]).standard_normal((len(report.who), 2)) for report in reports]
+        drawn = [np.random.default_rng([self._seed, 4, report.tick]).standard_normal((len(report.who), 2)) for report in made]
         north_deg, east_deg = np.degrees(np.concatenate(drawn).T * self._gps_noise_m / EARTH_RADIUS_M)
-        latitude, longitude = _all(reports, "latitude"), _all(reports, "longitude")
+        latitude, longitude = made.column("latitude"), made.column("longitude")
         east_deg /= np.cos(np.radians(latitude))
-        return {"location": _location(latitude + north_deg, longitude + east_deg)}
+        return {"location": self._location(latitude + north_deg, longitude + east_deg)}
 
-    def _traffic(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
-        along = _all(reports, "along_m")
-        camera = (along // CAMERA_EVERY_M).astype(np.int64)
-        roads = [self._route.road[i] for i in self._route.stretch(np.arange(0, along.max() + 1, CAMERA_EVERY_M)).tolist()]
-        names = pa.array([f"CAM-{road}-{i:03d}" for i, road in enumerate(roads)])
-        count = np.round(_around(reports, "density") * 40).astype(np.int64)
+    def _traffic(self, made: Round, who: Ints) -> Columns:
+        words = self._words
+        camera = (made.column("along_m") // CAMERA_EVERY_M).astype(np.int64)
+        count = np.round(made.around("density") * MOST_VEHICLES_SEEN).astype(np.int64)
         return {
-            "cameraId": _coded(names, camera),
-            "snapshot": _coded(pa.array([snapshot_png(i) for i in range(41)]), count),
-            "vehicleCount": fixed(count, 0),
-            "averageSpeed": fixed(_all(reports, "limit_kmh") * 0.95 * _around(reports, "slowing"), 1),
+            "cameraId": ((words.cameras, camera),),
+            "snapshot": ((words.snapshots, count),),  # and vehicleCount
+            "averageSpeed": words.average_speed.parts(made.column("limit_kmh") * 0.95 * made.around("slowing")),
         }
 
-    def _weather(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
-        def of(name: str, digits: int) -> Column:
-            return fixed(np.concatenate([getattr(report.around.weather, name) for report in reports]), digits)
-
-        condition = np.concatenate([report.around.weather.condition for report in reports])
+    def _weather(self, made: Round, who: Ints) -> Columns:
+        words = self._words
         return {
-            "temperature": of("temperature_c", 1),
-            "weatherCondition": _coded(pa.array(WEATHER_CONDITIONS), condition),
-            "precipitation": of("precipitation_mmh", 2),
-            "windSpeed": of("wind_kmh", 1),
-            "humidity": of("humidity_percent", 1),
-            "airQualityIndex": of("air_quality_index", 1),
+            "temperature": words.temperature.parts(made.weather("temperature_c")),
+            "weatherCondition": ((words.conditions, made.weather("condition")),),
+            "precipitation": words.precipitation.parts(made.weather("precipitation_mmh")),
+            "windSpeed": words.wind.parts(made.weather("wind_kmh")),
+            "humidity": words.humidity.parts(made.weather("humidity_percent")),
+            "airQualityIndex": words.air_quality.parts(made.weather("air_quality_index")),
         }
 
-    def _emergency(self, reports: Sequence[Report], who: Ints) -> dict[str, Column]:
-        near, active = _around(reports, "incident_m") <= NEAR_INCIDENT_M, _around(reports, "incident_active")
-        index, incidents = _around(reports, "incident"), self._world.incidents
-        kind = np.where(near, incidents.kind[index], INCIDENT_TYPES.index("None"))
-        place = np.where(near, incidents.along_m[index], _all(reports, "along_m"))
-        texts = pa.array([f"{name} reported near the road" for name in INCIDENT_TYPES[:-1]] + ["nothing to report"])
+    def _emergency(self, made: Round, who: Ints) -> Columns:
+        near, active = made.around("incident_m") <= NEAR_INCIDENT_M, made.around("incident_active")
+        incident, incidents = made.around("incident"), self._world.incidents
+        none = len(incidents.kind)
+        place = np.where(near, incidents.along_m[incident], made.column("along_m"))
         return {
-            "incidentId": _coded(self._incidents, index, known=near),
-            "type": _coded(pa.array(INCIDENT_TYPES), kind),
-            "status": _coded(pa.array(["Resolved", "Active"]), near & active),
-            "description": _coded(texts, kind),
-            "location": _location(*self._route.place(place)),
+            "incidentId": ((self._words.incidents, np.where(near, incident, none)),),  # and type
+            "status": ((self._words.statuses, np.where(near, incident + active * (none + 1), none)),),  # and description
+            "location": self._location(*self._route.place(place)),
         }
 
 
@@ -221,31 +186,54 @@ _SPECIFIC = {
 }  # fmt: skip
 
 
-def _movement(reports: Sequence[Report]) -> dict[str, Column]:
-    heading = _all(reports, "heading_deg")
-    return {
-        "speed": fixed(_all(reports, "speed_kmh"), 2),
-        "direction": _coded(pa.array(COMPASS), compass_index(heading)),
-        "heading": fixed(heading, 1),
-    }
+class _Vocabulary:
+    """The words of a run's events. What follows from the same thing and stands side by side is one word.
 
+    compass: stretch of the route to the compass point of its heading. car: per vehicle, which of `car_models` it is.
+    """
 
-def _all(reports: Sequence[Report], name: str) -> npt.NDArray[Any]:
-    return np.concatenate([getattr(report, name) for report in reports])
-
-
-def _around(reports: Sequence[Report], name: str) -> npt.NDArray[Any]:
-    return np.concatenate([getattr(report.around, name) for report in reports])
-
-
-def _coded(values: pa.Array, indices: npt.NDArray[np.integer | np.bool_], *, known: Bools | None = None) -> pa.Array:
-    """values[indices]; null where not `known`."""
-    mask = None if known is None else ~known
-    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32), mask=mask), values)
-
-
-def _location(latitude: Floats, longitude: Floats) -> Column:
-    return "[", *fixed(latitude, 7), ",", *fixed(longitude, 7), "]"
+    def __init__(self, fleet: Fleet, route: Route, world: World) -> None:
+        heading = np.round(route.heading_deg, 1) % 360
+        self.compass = compass_index(heading)
+        self.end = Words(["}"])
+        self.devices = Words(f'","deviceId":"{name}"' for name in fleet.device_id.tolist())  # nothing to escape in a fleet's name
+        self.latitude = Numbers(',"location":[', 7, lower=4)
+        self.longitude = Numbers(",", 7, "]", lower=4)
+        self.speed = Numbers(',"speed":', 2)
+        self.headings = Words(f',"heading":{text}' for text in pa.array(np.round(heading, 1)).cast(pa.string()).to_pylist())
+        years = range(*MODEL_YEARS)
+        self.car, self.car_models = fleet.model * len(years) + fleet.model_year - years[0], len(MAKES) * len(years)
+        self.cars = Words(
+            members({"direction": point, "make": make, "model": model, "year": year, "fuelType": fuel})
+            for point, (make, model, fuel), year in product(COMPASS, MAKES, years)
+        )
+        self.odometer = Thousands(',"odometer":')
+        self.fuel = Numbers(',"fuelLevel":', 2)
+        self.ignition = Words([members({"ignition": False}), members({"ignition": True})])
+        self.acceleration, self.braking, self.cornering = (
+            Numbers(f',"{name}":', 2) for name in ("maxAcceleration", "maxBraking", "maxCornering")
+        )
+        self.vehicles = Words(members({"direction": point, "vehicleType": kind}) for point, kind in product(COMPASS, VEHICLE_TYPES))
+        self.altitude, self.accuracy = Numbers(',"altitude":', 1), Numbers(',"accuracy":', 1)
+        self.satellites = Numbers(',"satellites":', 0)
+        at = route.stretch(np.arange(0, route.length_m + 1, CAMERA_EVERY_M)).tolist()
+        self.cameras = Words(members({"cameraId": f"CAM-{route.road[stretch]}-{i:03d}"}) for i, stretch in enumerate(at))
+        self.snapshots = Words(members({"snapshot": snapshot_png(i), "vehicleCount": i}) for i in range(MOST_VEHICLES_SEEN + 1))
+        self.average_speed = Numbers(',"averageSpeed":', 1)
+        self.temperature, self.precipitation = Numbers(',"temperature":', 1), Numbers(',"precipitation":', 2)
+        self.conditions = Words(members({"weatherCondition": name}) for name in WEATHER_CONDITIONS)
+        self.wind, self.humidity = Numbers(',"windSpeed":', 1), Numbers(',"humidity":', 1)
+        self.air_quality = Numbers(',"airQualityIndex":', 1)
+        named = [INCIDENT_TYPES[kind] for kind in world.incidents.kind.tolist()]
+        ids = [text.decode() for text in world.incidents.id.tolist()]
+        nothing = INCIDENT_TYPES[-1]
+        self.incidents = Words(
+            [members({"incidentId": i, "type": kind}) for i, kind in zip(ids, named, strict=True)] + [members({"type": nothing})]
+        )
+        texts = [*(f"{kind} reported near the road" for kind in named), "nothing to report"]
+        self.statuses = Words(
+            members({"status": status, "description": text}) for status, text in product(("Resolved", "Active"), texts)
+        )
 
 
 @cache

@@ -24,6 +24,7 @@ MAKES = (
     ("Tesla", "Model 3", "Electric"),
     ("Kia", "Niro", "Hybrid"),
 )
+MODEL_YEARS = (2014, 2026)  # from, and before
 VEHICLE_TYPES = ("private", "van", "taxi")
 
 
@@ -91,7 +92,7 @@ def draw_fleet(vehicles: int, route: Route, tick_s: int, rng: np.random.Generato
     return Fleet(
         device_id=np.array([f"{name}-{i:05d}" for i in range(n)]),
         model=rng.integers(0, len(MAKES), n),
-        model_year=rng.integers(2014, 2026, n),
+        model_year=rng.integers(*MODEL_YEARS, n),
         vehicle_type=rng.choice(len(VEHICLE_TYPES), n, p=(0.7, 0.2, 0.1)),
         drivers=draw_drivers(n, route, tick_s, rng),
         departure_s=np.where(np.arange(n) == 0, 0.0, rng.uniform(0, DEPARTURES_S, n) // tick_s * tick_s),

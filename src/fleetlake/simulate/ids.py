@@ -5,10 +5,21 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fleetlake.simulate.words import Words
+
 HEX = np.frombuffer(b"".join(b"%04x" % i for i in range(1 << 16)), np.uint32)  # 16 bits to their four digits
 ID_BYTES = 10  # random ones; the other six are the time
 GROUPS = (0, 4, 9, 14, 19, 24, 28, 32)  # where four digits begin; dashes are between
 LAYOUT = np.dtype({"names": [str(at) for at in GROUPS], "formats": [np.uint32] * 8, "offsets": GROUPS, "itemsize": 36})
+
+# What follows the time in an id, version and variant included, by the bits that are random.
+GROUP_WORDS = (
+    Words(f"7{i:03x}-" for i in range(1 << 12)),
+    Words(f"{i:04x}-" for i in range(0x8000, 0xC000)),
+    *[Words(f"{i:04x}" for i in range(1 << 16))] * 3,
+)
+RANDOM_BITS = np.frombuffer(bytes.fromhex("0fff 3fff ffff ffff"), np.uint64)[0]  # of the first eight bytes
+WORDS_A_STEP = 4  # 64 bits each, of the counter
 
 
 def uuid7(time_ms: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.bytes_]:
@@ -16,14 +27,25 @@ def uuid7(time_ms: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArr
     return lay_out(time_ms, rng.integers(0, 256, (len(time_ms), ID_BYTES), dtype=np.uint8), version=7)
 
 
-def random_bytes(key: int, counter: tuple[int, int], rows: int) -> npt.NDArray[np.uint8]:
-    """rows x ID_BYTES random bytes. Row i follows from the key (128 bits), the counter and i alone, however many rows there are.
+class RandomGroups:
+    """The random parts of ids, as numbers of GROUP_WORDS. Not for use by two threads at once.
 
+    Row i of a counter's follows from the key (128 bits), the counter and i alone, however many rows there are.
     Source: Philox 4x64, a counter-based generator (Salmon and others, Parallel random numbers: as easy as 1, 2, 3, 2011).
     """
-    generator = np.random.Philox(key=key, counter=counter[0] << 192 | counter[1] << 128)
-    words = generator.random_raw(2 * rows).astype("<u8", copy=False)
-    return words.view(np.uint8).reshape(rows, 16)[:, :ID_BYTES]
+
+    def __init__(self, key: int) -> None:
+        self._generator, self._at = np.random.Philox(key=key), 0
+
+    def draw(self, counter: tuple[int, int], rows: int) -> npt.NDArray[np.uint16]:
+        """rows x 5."""
+        start = counter[0] << 192 | counter[1] << 128
+        self._generator.advance((start - self._at) % (1 << 256))  # making another generator takes ten times as long
+        drawn = self._generator.random_raw(2 * rows)
+        self._at = start + -(-2 * rows // WORDS_A_STEP)
+        drawn[::2] &= RANDOM_BITS
+        groups: npt.NDArray[np.uint16] = drawn.view(np.uint16).byteswap(inplace=True)
+        return groups.reshape(rows, 8)[:, : len(GROUP_WORDS)]
 
 
 def lay_out(time_ms: npt.NDArray[np.int64], rest: npt.NDArray[np.uint8], *, version: int) -> npt.NDArray[np.bytes_]:

@@ -15,10 +15,11 @@ import numpy as np
 
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.ahead import EncodeAhead
-from fleetlake.simulate.events import Batch, Report, Reporter, observe
+from fleetlake.simulate.events import Batch, Reporter
 from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
 from fleetlake.simulate.fleet import draw_fleet
 from fleetlake.simulate.motion import STEP_S, step
+from fleetlake.simulate.rounds import Report, observe
 from fleetlake.simulate.route import london_to_birmingham
 from fleetlake.simulate.sink import EventSink
 from fleetlake.simulate.truth import Truth, prepare_folder

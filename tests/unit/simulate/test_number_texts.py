@@ -1,42 +1,90 @@
-"""Numbers looked up in tables read exactly as Arrow would have spelled them."""
+"""Numbers looked up in lists of words read exactly as Arrow would have spelled them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetlake.simulate.numbers import LOWER_DIGITS, SIZE, fixed
+from fleetlake.simulate.numbers import BLOCK, MOST_WORDS, Numbers, Thousands
+from fleetlake.simulate.words import Part, Writer
 
-EDGES = [0.0, -0.0, 12.0, -5.0, 0.1, 0.25, 51.5, 51.5070001, 0.5004, 1e-3, 1e-7, -9e-7, 1e-6, -1e-9, SIZE - 1, SIZE, 1e9]
+EDGES = [
+    0.0,
+    -0.0,
+    12.0,
+    -5.0,
+    0.1,
+    0.25,
+    51.5,
+    51.5070001,
+    0.5004,
+    1e-3,
+    1e-7,
+    -9e-7,
+    1e-6,
+    -1e-9,
+    131_071,
+    131_072,
+    1e9,
+    1e12,
+    1e17,
+]
+KINDS = [(0, 0), (1, 0), (2, 0), (3, 3), (7, 4)]  # decimals, and how many of them are a word of their own
 
 
-def texts(values: npt.NDArray[np.number], digits: int) -> list[str]:
-    joined: list[str] = pc.binary_join_element_wise(*fixed(values, digits), "").to_pylist()
-    return joined
+def texts(parts: Sequence[Part], rows: int) -> list[str]:
+    return [text.decode() for text in Writer().write(parts, rows)]
 
 
-def spelled(values: npt.NDArray[np.number], digits: int) -> list[str]:
+def spelled(values: npt.NDArray[np.number], digits: int, before: str = "", after: str = "") -> list[str]:
     cast: list[str] = pa.array(np.round(values.astype(np.float64), digits)).cast(pa.string()).to_pylist()
-    return cast
+    return [before + text + after for text in cast]
 
 
-@pytest.mark.parametrize("digits", LOWER_DIGITS)
-def test_every_number_of_the_tables_and_each_edge(digits: int) -> None:
-    every = np.arange(SIZE) / 10**digits
-    assert texts(every, digits) == spelled(every, digits)
-    assert [texts(np.array([value]), digits) for value in EDGES] == [spelled(np.array([value]), digits) for value in EDGES]
-    assert texts(np.zeros(0), digits) == []
+@pytest.mark.parametrize(("digits", "lower"), KINDS)
+def test_every_number_of_a_range_and_each_edge(digits: int, lower: int) -> None:
+    numbers, shift = Numbers("<", digits, ">", lower=lower), 10**lower
+    every = np.concatenate([np.arange(3 * BLOCK), np.arange(3 * BLOCK) * shift + 7 * shift // 10]) / 10**digits
+    assert texts(numbers.parts(every), len(every)) == spelled(every, digits, "<", ">")
+    for value in EDGES:
+        one = np.array([value])
+        assert texts(numbers.parts(one), 1) == spelled(one, digits, "<", ">")
+    assert texts(numbers.parts(np.zeros(0)), 0) == []
 
 
-@given(st.lists(st.floats(-200, 200), min_size=1), st.sampled_from(sorted(LOWER_DIGITS)))
-def test_any_number(values: list[float], digits: int) -> None:
-    assert texts(np.array(values), digits) == spelled(np.array(values), digits)
+@given(st.lists(st.lists(st.floats(-200, 200), min_size=1), min_size=1, max_size=4), st.sampled_from(KINDS))
+def test_any_numbers_one_batch_after_the_other(batches: list[list[float]], kind: tuple[int, int]) -> None:
+    numbers = Numbers("", kind[0], lower=kind[1])
+    for values in map(np.array, batches):
+        assert texts(numbers.parts(values), len(values)) == spelled(values, kind[0])
 
 
 def test_integers_too() -> None:
-    assert texts(np.array([0, 9, 2025, SIZE]), 0) == ["0", "9", "2025", str(SIZE)]
+    values = np.array([0, 9, 2025, MOST_WORDS])
+    assert texts(Numbers("", 0).parts(values), 4) == ["0", "9", "2025", str(MOST_WORDS)]
+
+
+@given(st.lists(st.floats(-10, 3e6) | st.floats(1000, 2e5), min_size=1))
+def test_thousands(values: list[float]) -> None:
+    numbers = np.array(values)
+    assert texts(Thousands("k").parts(numbers), len(values)) == spelled(numbers, 3, "k")
+
+
+def test_a_number_never_takes_more_than_its_share_of_words() -> None:
+    """Whatever a long run asks for: what is beyond is spelled."""
+    numbers, rng = Numbers("", 2), np.random.default_rng(1)
+    known = []
+    for size in (10.0, 1e3, 1e6, 1e3):
+        values = rng.uniform(0, size, 1000)
+        parts = numbers.parts(values)
+        assert texts(parts, 1000) == spelled(values, 2)
+        known += [len(words.texts) for words, _ in parts if not words.passing]
+    assert known == sorted(known)
+    assert len(known) == 3  # the million was spelled
+    assert max(known) <= MOST_WORDS

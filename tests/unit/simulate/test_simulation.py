@@ -21,10 +21,10 @@ from fleetlake.contracts.validation import parse
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate import SimulationSettings, produce_data_to_kafka, run_simulation, simulate_journey
 from fleetlake.simulate.driver import THRESHOLDS_MS2
-from fleetlake.simulate.events import Report
 from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
 from fleetlake.simulate.geodesy import bearing_deg, compass_index, distance_m
 from fleetlake.simulate.motion import BRAKING_LIMIT_MS2
+from fleetlake.simulate.rounds import Report
 from fleetlake.simulate.route import london_to_birmingham
 from fleetlake.simulate.run import Journey, SimulationReport
 from fleetlake.simulate.sink import NdjsonSink
