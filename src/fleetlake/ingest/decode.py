@@ -1,5 +1,7 @@
 """Bytes to columns, a batch at a time: DuckDB decodes and checks, and what it is not sure of goes through the reference rules.
 
+Batches of nothing but plain records go the quick way of `ingest.plain`, the others the careful one, here.
+
 DuckDB's JSON functions are lenient ("12" becomes 12, a wrong type becomes null), so numbers are taken as JSON text and cast
 here, and strings that might have been something else are looked at again. A record that does not surely keep every rule is a
 suspect. Suspects are few, so they can afford `contracts.validation.parse`, which decides whether a record is good or why not.
@@ -19,6 +21,7 @@ from fleetlake.contracts.columns import Column, Field, Type
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.contracts.validation import parse
+from fleetlake.ingest.plain import ENDS_AS_JSON, NOT_JSON, NOT_SURELY_A_STRING, PlainDecoder
 
 RAW_SCHEMA = pa.schema(
     [
@@ -32,8 +35,7 @@ _DUCKDB_TYPES = {
     Type.STRING: "VARCHAR", Type.DOUBLE: "JSON", Type.INTEGER: "JSON", Type.BOOLEAN: "JSON", Type.TIMESTAMP: "VARCHAR",
     Type.LOCATION: ["JSON"],
 }  # fmt: skip
-# A number, boolean, list or object where a string belongs becomes its text: these texts might have been one.
-_NOT_SURELY_A_STRING = r"^(?:[-+.0-9eE]+$|true$|false$|(?i:[-+]?(?:nan|inf|infinity))$|[{\[])"
+CAREFUL_BATCHES = 20
 _TIMESTAMP_SHAPE = "____-__-__T__:__:__.___Z"
 # First characters no number (DuckDB's JSON has NaN and inf, too), literal or bracket has.
 _SURELY_A_STRING = (("o", "t"), ("O", "["), ("a", "f"), ("A", "I"), ("J", "N"), ("g", "i"), ("j", "n"), ("u", "{"))
@@ -48,6 +50,8 @@ class Decoder:
         self._schema = table_schema(bronze_of(event))
         self._fast, self._guarded = _statement(event, guard=False), _statement(event, guard=True)
         self._expects_poison = False
+        self._plain = PlainDecoder(event, connection)
+        self._batches_to_plain = 0
 
     def decode(self, raw: pa.Table, ingested_at: datetime) -> pa.Table:
         """Turns records into bronze rows.
@@ -55,12 +59,25 @@ class Decoder:
         raw: columns of RAW_SCHEMA, n rows. Returns n rows of the bronze table's schema, each with its record's place,
         in no particular order. Never fails on account of what a record holds.
         """
-        decoded = self._run(raw.append_column("text", _text(raw["payload"])))
+        texts = raw.append_column("text", _text(raw["payload"]))
+        decoded = self._quickly(texts)
+        if decoded is None:
+            decoded = self._run(texts)
         ok = decoded["ok"]
         if pc.all(ok).as_py():
             return self._complete(decoded, ingested_at)
         good = self._complete(decoded.filter(ok), ingested_at)
         return pa.concat_tables([good, self._suspects(decoded.filter(pc.invert(ok)), ingested_at)])
+
+    def _quickly(self, texts: pa.Table) -> pa.Table | None:
+        """Not tried for a while after a batch that could not go that way: the next ones are probably like it."""
+        if self._batches_to_plain:
+            self._batches_to_plain -= 1
+            return None
+        decoded = self._plain.decode(texts)
+        if decoded is None:
+            self._batches_to_plain = CAREFUL_BATCHES
+        return decoded
 
     def _run(self, texts: pa.Table) -> pa.Table:
         """Decodes without a guard while there is nothing but JSON: what is not would end the statement, so then it is kept out.
@@ -70,7 +87,7 @@ class Decoder:
         if not self._expects_poison:
             try:
                 return self._select(self._fast, texts)
-            except duckdb.InvalidInputException:
+            except NOT_JSON:
                 pass
         decoded = self._select(self._guarded, texts)
         self._expects_poison = not pc.all(decoded["ok"]).as_py()
@@ -139,7 +156,7 @@ def _statement(event: Event, *, guard: bool) -> str:
         WITH events AS (SELECT *, {decoded} AS e FROM raw),
         typed AS (SELECT kafka_partition, kafka_offset, kafka_timestamp, payload, text, e, {selected} FROM events),
         checked AS (SELECT * EXCLUDE (text, e), coalesce({rules}
-            AND ends_with(text, '}}') AND NOT ends_with(text, ',}}') AND NOT ends_with(text, ', }}'), false) AS ok FROM typed)
+            AND {ENDS_AS_JSON}, false) AS ok FROM typed)
         SELECT * REPLACE (CASE WHEN NOT ok THEN payload END AS payload) FROM checked"""
 
 
@@ -184,7 +201,7 @@ def _rules(field: Field) -> list[str]:
 def _is_a_string(wire: str) -> str:
     """Decided by its first character where that is enough, which is far cheaper than the regular expression."""
     surely = " OR ".join(f"({wire} >= '{first}' AND {wire} < '{after}')" for first, after in _SURELY_A_STRING)
-    return f"CASE WHEN {surely} THEN true ELSE NOT regexp_matches({wire}, {_quote(_NOT_SURELY_A_STRING)}) END"
+    return f"CASE WHEN {surely} THEN true ELSE NOT regexp_matches({wire}, {_quote(NOT_SURELY_A_STRING)}) END"
 
 
 def _is_a_timestamp(wire: str) -> str:
