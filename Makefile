@@ -8,8 +8,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: .venv/run
 	$(BIN)/fleetlake demo
 
+# Two workers, a file at a time in the order of collection: the long files, with a broker or a JVM each, come before the unit tests.
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Athena's views and queries on the engine Athena is: fetches Trino (821 MB) once, needs Java 24 or later.
 test-athena: .venv/dev
