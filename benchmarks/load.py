@@ -10,7 +10,7 @@ from itertools import islice
 from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.contracts.events import VEHICLE
-from fleetlake.simulate.run import Journey, SimulationSettings, simulate_journey
+from fleetlake.simulate.run import Journey, SimulationSettings
 
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
 VEHICLES, TICKS_AT_ONCE, SLICES_PER_S = 1000, 20, 20
@@ -38,14 +38,6 @@ def fill(kafka: KafkaSettings, rows: int) -> float:
             if sent == rows:
                 break
     return sent / (time.perf_counter() - began)
-
-
-def simulate_in_memory() -> float:
-    """Events per second of all five kinds, encoded, from one process."""
-    began, made = time.perf_counter(), 0
-    for batches in islice(simulate_journey(SimulationSettings(20_000, START, seed=1)), 110):
-        made += sum(len(batch.values) for batch in batches)
-    return made / (time.perf_counter() - began)
 
 
 def stamped(value: bytes, stamp: bytes) -> bytes:

@@ -22,8 +22,8 @@ def encode(event: Event, columns: Mapping[str, pa.Array]) -> list[bytes]:
     """n events as JSON: fields in the contract's order, no white space, nulls and absent columns left out.
 
     columns: wire field name to n values: strings (dictionary-encoded or not), finite numbers, booleans, timestamps; `location` as
-    a struct of latitude and longitude. The first field, the id, must not be null. Numbers come out in their shortest form that reads
-    back the same.
+    a struct of latitude and longitude. The first field, the id, must not be null. Numbers come out in their shortest form that
+    reads back the same.
     """
     parts: list[Part] = ["{"]
     for field in event.fields:
