@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.foundation.errors import FleetlakeError
 from tests.conftest import free_ports
-from tests.faults.oracle import Verdict
 from tests.faults.scenarios import GOLD_SEEDS, NATIVE, Scenario, play
 from tests.faults.servers import Servers
 
-HEADER = f"{'scenario':<38} {'engine':<7} {'seeds':>6} {'looks':>7} {'lost':>5} {'doubled':>8} {'wrong':>6}"
+HEADER = f"{'scenario':<42} {'engine':<7} {'seeds':>6} {'looks':>7} {'lost':>5} {'doubled':>8} {'wrong':>6}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,46 +36,67 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(scenario.name for scenario in chosen))
         return 0
     seeds = [given.seed] if given.seed is not None else list(range(given.seeds))
-    end_at = time.monotonic() + 60 * given.minutes
-    failed = not chosen
+    rows = [Row(scenario) for scenario in chosen]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="faults-broker-") as folder:
         broker = EmbeddedBroker(Path(folder), free_ports())
         broker.start()
-        lines = [HEADER]
         try:
-            with Servers(broker) as servers:
-                for scenario in chosen:
-                    line, holds = play_seeds(scenario, seeds, servers, end_at)
-                    lines.append(line)
-                    failed = failed or not holds
+            with Servers(broker) as servers, suppress(KeyboardInterrupt):
+                play_seeds(rows, seeds, servers, end_at=time.monotonic() + 60 * given.minutes)
         finally:
             broker.stop()
-    print("\n".join(lines))
-    return int(failed)
+    print(HEADER, *rows, sep="\n")
+    return 0 if rows and all(row.holds for row in rows) else 1
 
 
-def play_seeds(scenario: Scenario, seeds: list[int], servers: Servers, end_at: float) -> tuple[str, bool]:
-    """A line of the table, and whether all seeds held. Failures are printed as they come, with what replays them."""
-    total, played, failed, lost, doubled = Verdict(), 0, 0, 0, 0
-    for seed in seeds:
-        if time.monotonic() > end_at:
-            break
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{scenario.name}, seed {seed}")
-        if scenario.own_broker and servers.broker.pid() is None:
+@dataclass(slots=True)
+class Row:
+    """A line of the table. lost, doubled: records, of all seeds; failed: seeds that were wrong in any way."""
+
+    scenario: Scenario
+    played: int = 0
+    looks: int = 0
+    lost: int = 0
+    doubled: int = 0
+    failed: int = 0
+
+    @property
+    def holds(self) -> bool:
+        return self.played > 0 and not self.failed
+
+    def play(self, seed: int, servers: Servers) -> None:
+        """Plays a seed. A failure is printed as it comes, with what replays it."""
+        if servers.broker.pid() is None:  # a scenario killed it
             servers.broker.start()
-        verdict = play(scenario, seed, servers, gold=seed % GOLD_SEEDS == 0)
-        played, lost, doubled = played + 1, lost + verdict.lost, doubled + verdict.doubled
-        total.snapshots += verdict.snapshots
+        verdict = play(self.scenario, seed, servers, gold=seed % GOLD_SEEDS == 0)
+        self.played, self.looks = self.played + 1, self.looks + verdict.snapshots
+        self.lost, self.doubled, self.failed = (
+            self.lost + verdict.lost,
+            self.doubled + verdict.doubled,
+            self.failed + (not verdict.holds),
+        )
         if not verdict.holds:
-            failed += 1
-            print(f"FAILED: python -m tests.faults --only {shlex.quote(scenario.name)} --seed {seed}")
+            print(f"FAILED: python -m tests.faults --only {shlex.quote(self.scenario.name)} --seed {seed}")
             print(f"  lost {verdict.lost}, doubled {verdict.doubled}", *verdict.wrong, sep="\n  ")
-            for act in scenario.plan(Random(f"{scenario.name}/{seed}")):
+            for act in self.scenario.plan(Random(f"{self.scenario.name}/{seed}")):
                 print(f"    {act}")
             sys.stdout.flush()
-    line = f"{scenario.name:<38} {'native':<7} {played:>6} {total.snapshots:>7} {lost:>5} {doubled:>8} {failed:>6}"
-    return line, not failed and played > 0
+
+    def __str__(self) -> str:
+        counts = f"{self.played:>6} {self.looks:>7} {self.lost:>5} {self.doubled:>8} {self.failed:>6}"
+        return f"{self.scenario.name:<42} {'native':<7} {counts}"
+
+
+def play_seeds(rows: list[Row], seeds: list[int], servers: Servers, *, end_at: float) -> None:
+    """Each seed of all scenarios before the next one, so that whatever ends it, all were played about as often."""
+    for seed in seeds:
+        for row in rows:
+            if time.monotonic() > end_at:
+                return
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r\033[Kseed {seed}, {row.scenario.name}")
+            row.play(seed, servers)
 
 
 if __name__ == "__main__":

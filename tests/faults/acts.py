@@ -19,8 +19,7 @@ from confluent_kafka.admin import AdminClient
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.ingest.offsets import Marker
-from fleetlake.lake.commits import Conflict, commit
-from fleetlake.lake.write import write_files
+from fleetlake.maintain.retention import ExpiryPolicy
 from tests.faults.driver import INGESTED, Answer, Cut, interfere, topic_of
 from tests.faults.records import Mix
 from tests.faults.s3_proxy import Upset
@@ -171,26 +170,21 @@ class Interfere:
 
 
 @dataclass(frozen=True, slots=True)
-class Compact:
-    """Every bronze table is written anew into one file a day, beside whatever else is going on."""
+class Maintain:
+    """Small files are put together, and snapshots expired with their files, beside whatever else is going on.
+
+    rounds: over all tables, which are waited for; None: again and again, until it is told to end.
+    """
+
+    expiry: ExpiryPolicy
+    name: str = "m"
+    rounds: int | None = None
+    cuts: tuple[Cut, ...] = ()
 
     def do(self, world: World) -> None:
-        with world.opened() as lake:
-            for event in INGESTED:
-                table = lake.table(bronze_of(event).name)
-                removed = [task.file for task in table.scan().plan_files()]
-                rows = table.scan().to_arrow()
-                if not removed:
-                    continue
-                try:
-                    commit(
-                        table,
-                        added=write_files(table, rows, folder=f"compacted/{time.monotonic_ns()}"),
-                        removed=removed,
-                        properties={},
-                    )
-                except Conflict:
-                    continue
+        world.start_maintenance(self.name, self.expiry, rounds=self.rounds, cuts=self.cuts)
+        if self.rounds is not None and not self.cuts:
+            world.end(self.name, FINE)
 
 
 @dataclass(frozen=True, slots=True)

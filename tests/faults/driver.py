@@ -34,6 +34,7 @@ from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
 
 METADATA_WRITTEN = "metadata_written"  # inside the catalog, just before its swap
+ANSWERED = "answered"  # the catalog has swapped; who asked for it does not know yet
 PLACES = (*Step, METADATA_WRITTEN)
 LONGEST_WAIT_S = 0.2
 INGESTED = (VEHICLE, GPS)  # two kinds show what five would, in less time
@@ -90,14 +91,17 @@ class Order:
     clock_jumps_s: tuple[int, ...] = ()
 
 
-def run(order: Order) -> None:
-    """The forked process: writes its outcome and ends with exit code 0; whatever kills it leaves no outcome."""
+def run(work: Callable[[threading.Event], None], out: Path) -> None:
+    """The forked process: writes its outcome and ends with exit code 0; whatever kills it leaves no outcome.
+
+    work: is given an event that SIGTERM sets.
+    """
     told_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
-    log = os.open(order.out / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    log = os.open(out / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, sys.stderr.fileno())
     try:
-        ingest(order, told_to_end)
+        work(told_to_end)
         outcome = {"ended": "clean", "said": ""}
     except FleetlakeError as error:
         kind = Retryable if isinstance(error, Retryable) else type(error)
@@ -105,23 +109,23 @@ def run(order: Order) -> None:
     except BaseException as error:
         traceback.print_exc()
         outcome = {"ended": type(error).__name__, "said": repr(error)[:2000]}
-    (order.out / "outcome.part").write_text(json.dumps(outcome))
-    (order.out / "outcome.part").rename(order.out / "outcome.json")
+    (out / "outcome.part").write_text(json.dumps(outcome))
+    (out / "outcome.part").rename(out / "outcome.json")
 
 
 def ingest(order: Order, told_to_end: threading.Event) -> None:
     if order.clock_jumps_s:
         _skew_clock(order.clock_jumps_s)
     lake = open_lake(order.lake)
-    cut_in = _cuts(order)
-    _Catalog(lake, order.answers, cut_in, order.out)
+    at = cut_in(lake, order.cuts, order.lake)
+    _Catalog(lake, order.answers, order.out)
     sources = sources_now(order.kafka, order.run)
     settings = IngestSettings(
         flush=FlushPolicy(rows=order.flush_rows, age_s=order.flush_age_s, behind_age_s=order.flush_age_s),
         threads=1,
         accept_gaps=order.accept_gaps,
     )
-    made = NativeIngest(lake, sources, order.kafka.client_config(), settings, wait=back_off, at=cut_in)
+    made = NativeIngest(lake, sources, order.kafka.client_config(), settings, wait=back_off, at=at)
     signal.signal(signal.SIGTERM, lambda *_: made.stop())
     if told_to_end.is_set():
         made.stop()
@@ -143,8 +147,11 @@ def back_off(attempt: int) -> None:
     time.sleep(min(LONGEST_WAIT_S, 0.005 * 2**attempt) * random.uniform(0.5, 1))
 
 
-def _cuts(order: Order) -> Callable[[str], None]:
-    """The callback at each step: counts, and does what was ordered for that count."""
+def cut_in(lake: Lake, cuts: tuple[Cut, ...], settings: LakeSettings) -> Callable[[str], None]:
+    """Cuts into the catalog's commits, and returns the callback for the other places: it counts, and does what was ordered.
+
+    settings: of the same lake, for who is to interfere.
+    """
     reached: Counter[str] = Counter()
     lock = threading.Lock()
 
@@ -152,14 +159,27 @@ def _cuts(order: Order) -> Callable[[str], None]:
         with lock:
             reached[place] += 1
             nth = reached[place]
-        for cut in order.cuts:
+        for cut in cuts:
             if (cut.place, cut.nth) == (place, nth):
-                _do(cut, order)
+                _do(cut, settings)
 
+    catalog: Any = lake.catalog
+    commit_table, write_metadata = catalog.commit_table, catalog._write_metadata
+
+    def write_and_cut(*args: Any, **kwargs: Any) -> None:
+        write_metadata(*args, **kwargs)
+        at(METADATA_WRITTEN)
+
+    def commit_and_cut(*args: Any, **kwargs: Any) -> Any:
+        answer = commit_table(*args, **kwargs)
+        at(ANSWERED)
+        return answer
+
+    catalog.commit_table, catalog._write_metadata = commit_and_cut, write_and_cut
     return at
 
 
-def _do(cut: Cut, order: Order) -> None:
+def _do(cut: Cut, settings: LakeSettings) -> None:
     match cut.deed:
         case Deed.KILL:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -170,7 +190,7 @@ def _do(cut: Cut, order: Order) -> None:
         case Deed.DELAY:
             time.sleep(cut.seconds)
         case Deed.CONFLICT:
-            interfere(order.lake)
+            interfere(settings)
 
 
 def interfere(settings: LakeSettings) -> None:
@@ -187,16 +207,10 @@ def interfere(settings: LakeSettings) -> None:
 class _Catalog:
     """Stands between the ingest and its catalog."""
 
-    def __init__(self, lake: Lake, answers: tuple[Answer, ...], at: Callable[[str], None], out: Path) -> None:
+    def __init__(self, lake: Lake, answers: tuple[Answer, ...], out: Path) -> None:
         self._answers, self._out = list(answers), out
         catalog: Any = lake.catalog
-        self._commit, write_metadata = catalog.commit_table, catalog._write_metadata
-
-        def write_and_cut(*args: Any, **kwargs: Any) -> None:
-            write_metadata(*args, **kwargs)
-            at(METADATA_WRITTEN)
-
-        catalog.commit_table, catalog._write_metadata = self._answer, write_and_cut
+        self._commit, catalog.commit_table = catalog.commit_table, self._answer
 
     def _answer(self, table: Any, requirements: Any, updates: Any) -> Any:
         answer = self._answers.pop(0) if self._answers else Answer.GIVEN

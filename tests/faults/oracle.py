@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -124,13 +126,17 @@ def check_silver(lake: Lake, event: Event) -> Verdict:
 
 
 class Watcher:
-    """A reader beside the fault: looks at every snapshot it can see, as somebody who queries the lake would."""
+    """A reader beside the fault: looks at every snapshot it can see, as somebody who queries the lake would.
+
+    grace_s: for so long after a table was loaded its files have to be there.
+    """
 
     def __init__(self, settings: LakeSettings, events: Iterable[Event], places: Mapping[str, Places]) -> None:
         self._settings, self._names, self._places = settings, [bronze_of(event).name for event in events], places
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watcher")
         self.verdict = Verdict()
+        self.grace_s = math.inf
 
     def __enter__(self) -> Watcher:
         self._thread.start()
@@ -161,9 +167,16 @@ class Watcher:
     def _look(self, lake: Lake, name: str, seen: dict[str, int]) -> None:
         if not lake.has(name):
             return
+        loaded_at = time.monotonic()
         table = lake.table(name)
         snapshot = table.current_snapshot()
         if snapshot is None or seen.get(name) == snapshot.snapshot_id:
             return
         seen[name] = snapshot.snapshot_id
-        self.verdict.add(check_snapshot(self._places[name].of(table, snapshot), {}, gaps_of(table)))
+        try:
+            places = self._places[name].of(table, snapshot)
+        except FileNotFoundError:
+            if time.monotonic() - loaded_at < self.grace_s:
+                raise
+            return  # it was expired, as it may be
+        self.verdict.add(check_snapshot(places, {}, gaps_of(table)))

@@ -15,7 +15,6 @@ from tests.faults.acts import (
     Act,
     AwaitPause,
     AwaitRows,
-    Compact,
     DeleteRecords,
     DeliverLate,
     End,
@@ -26,6 +25,7 @@ from tests.faults.acts import (
     KillBroker,
     Load,
     LockCatalog,
+    Maintain,
     MakeTopicsAnew,
     Produce,
     SetWeather,
@@ -34,7 +34,8 @@ from tests.faults.acts import (
     Storm,
     mount_small_disk,
 )  # fmt: skip
-from tests.faults.driver import METADATA_WRITTEN, PLACES, Answer, Cut, Deed
+from tests.faults.driver import ANSWERED, METADATA_WRITTEN, PLACES, Answer, Cut, Deed
+from tests.faults.maintainer import HARSH, SOFT
 from tests.faults.oracle import Verdict
 from tests.faults.records import Mix
 from tests.faults.s3_proxy import Upset
@@ -121,13 +122,38 @@ def conflicts(random: Random) -> list[Act]:
     ]  # fmt: skip
 
 
-def compaction(random: Random) -> list[Act]:
-    """Between the files and the swap of a commit, the table is written anew."""
-    place = random.choice([Step.FILES_WRITTEN, Step.STAGED, METADATA_WRITTEN])
+def maintenance_at(place: str, random: Random) -> list[Act]:
+    """The ingest sleeps at a step while its table's files are put together and all that is old goes; then both go on."""
     return [
-        Produce(random.randint(80, 150)), Start("first", once=True), End("first"),
-        Start(cuts=(Cut(place, random.randint(3, 5), Deed.PAUSE),)), Load(), AwaitPause(), Compact(),
-        Signal(signal.SIGCONT), Compact(), AwaitRows(300), Compact(), Signal(signal.SIGTERM, after_s=0.2), End(),
+        Produce(random.randint(80, 150)), Start("first", once=True), End("first"), Produce(random.randint(10, 100)),
+        Start(cuts=(Cut(place, random.randint(2, 5), Deed.PAUSE),)), Load(every_s=0.05), AwaitPause(), Maintain(HARSH, rounds=1),
+        Signal(signal.SIGCONT), Maintain(HARSH), AwaitRows(600), *ended("m"), Signal(signal.SIGTERM, after_s=0.2), End(),
+    ]  # fmt: skip
+
+
+def ended(name: str) -> list[Act]:
+    return [Signal(signal.SIGTERM, name), End(name)]
+
+
+def maintenance_beside(random: Random) -> list[Act]:
+    """Readers have the time that they were promised."""
+    acts: list[Act] = [Produce(random.randint(40, 150)), Load(every_s=0.05), Maintain(SOFT)]
+    for _ in range(2):
+        acts += [Start(), Signal(signal.SIGKILL, after_s=random.uniform(0.5, 1.5)), End(allowed=("killed",))]
+    return [*acts, Start(), AwaitRows(random.randint(500, 1000)), *ended("m"), Signal(signal.SIGTERM), End()]
+
+
+def maintenance_cut(deed: Deed, random: Random) -> list[Act]:
+    """Of maintenance: killed in one of its commits, or asleep there until another has done its work."""
+    cut = Cut(random.choice([METADATA_WRITTEN, ANSWERED]), random.randint(1, 4), deed)
+    wake: list[Act] = [Signal(signal.SIGCONT, "cut"), AwaitRows(450)]
+    if deed is Deed.KILL:
+        wake = [End("cut", ("killed",))]
+    return [
+        Produce(random.randint(80, 150)), Start(), Load(every_s=0.1), AwaitRows(200), Maintain(HARSH, "cut", cuts=(cut,)),
+        *([AwaitPause("cut")] if deed is Deed.PAUSE else []),
+        Maintain(HARSH, rounds=1), AwaitRows(350), *wake, Maintain(HARSH, rounds=1),
+        *(ended("cut") if deed is Deed.PAUSE else []), Signal(signal.SIGTERM), End(),
     ]  # fmt: skip
 
 
@@ -242,7 +268,10 @@ NATIVE: tuple[Scenario, ...] = (
     Scenario("commit refused, lost or late", partial(answers, (Answer.REFUSED, Answer.LOST, Answer.LANDED, Answer.LATE))),
     Scenario("commit lands late, after a restart", late_after_restart),
     Scenario("conflicts with maintenance", conflicts),
-    Scenario("compaction in a commit", compaction),
+    *(Scenario(f"maintenance in a commit, {place}", partial(maintenance_at, place)) for place in COMMIT_STEPS),
+    Scenario("maintenance beside the ingest", maintenance_beside),
+    Scenario("maintenance killed in a commit", partial(maintenance_cut, Deed.KILL)),
+    Scenario("maintenance asleep in a commit", partial(maintenance_cut, Deed.PAUSE)),
     Scenario("SIGTERM in a flush", sigterm_in_a_flush),
     Scenario("flood of copies", partial(flood, Mix(copies=0.7))),
     Scenario("flood of late events", partial(flood, Mix(late=0.7))),

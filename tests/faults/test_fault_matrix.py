@@ -23,17 +23,18 @@ from tests.faults.servers import Servers
 from tests.faults.world import local_lake
 
 SEED = 1
-SHORT = ("metadata_written", "swapped")  # of kills and zombies, those in the middle of a commit
+SHORT = ("metadata_written", "swapped")  # of kills, zombies and maintenance, those in the middle of a commit
 LONG = (
     "flood of copies", "flood of late events", "conflicts with maintenance", "catalog locked", "commit landed, answer lost",
     "S3 resets connections", "S3 does it, its answer is lost", "S3 slow or silent",
+    "maintenance asleep in a commit",
 )  # fmt: skip
 OWN_TESTS = ("broker killed and restarted", "disk full")  # tests/integration/test_outage.py; a mount needs root
 CHOSEN = [
     scenario
     for scenario in NATIVE
     if scenario.name not in (*OWN_TESTS, *LONG)
-    and (not scenario.name.startswith(("kill -9 at ", "zombie")) or scenario.name.endswith(SHORT))
+    and (not scenario.name.startswith(("kill -9 at ", "zombie", "maintenance in ")) or scenario.name.endswith(SHORT))
 ]
 
 

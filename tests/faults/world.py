@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from random import Random
@@ -29,9 +30,11 @@ from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.maintain.retention import ExpiryPolicy
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
-from tests.faults.driver import INGESTED, Order, run, sources_now, topic_of
+from tests.faults.driver import INGESTED, Cut, Order, ingest, run, sources_now, topic_of
+from tests.faults.maintainer import MaintainOrder, maintain
 from tests.faults.oracle import Place, Places, Verdict, Watcher, check_silver, check_snapshot, check_table, gaps_of
 from tests.faults.records import Mix, draw_records
 from tests.faults.s3_proxy import S3Proxy
@@ -62,7 +65,7 @@ def forking() -> ForkServerContext:
 
 @dataclass(slots=True)
 class Ingest:
-    """An ingest that was started. killed: by us or by itself, so it left no outcome."""
+    """An ingest that was started, or maintenance."""
 
     process: ForkServerProcess
     out: Path
@@ -131,9 +134,9 @@ class World:
 
     def _move_to(self, server: S3Server) -> None:
         self.proxy = self.stack.enter_context(S3Proxy(server.port, Random(f"{self.random.random()}")))
-        properties = self.lake.properties | {"warehouse": f"s3://{BUCKET}/{self.run}"} | server.properties
+        properties = {**self.lake.properties, "warehouse": f"s3://{BUCKET}/{self.run}", **server.properties}
         self.lake = replace(self.lake, properties=properties)
-        self.ingest_lake = replace(self.lake, properties=properties | {"s3.endpoint": self.proxy.endpoint})
+        self.ingest_lake = replace(self.lake, properties={**properties, "s3.endpoint": self.proxy.endpoint})
 
     def __enter__(self) -> World:
         ensure_topics(self.kafka, self.topics, config=ANY_TIME)
@@ -142,9 +145,9 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         self.stop_load()
-        for ingest in self.ingests.values():
-            ingest.signal(signal.SIGKILL)
-            ingest.process.join()
+        for one in self.ingests.values():
+            one.signal(signal.SIGKILL)
+            one.process.join()
         self.stack.close()
         with suppress(Exception):
             AdminClient(self.kafka.client_config()).delete_topics(self.topics)
@@ -193,12 +196,24 @@ class World:
 
     def start(self, name: str, order: Callable[[Order], Order] = lambda order: order) -> Ingest:
         """Starts an ingest under a name. order: changes what it is told."""
+        out = self._new_folder("ingest")
+        told = order(Order(self.ingest_lake, self.kafka, self.run, out, flush_rows=self.flush_rows))
+        return self._begin(name, partial(ingest, told), out)
+
+    def start_maintenance(self, name: str, expiry: ExpiryPolicy, *, rounds: int | None, cuts: tuple[Cut, ...]) -> Ingest:
+        """Starts maintenance under a name. From now on readers have but the time that `expiry` gives them."""
+        self.watcher.grace_s = min(self.watcher.grace_s, expiry.planning_s, expiry.reading_s)
+        out = self._new_folder("maintain")
+        return self._begin(name, partial(maintain, MaintainOrder(self.lake, out, expiry, rounds, cuts)), out)
+
+    def _new_folder(self, kind: str) -> Path:
         self._started += 1
-        out = self.folder / f"ingest-{self._started}"
+        out = self.folder / f"{kind}-{self._started}"
         out.mkdir()
-        process = self._context.Process(
-            target=run, args=(order(Order(self.ingest_lake, self.kafka, self.run, out, flush_rows=self.flush_rows)),)
-        )
+        return out
+
+    def _begin(self, name: str, work: Callable[[threading.Event], None], out: Path) -> Ingest:
+        process = self._context.Process(target=run, args=(work, out))
         process.start()
         self.ingests[name] = Ingest(process, out)
         return self.ingests[name]
@@ -217,7 +232,9 @@ class World:
         with self.opened() as lake:
             table = lake.table(name) if lake.has(name) else None
             snapshot = table.current_snapshot() if table else None
-            return self.places[name].of(table, snapshot) if table and snapshot else []
+            with suppress(FileNotFoundError):  # expired meanwhile
+                return self.places[name].of(table, snapshot) if table and snapshot else []
+        return []
 
     def opened(self) -> _Opened:
         return _Opened(self.lake)
@@ -233,10 +250,10 @@ class World:
     def settle(self) -> None:
         """Wakes and ends what runs, delivers what is late, ingests what is left: the supervisor's part."""
         self.stop_load()
-        for ingest in self.ingests.values():
-            ingest.signal(signal.SIGCONT)
-            ingest.signal(signal.SIGTERM)
-            ingest.ended()
+        for one in self.ingests.values():
+            one.signal(signal.SIGCONT)
+            one.signal(signal.SIGTERM)
+            one.ended()
         self.deliver_late()
         for _ in range(SETTLING_RUNS):
             ended, said = self.start("settle", lambda order: replace(order, once=True)).ended()
@@ -252,10 +269,9 @@ class World:
         self.verdict.add(self.watcher.verdict)
         with self.opened() as lake:
             for event, topic in zip(INGESTED, self.topics, strict=True):
-                table = lake.table(bronze_of(event).name)
+                table, places = lake.table(bronze_of(event).name), Places()  # all files are read anew: none of them may be gone
                 for snapshot in table.metadata.snapshots:
-                    with suppress(FileNotFoundError):  # files that maintenance expired
-                        self.verdict.add(check_snapshot(self.places[bronze_of(event).name].of(table, snapshot), {}, gaps_of(table)))
+                    self.verdict.add(check_snapshot(places.of(table, snapshot), {}, gaps_of(table)))
                 self.verdict.add(check_table(table, (self.frozen or self.records)[topic]))
 
     def check_silver_and_gold(self) -> None:
