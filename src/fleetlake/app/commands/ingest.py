@@ -43,6 +43,7 @@ def ingest(
     """
     from fleetlake.app.ingesting import SparkRun, open_ingest, open_spark_ingest, print_counts, progress_on_terminal
     from fleetlake.app.wiring import load_settings
+    from fleetlake.runtime.memory import keep_freed_memory
 
     of_native = {"--accept-gaps": accept_gaps, "--flush-rows": flush_rows, "--flush-age": flush_age}
     of_spark = {"--sink": sink, "--master": master, "--trigger": trigger, "--deduplicate": deduplicate}
@@ -60,6 +61,7 @@ def ingest(
             with open_spark_ingest(settings, run) as streaming:
                 reports = _until_signalled(streaming, once=once)
         else:
+            keep_freed_memory()
             native = open_ingest(
                 settings, accept_gaps=accept_gaps, flush_rows=flush_rows, flush_age_s=flush_age, on_commit=on_commit
             )
