@@ -94,9 +94,11 @@ class Reporter:
 
     def _ids(self, event: Event, made: Round) -> tuple[Part, ...]:
         """Neither who else reports nor how many ticks make a batch changes an id."""
-        kind, everyone, groups = KINDS.index(event), len(self._fleet), RandomGroups(self._run)
-        drawn = [groups.draw((kind, report.tick), everyone) for report in made]
-        own = [rows if len(report.who) == everyone else rows[report.who] for report, rows in zip(made, drawn, strict=True)]
+        kind, groups, own = KINDS.index(event), RandomGroups(self._run), []
+        for report in made:
+            first, last = int(report.who[0]), int(report.who[-1])
+            drawn = groups.draw((kind, report.tick), first, last)
+            own.append(drawn if len(drawn) == len(report.who) else drawn[report.who - first])
         return tuple(zip(GROUP_WORDS, joined(own).T, strict=True))
 
     def _location(self, latitude: Floats, longitude: Floats) -> tuple[Part, ...]:
@@ -141,8 +143,13 @@ class Reporter:
         """Nothing without noise: the location is then what it is in every event."""
         if not self._gps_noise_m:
             return {}
-        drawn = [np.random.default_rng([self._seed, 4, report.tick]).standard_normal((len(report.who), 2)) for report in made]
-        north_deg, east_deg = np.degrees(np.concatenate(drawn).T * self._gps_noise_m / EARTH_RADIUS_M)
+        drawn = [
+            np.random.default_rng([self._seed, 4, report.tick]).standard_normal((report.before + len(report.who), 2))[
+                report.before :
+            ]
+            for report in made
+        ]
+        north_deg, east_deg = np.degrees(joined(drawn).T * self._gps_noise_m / EARTH_RADIUS_M)
         latitude, longitude = made.column("latitude"), made.column("longitude")
         east_deg /= np.cos(np.radians(latitude))
         return {"location": self._location(latitude + north_deg, longitude + east_deg)}

@@ -19,7 +19,7 @@ GROUP_WORDS = (
     *[Words(f"{i:04x}" for i in range(1 << 16))] * 3,
 )
 RANDOM_BITS = np.frombuffer(bytes.fromhex("0fff 3fff ffff ffff"), np.uint64)[0]  # of the first eight bytes
-WORDS_A_STEP = 4  # 64 bits each, of the counter
+ROWS_A_STEP = 2  # of the counter: it gives four words of 64 bits a step
 
 
 def uuid7(time_ms: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.bytes_]:
@@ -37,15 +37,17 @@ class RandomGroups:
     def __init__(self, key: int) -> None:
         self._generator, self._at = np.random.Philox(key=key), 0
 
-    def draw(self, counter: tuple[int, int], rows: int) -> npt.NDArray[np.uint16]:
-        """rows x 5."""
-        start = counter[0] << 192 | counter[1] << 128
+    def draw(self, counter: tuple[int, int], first: int, last: int) -> npt.NDArray[np.uint16]:
+        """Rows `first` to `last`, that one included: as many x 5."""
+        steps, skipped = divmod(first, ROWS_A_STEP)
+        start = (counter[0] << 192 | counter[1] << 128) + steps
+        rows = last - first + 1 + skipped
         self._generator.advance((start - self._at) % (1 << 256))  # making another generator takes ten times as long
         drawn = self._generator.random_raw(2 * rows)
-        self._at = start + -(-2 * rows // WORDS_A_STEP)
+        self._at = start - (-rows // ROWS_A_STEP)
         drawn[::2] &= RANDOM_BITS
         groups: npt.NDArray[np.uint16] = drawn.view(np.uint16).byteswap(inplace=True)
-        return groups.reshape(rows, 8)[:, : len(GROUP_WORDS)]
+        return groups.reshape(rows, 8)[skipped:, : len(GROUP_WORDS)]
 
 
 def lay_out(time_ms: npt.NDArray[np.int64], rest: npt.NDArray[np.uint8], *, version: int) -> npt.NDArray[np.bytes_]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class Report:
     """m vehicles at one tick. who: their indices in the fleet. time_ms: Unix milliseconds; all else per vehicle.
 
-    stretch: of the route, its index.
+    stretch: of the route, its index. before: how many vehicles of the same tick are in the parts before this one.
     """
 
     who: Ints
@@ -37,6 +37,20 @@ class Report:
     ignition: Bools
     peak_ms2: Floats
     around: Surroundings
+    before: int = 0
+
+    def parts(self, most: int) -> Iterator[Report]:
+        """Its vehicles in order, `most` a part; nothing if there are none."""
+        if 0 < len(self.who) <= most:
+            yield self
+            return
+        for start in range(0, len(self.who), most):
+            rows = slice(start, start + most)
+            own = {name: getattr(self, name)[rows] for name in PER_VEHICLE}
+            yield replace(self, **own, around=self.around.of(rows), before=self.before + start)
+
+
+PER_VEHICLE = tuple(field.name for field in fields(Report) if field.name not in ("time_ms", "tick", "around", "before"))
 
 
 def observe(fleet: Fleet, route: Route, around: Surroundings, time_s: float, start_ms: int, tick: int) -> Report:

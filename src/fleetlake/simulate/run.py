@@ -25,7 +25,7 @@ from fleetlake.simulate.sink import EventSink
 from fleetlake.simulate.truth import Truth, prepare_folder
 from fleetlake.simulate.world import World
 
-ROWS_AT_ONCE = 20_000  # ticks are encoded together up to so many vehicles' reports, unless the run is paced
+ROWS_AT_ONCE = 20_000  # vehicles' reports that are encoded together, unless the run is paced: several ticks, or a part of one
 MAX_VEHICLES, MAX_TICK_S = 1_000_000, 60
 SLOWEST_SPEEDUP, MAX_GPS_NOISE_M = 0.001, 1_000.0
 YEARS = (1970, 2199)  # an id's time counts from 1970
@@ -181,13 +181,13 @@ def run_simulation(
                 faulty.send(batch)
 
         for tick in journey.ticks():
-            if len(tick.report.who):
-                waiting.append(tick.report)
             if settings.speedup is not None:
                 sleep(max(0.0, began + tick.time_s / settings.speedup - clock()))
-            if paced or sum(len(report.who) for report in waiting) >= ROWS_AT_ONCE:
-                send(waiting)
-                waiting = []
+            for part in tick.report.parts(ROWS_AT_ONCE):
+                waiting.append(part)
+                if paced or sum(len(report.who) for report in waiting) >= ROWS_AT_ONCE:
+                    send(waiting)
+                    waiting = []
             if paced:
                 send([])
             on_tick(tick)

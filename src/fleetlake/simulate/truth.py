@@ -27,8 +27,8 @@ class Truth:
 
     def __init__(self, fleet: Fleet, route: Route, start_ms: int) -> None:
         self._fleet, self._route, self._start_ms = fleet, route, start_ms
-        self._stops, self._overspeed = Episodes(len(fleet)), Episodes(len(fleet))
-        self._harsh = [Episodes(len(fleet)) for _ in HARSH]
+        self._stops, self._overspeed = Episodes(len(fleet), STOP_S), Episodes(len(fleet), OVERSPEED_S)
+        self._harsh = [Episodes(len(fleet), 0.0) for _ in HARSH]
 
     def note(self, time_s: float) -> None:
         """The state at a time, one step after the last one noted."""
@@ -51,9 +51,9 @@ class Truth:
             "end_time": self._time(f.arrival_s[arrived]),
             "distance_km": f.along_m[arrived] / 1000,
         }
-        stops, stop_m, _ = self._table(self._stops, STOP_S)
+        stops, stop_m, _ = self._table(self._stops)
         latitude, longitude = self._route.place(stop_m)
-        overspeed, over_m, peak_ms = self._table(self._overspeed, OVERSPEED_S)
+        overspeed, over_m, peak_ms = self._table(self._overspeed)
         harsh = [self._harsh_table(kind, episodes) for kind, episodes in zip(HARSH, self._harsh, strict=True)]
         return {
             "trips": pa.table(trips),
@@ -70,13 +70,12 @@ class Truth:
             pq.write_table(table, folder / f"{name}.parquet")
 
     def _harsh_table(self, kind: str, episodes: Episodes) -> pa.Table:
-        table, _, peak_ms2 = self._table(episodes, 0.0, lead_s=STEP_S)
+        table, _, peak_ms2 = self._table(episodes, lead_s=STEP_S)
         return table.add_column(1, "kind", pa.array([kind] * len(table), pa.string())).append_column("peak_ms2", [peak_ms2])
 
-    def _table(self, episodes: Episodes, shortest_s: float, *, lead_s: float = 0.0) -> tuple[pa.Table, Floats, Floats]:
+    def _table(self, episodes: Episodes, *, lead_s: float = 0.0) -> tuple[pa.Table, Floats, Floats]:
         """device_id, start_time (`lead_s` earlier than seen) and end_time by device and time; where they began, and their peaks."""
         seen = episodes.seen()
-        seen = seen[:, seen[END] - seen[BEGIN] >= shortest_s]
         seen = seen[:, np.lexsort((seen[BEGIN], seen[WHO]))]
         table = {
             "device_id": pa.array(self._fleet.device_id[seen[WHO].astype(np.int64)], pa.string()),
@@ -116,9 +115,10 @@ def prepare_folder(folder: Path) -> None:
 
 
 class Episodes:
-    """Spans of time, per vehicle, in which something holds without a break."""
+    """Spans of time, per vehicle, in which something holds without a break; those of `shortest_s` and more are remembered."""
 
-    def __init__(self, vehicles: int) -> None:
+    def __init__(self, vehicles: int, shortest_s: float) -> None:
+        self._shortest_s = shortest_s
         self._holds: Bools = np.zeros(vehicles, np.bool_)
         self._anything = False
         self._open = np.zeros((5, vehicles))
@@ -130,8 +130,8 @@ class Episodes:
         anything = bool(holds.any())
         if not (anything or self._anything):
             return
-        if (ends := self._holds & ~holds).any():
-            self._ended.append(self._open[:, ends])
+        if (ended := self._long_enough(self._open[:, self._holds & ~holds])).size:
+            self._ended.append(ended)
         begins = holds & ~self._holds
         self._open[BEGIN, begins], self._open[ALONG, begins], self._open[PEAK, begins] = time_s, along_m[begins], value[begins]
         self._open[END, holds] = time_s
@@ -140,4 +140,7 @@ class Episodes:
 
     def seen(self) -> Floats:
         """5 x m: WHO, BEGIN and END in s, ALONG (m, at the beginning), PEAK. What goes on ends, for now, with the last note."""
-        return np.concatenate([*self._ended, self._open[:, self._holds]], axis=1)
+        return np.concatenate([*self._ended, self._long_enough(self._open[:, self._holds])], axis=1)
+
+    def _long_enough(self, spans: Floats) -> Floats:
+        return spans[:, spans[END] - spans[BEGIN] >= self._shortest_s]

@@ -53,7 +53,7 @@ class Weather:
     air_quality_index: Floats
     slowing: Floats
 
-    def of(self, who: npt.NDArray[np.int64]) -> Weather:
+    def of(self, who: npt.NDArray[np.int64] | slice) -> Weather:
         return Weather(*(getattr(self, field.name)[who] for field in fields(self)))
 
 
@@ -72,7 +72,7 @@ class Surroundings:
     incident_active: npt.NDArray[np.bool_]
     slowing: Floats
 
-    def of(self, who: npt.NDArray[np.int64]) -> Surroundings:
+    def of(self, who: npt.NDArray[np.int64] | slice) -> Surroundings:
         """Those of some of the positions, by index."""
         return Surroundings(
             self.weather.of(who), self.density[who], self.incident[who], self.incident_m[who], self.incident_active[who],

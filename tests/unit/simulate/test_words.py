@@ -60,10 +60,11 @@ def test_any_time_is_told_and_a_long_run_keeps_a_day_of_them_at_most() -> None:
             assert stamp.as_py() == f',"timestamp":"{told.isoformat(timespec="milliseconds")[:-6]}Z"'
 
 
-def test_what_is_drawn_for_a_counter_does_not_depend_on_what_was_drawn_before() -> None:
+def test_a_row_of_a_counters_draws_does_not_depend_on_what_else_is_drawn() -> None:
     one, other = RandomGroups(7), RandomGroups(7)
-    drawn = {counter: one.draw(counter, 5) for counter in ((0, 1), (4, 9), (0, 0), (2, 2))}
+    drawn = {counter: one.draw(counter, 0, 6) for counter in ((0, 1), (4, 9), (0, 0), (2, 2))}
     for counter, groups in reversed(drawn.items()):
-        assert (other.draw(counter, 3) == groups[:3]).all()
+        for first, last in ((0, 6), (0, 2), (1, 3), (4, 6), (5, 5)):
+            assert (other.draw(counter, first, last) == groups[first : last + 1]).all()
     assert len({groups.tobytes() for groups in drawn.values()}) == 4
     assert all((groups < [len(words.texts) for words in GROUP_WORDS]).all() for groups in drawn.values())
