@@ -13,10 +13,12 @@ import numpy as np
 
 from fleetlake.contracts.events import EVENTS, GPS
 from fleetlake.foundation.errors import BadInput
+from fleetlake.simulate.driver import Ints
 from fleetlake.simulate.events import Batch
 from fleetlake.simulate.sink import EventSink
 
 LATE_MS = (150_000, 600_000)
+NEVER, NO_TIME_YET = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 LATENESS_MS = 120_000  # an event is late from here on: the watermark of the transform and of the streaming engine
 
 
@@ -74,17 +76,28 @@ class _Held(NamedTuple):
 
 @dataclass(slots=True)
 class _Lane:
-    """One topic. newest_ms, held: per vehicle, the latest event time that was sent, and a heap of what comes late.
+    """One topic. held: of vehicles, a heap of what comes late.
 
+    newest_ms, due_ms: of each vehicle by its number, the latest event time that was sent, and when the first held event is due.
     drops: draws of its own, so that whatever else goes wrong is the same with and without dropped fixes.
     """
 
     rng: np.random.Generator
     drops: np.random.Generator
     tally: Tally = field(default_factory=Tally)
-    newest_ms: dict[int, int] = field(default_factory=dict)
+    newest_ms: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    due_ms: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     held: dict[int, list[_Held]] = field(default_factory=dict)
     poisons: int = 0
+
+    def make_room(self, vehicles: int) -> None:
+        if (more := vehicles - len(self.due_ms)) > 0:
+            self.newest_ms = np.append(self.newest_ms, np.full(more, NO_TIME_YET))
+            self.due_ms = np.append(self.due_ms, np.full(more, NEVER))
+
+    def hold(self, who: int, event: _Held) -> None:
+        heapq.heappush(self.held.setdefault(who, []), event)
+        self.due_ms[who] = self.held[who][0].release_ms
 
 
 class FaultySink:
@@ -125,9 +138,10 @@ class FaultySink:
         self._sink.flush()
 
     def _spoil(self, lane: _Lane, batch: Batch) -> tuple[list[bytes], list[bytes]]:
-        """What is sent in place of a batch. Four draws an event, used or not: so its faults don't depend on its batch.
+        """What is sent in place of a batch; each vehicle's events come in order of time.
 
-        Nothing is sent of an event that is dropped: no copy, nothing late and no bad record made of it.
+        Four draws an event, used or not: so its faults don't depend on its batch. Nothing is sent of an event that is dropped: no
+        copy, nothing late and no bad record made of it. Only events with which something happens are looked at one by one.
         """
         rates, keys, values = self._rates, list[bytes](), list[bytes]()
         drawn = lane.rng.random((len(batch.values), 4))
@@ -136,36 +150,54 @@ class FaultySink:
         dropped = lane.drops.random(len(batch.values)) < (rates.dropped_fixes if batch.event is GPS else 0.0)
         lost = int(dropped.sum())
         lane.tally.good, lane.tally.dropped = lane.tally.good - lost, lane.tally.dropped + lost
-        facts = (batch.who, batch.time_ms, late, duplicate, poison, delay_ms, dropped)
-        for key, value, who, time_ms, is_late, is_doubled, is_poisoned, delay, is_dropped in zip(
-            batch.keys, batch.values, *(fact.tolist() for fact in facts), strict=True
+        if not len(batch.who):
+            return keys, values
+        lane.make_room(int(batch.who.max()) + 1)
+        held, due_ms = late & ~dropped, lane.due_ms.copy()
+        np.minimum.at(due_ms, batch.who[held], (batch.time_ms + delay_ms)[held])
+        touched = np.flatnonzero(late | duplicate | poison | dropped | (due_ms[batch.who] <= batch.time_ms))
+        facts = (touched, *(fact[touched] for fact in (batch.who, batch.time_ms, late, duplicate, poison, delay_ms, dropped)))
+        done = 0
+        for row, who, time_ms, is_late, is_doubled, is_poisoned, delay, is_dropped in zip(
+            *(fact.tolist() for fact in facts), strict=True
         ):
+            keys += batch.keys[done:row]
+            values += batch.values[done:row]
+            done = row + 1
             if is_dropped:
                 continue
+            key, value = batch.keys[row], batch.values[row]
             if is_late:
-                heapq.heappush(lane.held.setdefault(who, []), _Held(time_ms + delay, time_ms, key, value))
+                lane.hold(who, _Held(time_ms + delay, time_ms, key, value))
             else:
                 copies = 1 + is_doubled
                 keys += [key] * copies
                 values += [value] * copies
                 lane.tally.duplicates += is_doubled
-                lane.newest_ms[who] = max(time_ms, lane.newest_ms.get(who, time_ms))
+                lane.newest_ms[who] = max(time_ms, lane.newest_ms[who])
                 self._release(lane, who, time_ms, keys, values)
             if is_poisoned:
                 keys.append(key)
                 values.append(_poison(lane, value))
+        keys += batch.keys[done:]
+        values += batch.values[done:]
+        sent = ~(late | dropped)
+        np.maximum.at(lane.newest_ms, batch.who[sent], batch.time_ms[sent])
         return keys, values
 
     def _release(self, lane: _Lane, who: int, now_ms: float, keys: list[bytes], values: list[bytes]) -> None:
         """Adds what is due of a vehicle, and counts what is late indeed."""
-        held = lane.held.get(who, ())
+        held = lane.held.get(who)
+        if not held or held[0].release_ms > now_ms:
+            return
+        newest = int(lane.newest_ms[who])
         while held and held[0].release_ms <= now_ms:
-            due = heapq.heappop(lane.held[who])
-            newest = lane.newest_ms.get(who, due.time_ms)
+            due = heapq.heappop(held)
             lane.tally.late += newest - due.time_ms > LATENESS_MS
-            lane.newest_ms[who] = max(newest, due.time_ms)
+            newest = max(newest, due.time_ms)
             keys.append(due.key)
             values.append(due.value)
+        lane.newest_ms[who], lane.due_ms[who] = newest, held[0].release_ms if held else NEVER
 
 
 def _poison(lane: _Lane, value: bytes) -> bytes:
