@@ -39,6 +39,8 @@ cloud: .venv/cloud
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.shapes
+	$(BIN)/python -m benchmarks.growth --limit 300
 	$(BIN)/python -m benchmarks.transform
 
 docs: .venv/dev

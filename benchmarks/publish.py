@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.bars import FRESH_HEAD, HEAD, Figures, fresh_rows, pair_ratios, rows, verdict_rows
+from benchmarks.bars import FRESH_HEAD, HEAD, Figures, fresh_rows, number, pair_ratios, rows, verdict_rows
 from benchmarks.chart import draw
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -31,6 +31,11 @@ JSON each.
 - **Native / raw** is the median of pairs: one process of raw consume, then native, by turns.
 - **Freshness** is from when an event is produced to the snapshot that holds it, of every event, at {fresh_rate:,}
   events/s; native runs with its default settings and maintenance beside it, the peers with a commit a second.
+"""
+SHAPE_HEAD = ("topics", "events", "events/s", "CPU s per M, reading", "peak MB")
+SHAPES = """
+The same command, from the first record read to the last commit, each on a broker of its own (`python -m benchmarks.shapes`).
+Vehicle events alone, with a GPS fix to each, or all five kinds in the proportions in which the simulator sends them.
 """
 NOT_COMPARABLE = """
 - Only fleetlake checks the contract's rules and keeps rejected records with their reasons. The bare Spark query, Connect
@@ -79,11 +84,22 @@ def page(figures: Figures) -> str:
         parts += [f"## Freshness at {fresh_rate:,} events/s", markdown(FRESH_HEAD, fresh_rows(figures))]
     if growth := figures.get("growth"):
         parts += ["## Commit time as commits add up", _growth(growth)]
+    if shapes := figures.get("shapes"):
+        parts += ["## Native on other topics", SHAPES.strip(), markdown(SHAPE_HEAD, map(_shape, shapes))]
     measured = PER_SYSTEM.format(rows=figures["rows"], vehicles=figures["vehicles"], fresh_rate=fresh_rate).strip()
     versions = {run["version"]: None for run in figures["runs"] if run.get("version")}
     parts += ["## How it is measured", measured, "## What is not comparable", NOT_COMPARABLE.strip()]
     parts += ["## Versions", "\n".join(f"- {version}" for version in versions)]
     return "\n\n".join(parts) + "\n"
+
+
+def _shape(run: Figures) -> tuple[str, ...]:
+    names = ("events_per_s", "active_cpu_s_per_million", "peak_mb")
+    return (
+        run["what"],
+        f"{run['rows']:,}",
+        *((run["failed"], "", "") if "failed" in run else (number(run[name]) for name in names)),
+    )
 
 
 def _growth(growth: Iterable[Figures]) -> str:
