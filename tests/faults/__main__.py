@@ -1,4 +1,4 @@
-"""The fault matrix as a command: python -m tests.faults [--seeds 20] [--seed N] [--only NAME] [--minutes M]."""
+"""The fault matrix as a command: python -m tests.faults [--engine native|spark] [--seeds 20] [--seed N] [--only NAME]."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from random import Random
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.foundation.errors import FleetlakeError
+from fleetlake.ingest.offsets import Engine
 from tests.conftest import free_ports
 from tests.faults.scenarios import GOLD_SEEDS, NATIVE, Scenario, play
 from tests.faults.servers import Servers
+from tests.faults.spark_scenarios import SPARK
 
 HEADER = f"{'scenario':<42} {'engine':<7} {'seeds':>6} {'looks':>7} {'lost':>5} {'doubled':>8} {'wrong':>6}"
 
@@ -27,13 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="just this one")
     parser.add_argument("--seeds", type=int, default=20, help="so many of each scenario, from 0 on")
+    parser.add_argument("--engine", choices=(*Engine, "all"), default="all")
     parser.add_argument("--only", metavar="NAME", default="", help="scenarios whose name contains this")
     parser.add_argument("--minutes", type=float, default=120.0, help="begin no seed after this time")
     parser.add_argument("--list", action="store_true", help="print the names")
     given = parser.parse_args(arguments)
-    chosen = [scenario for scenario in NATIVE if given.only in scenario.name]
+    chosen = [one for one in (*NATIVE, *SPARK) if given.only in one.name and given.engine in (one.engine, "all")]
     if given.list:
-        print("\n".join(scenario.name for scenario in chosen))
+        print("\n".join(f"{one.engine:<7} {one.name}" for one in chosen))
         return 0
     seeds = [given.seed] if given.seed is not None else list(range(given.seeds))
     rows = [Row(scenario) for scenario in chosen]
@@ -77,7 +80,8 @@ class Row:
             self.failed + (not verdict.holds),
         )
         if not verdict.holds:
-            print(f"FAILED: python -m tests.faults --only {shlex.quote(self.scenario.name)} --seed {seed}")
+            named = f"--engine {self.scenario.engine} --only {shlex.quote(self.scenario.name)}"
+            print(f"FAILED: python -m tests.faults {named} --seed {seed}")
             print(f"  lost {verdict.lost}, doubled {verdict.doubled}", *verdict.wrong, sep="\n  ")
             for act in self.scenario.plan(Random(f"{self.scenario.name}/{seed}")):
                 print(f"    {act}")
@@ -85,7 +89,7 @@ class Row:
 
     def __str__(self) -> str:
         counts = f"{self.played:>6} {self.looks:>7} {self.lost:>5} {self.doubled:>8} {self.failed:>6}"
-        return f"{self.scenario.name:<42} {'native':<7} {counts}"
+        return f"{self.scenario.name:<42} {self.scenario.engine:<7} {counts}"
 
 
 def play_seeds(rows: list[Row], seeds: list[int], servers: Servers, *, end_at: float) -> None:

@@ -17,8 +17,6 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from fleetlake.broker.topics import ensure_topics
-from fleetlake.contracts.tables import bronze_of
-from fleetlake.ingest.offsets import Marker
 from fleetlake.maintain.retention import ExpiryPolicy
 from tests.faults.driver import INGESTED, Answer, Cut, interfere, topic_of
 from tests.faults.records import Mix
@@ -130,7 +128,7 @@ class Signal:
     after_s: float = 0.0
 
     def do(self, world: World) -> None:
-        world.ingests[self.name].process.join(self.after_s)
+        world.ingests[self.name].await_end(self.after_s)
         world.ingests[self.name].signal(self.number)
 
 
@@ -232,15 +230,11 @@ class DeleteRecords:
 
     def do(self, world: World) -> None:
         admin, wanted = AdminClient(world.kafka.client_config()), []
-        with world.opened() as lake:
-            for event in INGESTED:
-                marker = Marker.of(lake.table(bronze_of(event).name).properties)
-                assert marker is not None
-                ends = {
-                    p: max((o for q, o in world.records[topic_of(event, world.run)] if q == p), default=-1) + 1 for p in marker.next
-                }
-                for partition, position in marker.next.items():
-                    wanted.append(TopicPartition(topic_of(event, world.run), partition, min(position + self.by, ends[partition])))
+        for event in INGESTED:
+            topic = topic_of(event, world.run)
+            for partition, position in world.positions(event).items():
+                end = max((offset for of, offset in world.records[topic] if of == partition), default=-1) + 1
+                wanted.append(TopicPartition(topic, partition, min(position + self.by, end)))
         for future in admin.delete_records(wanted).values():
             future.result(30)
 
@@ -270,6 +264,17 @@ class FillDisk:
 class FreeDisk:
     def do(self, world: World) -> None:
         (world.folder / "warehouse" / "ballast").unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class LoseCheckpoints:
+    """What Spark knows of its offsets is gone, or is there again."""
+
+    back: bool = False
+
+    def do(self, world: World) -> None:
+        kept, lost = world.folder / "checkpoints", world.folder / "lost"
+        (lost if self.back else kept).rename(kept if self.back else lost)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,13 @@ def run(work: Callable[[threading.Event], None], out: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
     log = os.open(out / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, sys.stderr.fileno())
+    tell_outcome(lambda: work(told_to_end), out)
+
+
+def tell_outcome(work: Callable[[], None], out: Path) -> None:
+    """Does it, and writes how it ended to `out`."""
     try:
-        work(told_to_end)
+        work()
         outcome = {"ended": "clean", "said": ""}
     except FleetlakeError as error:
         kind = Retryable if isinstance(error, Retryable) else type(error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 from fleetlake.foundation.steps import Step
+from fleetlake.ingest.offsets import Engine
 from fleetlake.lake.catalog import LakeSettings
 from tests.faults.acts import (
     Act,
@@ -62,6 +63,7 @@ class Scenario:
     prepare: Callable[[World], None] = lambda world: None
     lake: Callable[[Path], LakeSettings] = local_lake
     on_s3: bool = False
+    engine: Engine = Engine.NATIVE
 
 
 def kill_at(place: str, random: Random) -> list[Act]:
@@ -294,7 +296,7 @@ NATIVE: tuple[Scenario, ...] = (
 
 def play(scenario: Scenario, seed: int, servers: Servers, *, gold: bool = False) -> Verdict:
     """One seed of a scenario; the verdict is the oracle's. gold: silver and gold are judged too."""
-    with World(servers, scenario.name, seed, lake=scenario.lake, on_s3=scenario.on_s3) as world:
+    with World(servers, scenario.name, seed, lake=scenario.lake, on_s3=scenario.on_s3, engine=scenario.engine) as world:
         try:
             scenario.prepare(world)
             for act in scenario.plan(world.random):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import pickle
 import re
@@ -16,7 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from random import Random
 
@@ -26,9 +25,11 @@ from confluent_kafka.admin import AdminClient
 
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import ensure_topics
+from fleetlake.contracts.events import Event
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import bronze_of
+from fleetlake.ingest.offsets import Engine
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.maintain.retention import ExpiryPolicy
 from fleetlake.transform.runner import run_transform
@@ -38,10 +39,11 @@ from tests.faults.maintainer import MaintainOrder, maintain
 from tests.faults.oracle import Place, Places, Verdict, Watcher, check_silver, check_snapshot, check_table, gaps_of
 from tests.faults.records import Mix, draw_records
 from tests.faults.s3_proxy import S3Proxy
-from tests.faults.servers import Servers
+from tests.faults.servers import Servers, forking
+from tests.faults.spark_host import SparkOrder
 from tests.s3_server import BUCKET, S3Server
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0  # a JVM on a busy machine takes its time
 PARTITIONS = 2
 SETTLING_RUNS = 8
 ROWS_A_COMMIT, ROWS_A_COMMIT_ON_S3 = 60, 400  # there a commit takes ten requests
@@ -56,24 +58,31 @@ def wait_for(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.005)
 
 
-def forking() -> ForkServerContext:
-    """Processes forked from one that has imported everything: an ingest starts in a tenth of the time."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.faults.scenarios", "tests.faults.driver"])
-    return context
-
-
 @dataclass(slots=True)
 class Ingest:
-    """An ingest that was started, or maintenance."""
+    """An ingest that was started, or maintenance. hosted: the process goes on when the ingest has ended."""
 
     process: ForkServerProcess
     out: Path
+    hosted: bool = False
 
     @property
     def pid(self) -> int:
         assert self.process.pid is not None
         return self.process.pid
+
+    @property
+    def is_over(self) -> bool:
+        return not self.process.is_alive() or (self.hosted and (self.out / "outcome.json").exists())
+
+    def await_end(self, seconds: float) -> None:
+        """Returns when it is over, or after so long."""
+        if not self.hosted:
+            return self.process.join(seconds)
+        give_up_at = time.monotonic() + seconds
+        while not self.is_over and (left_s := give_up_at - time.monotonic()) > 0:
+            time.sleep(min(0.01, left_s))
+        return None
 
     def is_paused(self) -> bool:
         with suppress(psutil.NoSuchProcess):
@@ -81,16 +90,15 @@ class Ingest:
         return False
 
     def signal(self, number: int) -> None:
-        if self.process.is_alive():
+        if not self.is_over:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def ended(self) -> tuple[str, str]:
         """How it ended (clean, killed, or an error's name) and what it said. Waits for it."""
-        self.process.join(PATIENCE_S)
-        if self.process.exitcode is None:
-            self.signal(signal.SIGKILL)
-            self.process.join()
+        self.await_end(PATIENCE_S)
+        if not self.is_over:
+            self.kill()
             return "hung", f"it did not end within {PATIENCE_S:.0f} s"
         if self.process.exitcode == -signal.SIGKILL:
             return "killed", ""
@@ -102,6 +110,11 @@ class Ingest:
         told = json.loads(outcome.read_text())
         return str(told["ended"]), str(told["said"])
 
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        if not self.is_over or not self.hosted:
+            self.process.join()
+
 
 class World:
     """servers: on whose broker to make topics. on_s3: the warehouse is on their S3 server; ingests reach it through `proxy` only.
@@ -109,9 +122,16 @@ class World:
     """
 
     def __init__(
-        self, servers: Servers, name: str, seed: int, *, lake: Callable[[Path], LakeSettings] | None = None, on_s3: bool = False
+        self,
+        servers: Servers,
+        name: str,
+        seed: int,
+        *,
+        lake: Callable[[Path], LakeSettings] | None = None,
+        on_s3: bool = False,
+        engine: Engine = Engine.NATIVE,
     ) -> None:
-        broker = servers.broker
+        self._servers, self._engine, broker = servers, engine, servers.broker
         self.name, self.random, self.broker = name, Random(f"{name}/{seed}"), broker
         self.folder = Path(tempfile.mkdtemp(prefix=f"faults-{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}-"))
         self.run = f"{self.folder.name}"
@@ -146,8 +166,7 @@ class World:
     def __exit__(self, *_: object) -> None:
         self.stop_load()
         for one in self.ingests.values():
-            one.signal(signal.SIGKILL)
-            one.process.join()
+            one.kill()
         self.stack.close()
         with suppress(Exception):
             AdminClient(self.kafka.client_config()).delete_topics(self.topics)
@@ -195,9 +214,14 @@ class World:
             self._loading = None
 
     def start(self, name: str, order: Callable[[Order], Order] = lambda order: order) -> Ingest:
-        """Starts an ingest under a name. order: changes what it is told."""
+        """Starts an ingest under a name. order: changes what it is told; Spark only knows of `once`."""
         out = self._new_folder("ingest")
         told = order(Order(self.ingest_lake, self.kafka, self.run, out, flush_rows=self.flush_rows))
+        if self._engine is Engine.SPARK:
+            host = self._servers.spark
+            host.give(SparkOrder(self.ingest_lake, self.kafka, self.run, self.folder, out, told.once))
+            self.ingests[name] = Ingest(host.process, out, hosted=True)
+            return self.ingests[name]
         return self._begin(name, partial(ingest, told), out)
 
     def start_maintenance(self, name: str, expiry: ExpiryPolicy, *, rounds: int | None, cuts: tuple[Cut, ...]) -> Ingest:
@@ -227,6 +251,13 @@ class World:
     def landed(self) -> int:
         """Rows of all tables."""
         return sum(len(self._places_in(bronze_of(event).name)) for event in INGESTED)
+
+    def positions(self, event: Event) -> dict[int, int]:
+        """The offset after the last one in the event's table, of each partition that has any."""
+        last: dict[int, int] = {}
+        for partition, offset in self._places_in(bronze_of(event).name):
+            last[partition] = max(last.get(partition, 0), offset + 1)
+        return last
 
     def _places_in(self, name: str) -> list[Place]:
         with self.opened() as lake:
@@ -321,7 +352,8 @@ class _Opened:
 
 def local_lake(folder: Path) -> LakeSettings:
     return LakeSettings(
-        "faults", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
+        re.sub("[^a-z0-9]", "_", folder.name),
+        {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"},
     )
 
 

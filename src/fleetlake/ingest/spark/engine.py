@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,7 @@ from fleetlake.ingest.spark.claim import claim
 from fleetlake.ingest.spark.decode import bronze_rows
 from fleetlake.ingest.spark.places import exclusive, has_checkpoint
 from fleetlake.ingest.spark.progress import OBSERVED, QueryReport
+from fleetlake.ingest.spark.topics import require_same
 from fleetlake.lake.catalog import Lake
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ RESTARTS = 5
 LANDING_PARTITION = "ingest_date"
 HOPELESS = ("AnalysisException", "IllegalArgumentException", "ValidationException")  # the same again, however often
 # What a broker says when the records to go on with are gone, in the words of Spark's Kafka source.
-LOST = ("KAFKA_DATA_LOSS", "Some data may have been lost", "OffsetOutOfRange", "UnknownTopicOrPartition")
+LOST = ("KAFKA_DATA_LOSS", "Some data may have been lost", "OffsetOutOfRange")
+ABSENT = "UnknownTopicOrPartition"  # also of a broker that has just started, and does not know all of its topics yet
+WATCH_EVERY_S = 1.0
 
 
 class Sink(StrEnum):
@@ -84,6 +88,7 @@ class SparkIngest:
         self._session, self._lake, self._sources, self._kafka, self._settings = session, lake, sources, kafka, settings
         self._wait, self._on_batch = wait, on_batch
         self._stop = threading.Event()
+        self._watched_at = time.monotonic()
         self.reports = {source.topic: QueryReport() for source in sources.values()}
 
     def stop(self) -> None:
@@ -94,7 +99,8 @@ class SparkIngest:
         """Ingests until `stop`, or with `once` until all that was in the topics at the start is committed.
 
         A query that fails is started again from its checkpoint, RESTARTS times in a row at most. Raises DataLoss, BadInput
-        (claim.py) or Retryable; what was committed by then stays, nothing is half done.
+        (claim.py) or Retryable; what was committed by then stays, nothing is half done. That a topic was made anew meanwhile is
+        seen within about WATCH_EVERY_S.
         """
         with exclusive(self._session, self._settings.lock):
             if self._settings.sink is Sink.ICEBERG:
@@ -103,6 +109,7 @@ class SparkIngest:
             failures = dict.fromkeys(self._sources, 0)
             try:
                 while queries and not self._stop.wait(POLL_S):
+                    self._watch()
                     for event, query in list(queries.items()):
                         self._follow(event, query, failures)
                         if query.isActive:
@@ -124,11 +131,17 @@ class SparkIngest:
             known = has_checkpoint(self._session, place)
             claim(self._lake, bronze_of(event).name, source, checkpoint=place, has_checkpoint=known, wait=self._wait)
 
+    def _watch(self) -> None:
+        """Now and then: are the topics those that the tables were claimed for?"""
+        if time.monotonic() - self._watched_at > WATCH_EVERY_S:
+            require_same(self._session, self._kafka, self._sources.values())
+            self._watched_at = time.monotonic()
+
     def _start(self, event: Event, *, once: bool) -> StreamingQuery:
         writer = (
             self._rows(event)
             .writeStream.outputMode("append")
-            .queryName(event.topic)
+            .queryName(self._sources[event].topic)
             .option("checkpointLocation", self._checkpoint(event))
         )
         writer = writer.trigger(availableNow=True) if once else writer.trigger(processingTime=f"{self._settings.trigger_s} seconds")
@@ -147,8 +160,8 @@ class SparkIngest:
 
         reader = self._session.readStream.format("kafka").options(**{f"kafka.{name}": value for name, value in self._kafka.items()})
         records = reader.options(
-            subscribe=event.topic, startingOffsets="earliest", failOnDataLoss="true", maxOffsetsPerTrigger=str(RECORDS_A_BATCH),
-            groupIdPrefix=self._settings.job,
+            subscribe=self._sources[event].topic, startingOffsets="earliest", failOnDataLoss="true",
+            maxOffsetsPerTrigger=str(RECORDS_A_BATCH), groupIdPrefix=self._settings.job,
         ).load()  # fmt: skip
         raw = records.select(
             sf.col("partition").alias("kafka_partition"), sf.col("offset").alias("kafka_offset"),
@@ -165,16 +178,19 @@ class SparkIngest:
         return f"{self._settings.checkpoints}/{event.topic}"
 
     def _follow(self, event: Event, query: StreamingQuery, failures: dict[Event, int]) -> None:
-        report, grown = self.reports[event.topic], False
+        topic = self._sources[event].topic
+        report, grown = self.reports[topic], False
         for progress in query.recentProgress:
-            grown |= report.add(json.loads(progress.json), event.topic)
+            grown |= report.add(json.loads(progress.json), topic)
         if grown:
             failures[event] = 0
             self._on_batch(self.reports)
 
     def _restart(self, event: Event, error: Exception, failures: dict[Event, int], *, once: bool) -> StreamingQuery:
-        failure = _told(event, error)
+        source = self._sources[event]
         failures[event] += 1
+        failure = told(source.topic, str(error), is_last=failures[event] > RESTARTS)
+        require_same(self._session, self._kafka, [source])
         if isinstance(failure, DataLoss) or failures[event] > RESTARTS or any(name in str(error) for name in HOPELESS):
             raise failure from error
         self._wait(failures[event])
@@ -185,7 +201,7 @@ class SparkIngest:
             query.stop()
             self._follow(event, query, failures)
         except Exception as error:  # of pyspark and py4j: the JVM may be gone
-            raise _told(event, error) from error
+            raise told(self._sources[event].topic, str(error)) from error
 
 
 def _deduplicated(rows: DataFrame) -> DataFrame:
@@ -196,16 +212,17 @@ def _deduplicated(rows: DataFrame) -> DataFrame:
     return rows.withColumn("identity", identity).dropDuplicatesWithinWatermark(["identity"]).drop("identity")
 
 
-def _told(event: Event, error: Exception) -> FleetlakeError:
-    """Spark's exception as one of ours."""
-    text = str(error)
-    where = f"topic {event.topic}"
+def told(topic: str, text: str, *, is_last: bool = False) -> FleetlakeError:
+    """Spark's exception, by its text, as one of ours. is_last: it will not be tried again."""
+    where = f"topic {topic}"
     if any(word in text for word in LOST):
         return DataLoss(
             "the records to go on with are not in the topic any more",
             where=where,
             hint="ingest into a new lake: fleetlake --home DIR",
         )
+    if ABSENT in text and is_last:
+        return DataLoss("the topic is not there any more", where=where, hint="ingest into a new lake: fleetlake --home DIR")
     causes = [line.strip() for line in text.splitlines() if line.strip()]
-    what = next((line for line in causes if line.startswith("Caused by")), causes[0] if causes else type(error).__name__)
+    what = next((line for line in causes if line.startswith("Caused by")), causes[0] if causes else "it did not say why")
     return Retryable(f"Spark's query failed: {what}", where=where, hint="logs/spark.log has the details; run the ingest again")

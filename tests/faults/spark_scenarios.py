@@ -1,0 +1,110 @@
+"""The matrix of the Spark engine: what its driver, its checkpoint, its topics and its tables can suffer."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from random import Random
+
+from fleetlake.ingest.offsets import Engine
+from tests.faults.acts import (
+    Act,
+    AwaitRows,
+    DeleteRecords,
+    End,
+    Freeze,
+    KillBroker,
+    Load,
+    LoseCheckpoints,
+    Maintain,
+    MakeTopicsAnew,
+    Produce,
+    Signal,
+    Start,
+)
+from tests.faults.maintainer import HARSH
+from tests.faults.records import Mix
+from tests.faults.scenarios import Scenario, ended
+
+
+def driver_killed(random: Random) -> list[Act]:
+    """At any time, from before its first commit on; the next one goes on from the checkpoint."""
+    return [
+        Produce(random.randint(20, 100)), Load(every_s=0.05), Start(), AwaitRows(random.choice([0, 1, 300])),
+        Signal(signal.SIGKILL, after_s=random.uniform(0, 2)), End(allowed=("killed",)),
+    ]  # fmt: skip
+
+
+def sigterm_in_a_batch(random: Random) -> list[Act]:
+    acts: list[Act] = [Produce(random.randint(20, 100)), Load(every_s=0.05)]
+    for rows in (random.randint(1, 200), random.randint(300, 500)):
+        acts += [Start(), AwaitRows(rows), Signal(signal.SIGTERM, after_s=random.uniform(0, 0.6)), End()]
+    return acts
+
+
+def maintenance_beside(random: Random) -> list[Act]:
+    """Commits of the one and the other conflict."""
+    return [
+        Produce(random.randint(20, 100)), Load(every_s=0.05), Start(), AwaitRows(random.randint(50, 200)), Maintain(HARSH),
+        AwaitRows(random.randint(500, 900)), *ended("m"), Signal(signal.SIGTERM), End(),
+    ]  # fmt: skip
+
+
+def flood(random: Random) -> list[Act]:
+    mix = random.choice([Mix(copies=0.7), Mix(late=0.7), Mix(poison=0.7), Mix(skewed=0.3)])
+    return [
+        Produce(random.randint(20, 50)), Load(mix, every_s=0.05), Produce(random.randint(200, 400), mix), Start(),
+        AwaitRows(random.randint(1, 800)), Signal(signal.SIGTERM, after_s=random.uniform(0, 0.5)), End(), Produce(100, mix),
+    ]  # fmt: skip
+
+
+def checkpoint_lost(random: Random) -> list[Act]:
+    """Without it nobody knows which records a table has; it says so, and goes on when it is back."""
+    return [
+        Produce(random.randint(40, 100)), Start("first", once=True), End("first"), LoseCheckpoints(),
+        Produce(random.randint(0, 50)), Start("b", once=True), End("b", ("BadInput",)), LoseCheckpoints(back=True),
+    ]  # fmt: skip
+
+
+def topic_made_anew(random: Random) -> list[Act]:
+    return [
+        Produce(random.randint(40, 100)), Start("first", once=True), End("first"), Freeze(), MakeTopicsAnew(),
+        Produce(random.randint(0, 300)), Start("b", once=True), End("b", ("DataLoss",)),
+    ]  # fmt: skip
+
+
+def topic_made_anew_beside(random: Random) -> list[Act]:
+    count = random.randint(40, 100)
+    return [
+        Produce(count), Start(), AwaitRows(2 * count), Freeze(), MakeTopicsAnew(), Produce(random.randint(1, 8)),
+        End(allowed=("DataLoss",)), Start("b", once=True), End("b", ("DataLoss",)),
+    ]  # fmt: skip
+
+
+def retention_overran(random: Random) -> list[Act]:
+    return [
+        Produce(random.randint(40, 100)), Start("first", once=True), End("first"), Freeze(), Produce(random.randint(60, 100)),
+        DeleteRecords(random.randint(1, 20)), Start("b", once=True), End("b", ("DataLoss",)),
+    ]  # fmt: skip
+
+
+def broker_killed(random: Random) -> list[Act]:
+    count = random.randint(40, 100)
+    return [
+        Produce(count), Start(), AwaitRows(random.randint(1, 2 * count)), KillBroker(random.uniform(0, 1)),
+        Produce(random.randint(20, 80)), AwaitRows(2 * count + 40), Signal(signal.SIGTERM), End(),
+    ]  # fmt: skip
+
+
+on_spark = partial(Scenario, engine=Engine.SPARK)
+SPARK: tuple[Scenario, ...] = (
+    on_spark("SIGTERM in a micro-batch", sigterm_in_a_batch),
+    on_spark("maintenance beside the ingest", maintenance_beside),
+    on_spark("floods", flood),
+    on_spark("checkpoint lost", checkpoint_lost),
+    on_spark("topic made anew", topic_made_anew, settles=False),
+    on_spark("topic made anew under the ingest", topic_made_anew_beside, settles=False),
+    on_spark("retention overran the reader", retention_overran, settles=False),
+    on_spark("broker killed and restarted", broker_killed, own_broker=True),
+    on_spark("driver killed at any time", driver_killed),
+)
