@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from itertools import repeat
+from operator import length_hint
 from types import TracebackType
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -17,6 +20,7 @@ QUEUE_MESSAGES = 500_000
 QUEUE_KBYTES = 262_144
 DELIVERY_TIMEOUT_S = 30
 FLUSH_POLL_S = 1.0
+AT_A_TIME = 500  # records that other threads wait for
 ANY_PARTITION, NOW = -1, 0  # the client's defaults
 FULL_POLL_S = 0.005  # nothing but a failure ends a poll early, so a longer one would let the queue run dry
 
@@ -63,18 +67,24 @@ class EventProducer:
 
     def send(self, event: Event, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Queues one record per key and value, in order."""
+        if len(keys) != len(values):
+            raise ValueError(f"{len(keys)} keys of {len(values)} values")
         headers: list[tuple[str, str | bytes | None]] = [("schema", event.schema_header.encode())]
-        produce, topic = self._producer.produce, event.topic
-        for key, value in zip(keys, values, strict=True):
-            while True:
-                try:
-                    produce(topic, value, key, ANY_PARTITION, None, None, NOW, headers)  # by place: by name costs 0.6 us more
-                    break
-                except BufferError:
-                    self._producer.poll(FULL_POLL_S)
-                except KafkaException as error:  # too large, for example: refused before it was queued
-                    self._fail(error.args[0], topic)
-                    break
+        produce, place = self._producer.produce, 0
+        # By place: by name costs the client 0.6 us a record more; and in a loop that is not Python's, 0.2 us less.
+        always = [repeat(argument) for argument in (ANY_PARTITION, None, None, NOW, headers)]
+        while place < len(values):
+            end = min(place + AT_A_TIME, len(values))
+            left = iter(values[place:end])
+            try:
+                deque(map(produce, repeat(event.topic), left, keys[place:end], *always), maxlen=0)
+                place = end
+            except BufferError:
+                place = end - length_hint(left) - 1  # the one that was refused comes again
+                self._producer.poll(FULL_POLL_S)
+            except KafkaException as error:  # too large, for example: refused before it was queued
+                place = end - length_hint(left)
+                self._fail(error.args[0], event.topic)
         self._producer.poll(0)
 
     def flush(self) -> None:
