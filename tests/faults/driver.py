@@ -189,7 +189,8 @@ def _do(cut: Cut, settings: LakeSettings) -> None:
         case Deed.KILL:
             os.kill(os.getpid(), signal.SIGKILL)
         case Deed.PAUSE:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To the thread: sent to the process, this one runs on until another has seen to it, perhaps into a lock of the catalog.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         case Deed.TERMINATE:
             os.kill(os.getpid(), signal.SIGTERM)
         case Deed.DELAY:

@@ -43,7 +43,7 @@ from tests.faults.servers import Servers, forking
 from tests.faults.spark_host import SparkOrder
 from tests.s3_server import BUCKET, S3Server
 
-PATIENCE_S = 120.0  # a JVM on a busy machine takes its time
+PATIENCE_S = 240.0  # a JVM on a busy machine takes its time
 PARTITIONS = 2
 SETTLING_RUNS = 8
 ROWS_A_COMMIT, ROWS_A_COMMIT_ON_S3 = 60, 400  # there a commit takes ten requests
