@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 from sqlalchemy.exc import OperationalError
@@ -47,17 +48,22 @@ class Verdict:
 
 
 class Places:
-    """The places of a table's snapshots. A file is read once: it never changes."""
+    """The places of a table's snapshots. Data files and manifests are read once: they never change."""
 
     def __init__(self) -> None:
         self._of_file: dict[str, list[Place]] = {}
+        self._of_manifest: dict[str, list[str]] = {}
 
     def of(self, table: IcebergTable, snapshot: Snapshot) -> list[Place]:
-        found: list[Place] = []
-        for manifest in snapshot.manifests(table.io):
-            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                found += self._read(table, entry.data_file.file_path)
-        return found
+        manifests = snapshot.manifests(table.io)
+        return [place for manifest in manifests for file in self._files(table, manifest) for place in self._read(table, file)]
+
+    def _files(self, table: IcebergTable, manifest: ManifestFile) -> list[str]:
+        location = manifest.manifest_path
+        if location not in self._of_manifest:
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            self._of_manifest[location] = [entry.data_file.file_path for entry in entries]
+        return self._of_manifest[location]
 
     def _read(self, table: IcebergTable, location: str) -> list[Place]:
         if location not in self._of_file:
