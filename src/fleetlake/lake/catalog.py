@@ -27,6 +27,7 @@ from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.aws_properties import is_s3
 from fleetlake.lake.evolution import changes_to, make_changes
 from fleetlake.lake.object_store import require_listable
+from fleetlake.lake.storage_errors import storage_told
 
 # Commits are retried by commits.py and the ingest, which check again what they build on; PyIceberg's own retry does not.
 TABLE_PROPERTIES = {
@@ -61,7 +62,7 @@ class Lake:
         """Creates the tables that are absent; gives the others what their contract has gained (evolution.py).
 
         No row changes. Missing or BadInput, with nothing made, where the warehouse is a bucket that can't be listed; BadInput for a
-        table that can't become what its contract says.
+        table that can't become what its contract says; Retryable if the disk is full.
         """
         with self._told("its tables"):
             for table in tables:
@@ -160,7 +161,7 @@ class Lake:
             return []
 
     def _told(self, what: str) -> AbstractContextManager[None]:
-        return aws_told(f"catalog {self.catalog.name}, {what}")
+        return storage_told(f"catalog {self.catalog.name}, {what}")
 
     def close(self) -> None:
         self.catalog.close()

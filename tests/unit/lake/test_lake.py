@@ -132,6 +132,19 @@ def test_a_storage_that_takes_nothing_is_one_line_and_nothing_is_committed(
     assert len(lake.table(TABLE.name).snapshots()) == 1
 
 
+def test_a_table_that_finds_no_room_is_not_made(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(lake.catalog, "_write_metadata", refuse)
+        with pytest.raises(Retryable, match="no room left on the disk"):
+            lake.ensure([TRIPS])
+    assert lake.names() == [TABLE.name]
+    lake.ensure([TRIPS])
+    assert lake.names() == [TABLE.name, TRIPS.name]
+
+
 def test_an_error_of_the_storage_that_is_none_of_these_stays(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
