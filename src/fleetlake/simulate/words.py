@@ -50,7 +50,7 @@ class Writer:
         numbers = np.empty((rows, len(parts)), np.int32)
         for place, ((_, which), start) in enumerate(zip(parts, starts, strict=True)):
             np.add(which, np.int32(start), out=numbers[:, place], casting="unsafe")
-        _, ends, content = pc.take(texts, pa.array(numbers.reshape(-1)), boundscheck=False).buffers()
+        _, ends, content = texts.take(pa.array(numbers.reshape(-1))).buffers()
         of_events = np.frombuffer(ends, np.int32, numbers.size + 1)[:: len(parts)].copy()
         events = pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(of_events), content])
         written: list[bytes] = events.to_numpy(zero_copy_only=False).tolist()
