@@ -131,7 +131,7 @@ def test_an_id_is_its_vehicles_own() -> None:
 
 def _of_last(report: Report) -> dict[str, Any]:
     """The fields of a report that are per vehicle, of its last vehicle alone."""
-    values = {name: getattr(report, name) for name in Report.__slots__ if name not in ("time_ms", "tick", "around")}
+    values = {name: getattr(report, name) for name in Report.__slots__ if name not in ("time_ms", "tick", "around", "before")}
     return {name: value[-1:] for name, value in values.items()} | {"around": report.around.of(np.array([len(report.who) - 1]))}
 
 
