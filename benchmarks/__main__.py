@@ -29,7 +29,7 @@ from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.events import EVENTS
 
-ROWS, PAIRS, SIMULATOR_LIMIT_S = 2_000_000, 3, 180
+ROWS, PAIRS, SIMULATOR_LIMIT_S = 2_000_000, 3, 300
 QUICK_ROWS, QUICK_SECONDS = 200_000, 10.0
 TO_KAFKA, IN_MEMORY = "simulator-to-kafka", "simulator-in-memory"
 
