@@ -19,9 +19,10 @@ from confluent_kafka.admin import AdminClient
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.maintain.retention import ExpiryPolicy
 from tests.faults.driver import INGESTED, Answer, Cut, interfere, topic_of
+from tests.faults.ingests import wait_for
 from tests.faults.records import Mix
 from tests.faults.s3_proxy import Upset
-from tests.faults.world import RETRYABLE, World, wait_for
+from tests.faults.world import RETRYABLE, World
 
 FINE = ("clean",)
 USUAL = Mix()
