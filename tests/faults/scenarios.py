@@ -174,8 +174,8 @@ def sigterm_in_a_flush(random: Random) -> list[Act]:
 def flood(mix: Mix, random: Random) -> list[Act]:
     return [
         Produce(random.randint(20, 50)), Load(mix), Produce(random.randint(200, 400), mix),
-        Start(), AwaitRows(random.randint(1, 600)), Signal(signal.SIGKILL, after_s=random.uniform(0, 0.4)), End(allowed=("killed",)),
-        Produce(100, mix),
+        Start(), AwaitRows(random.randint(1, 600)), Signal(signal.SIGKILL, after_s=random.uniform(0, 0.4)),
+        End(allowed=("killed",)), Produce(100, mix),
     ]  # fmt: skip
 
 
