@@ -81,7 +81,7 @@ class TableWriter:
 
     def _commit(self, marker: Marker, files: list[DataFile]) -> Marker:
         """Commits `files` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled."""
-        seal_id, unsettled = _new_id(), False
+        seal_id, unsettled, refused = _new_id(), False, ""
         for attempt in range(ATTEMPTS):
             try:
                 if attempt:
@@ -103,11 +103,15 @@ class TableWriter:
                         marker, unsettled = replace(marker, epoch=seal.epoch), False
                 self._table = commit(self._table, added=files, properties=marker.properties(), at=self._at)
                 return marker
-            except UnknownOutcome:
-                unsettled = True
-            except Retryable:
-                pass  # a conflict, or a catalog that did not answer: the next round looks again
-        raise Retryable(f"a commit was refused {ATTEMPTS} times", where=self._name, hint="is the catalog reachable and not locked?")
+            except UnknownOutcome as error:
+                unsettled, refused = True, error.what
+            except Retryable as error:  # a conflict, or a catalog or storage that did not answer: the next round looks again
+                refused = error.what
+        raise Retryable(
+            f"a commit was refused {ATTEMPTS} times, at last: {refused}",
+            where=self._name,
+            hint="is the catalog reachable and not locked, and is there room?",
+        )
 
     def _stored(self) -> Marker:
         stored = Marker.of(self._table.properties)

@@ -147,7 +147,7 @@ def test_a_catalog_that_always_refuses_ends_in_an_error_after_waiting(lake: Lake
     faults, w = Faults(lake), writer(lake, waits.append)
     w.take_over(SOURCE)
     faults.plan = ["conflict"] * 100
-    with pytest.raises(Retryable, match="refused 10 times"):
+    with pytest.raises(Retryable, match="refused 10 times, at last: the table was changed by another writer"):
         w.append([rows(0, 5)], {0: 5}, 0)
     assert waits == list(range(1, 10))
     assert offsets(lake) == []
