@@ -20,10 +20,12 @@ test-athena: .venv/dev
 test-snowflake: .venv/dev
 	$(BIN)/python -m pytest tests/snowflake
 
-# The whole matrix of faults, 20 seeds a scenario: over an hour; SEEDS=3 for less. "disk full" needs root, to mount a file system.
+# The whole matrix of faults, both engines, 20 seeds a scenario: some hours; all scenarios' first seed comes before their second, and
+# MINUTES or Ctrl-C ends it with a table of what was played. "disk full" needs root, to mount a file system; Spark needs Java 17 or 21.
 SEEDS ?= 20
+MINUTES ?= 240
 faults: .venv/dev
-	$(BIN)/python -m tests.faults --seeds $(SEEDS)
+	$(BIN)/python -m tests.faults --seeds $(SEEDS) --minutes $(MINUTES)
 
 check: .venv/dev
 	$(BIN)/ruff format --check .
