@@ -6,16 +6,16 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import date, timedelta
+from itertools import chain
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.lake.scan import damage_named, expose_files
 from fleetlake.lake.storage_errors import telling_of_storage
-from fleetlake.lake.write import EPOCH, ROW_GROUP_ROWS, UNIQUE, describe_file
+from fleetlake.lake.write import EPOCH, ROW_GROUP_ROWS, describe_file, parquet_writer
 
 
 @telling_of_storage
@@ -89,17 +89,10 @@ def _in_row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _write(table: IcebergTable, groups: Iterator[pa.Table], location: str, day: int | None, target_bytes: int) -> DataFile:
-    """Takes row groups until the file has reached target_bytes. The options are those of write.py."""
-    schema = table.schema().as_arrow()
-    dictionary = [field.name for field in schema if pa.types.is_large_string(field.type) and field.name not in UNIQUE]
-    output = table.io.new_output(location)
-    with (
-        output.create(overwrite=True) as stream,
-        pq.ParquetWriter(
-            stream, schema, compression="zstd", compression_level=1, use_dictionary=dictionary, write_page_index=False
-        ) as writer,
-    ):
-        for rows in groups:
+    """Takes row groups, of which there is at least one, until the file has reached target_bytes."""
+    output, first = table.io.new_output(location), next(groups)
+    with output.create(overwrite=True) as stream, parquet_writer(stream, first) as writer:
+        for rows in chain([first], groups):
             writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
             if stream.tell() >= target_bytes:
                 break

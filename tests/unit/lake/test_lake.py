@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -102,6 +103,21 @@ def test_files_are_split_by_day_and_sorted(lake: Lake) -> None:
     commit(table, added=files, properties={})
     assert table.scan().count() == 6
     assert [len(list(table.scan("event_time >= '2026-01-02T00:00:00+00:00'").plan_files()))] == [1]
+
+
+def test_numbers_that_repeat_are_kept_as_a_dictionary(lake: Lake) -> None:
+    n, random = 20_000, np.random.default_rng(1)
+    made = rows(0, n, DAY)
+    made = made.set_column(made.schema.get_field_index("event_time"), "event_time", [[DAY] * n])
+    for name, values in {"speed_kmh": random.integers(0, 1300, n) / 10, "latitude": random.random(n)}.items():
+        made = made.set_column(made.schema.get_field_index(name), name, [values])
+    (file,) = write_files(lake.table(TABLE.name), made, folder="x/1")
+    group = pq.ParquetFile(file.file_path.removeprefix("file://")).metadata.row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert {name: columns[name].has_dictionary_page for name in ("speed_kmh", "latitude", "event_id", "reject_reason")} == {
+        "speed_kmh": True, "latitude": False, "event_id": False, "reject_reason": True,
+    }  # fmt: skip
+    assert columns["speed_kmh"].total_compressed_size < columns["latitude"].total_compressed_size / 2
 
 
 @pytest.mark.parametrize(
