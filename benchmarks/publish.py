@@ -74,6 +74,7 @@ def page(figures: Figures) -> str:
         f"{figures['date']}, commit {figures['commit']}: {machine['cores']} cores ({machine['cpu']}), {machine['memory_gb']} GB, "
         f"{machine['system']}, Python {figures['python']}. "
         f"Made by `make bench` and `python -m benchmarks.publish`; all figures are in [{KEPT}]({KEPT}).",
+        *([figures["note"]] if "note" in figures else []),
         f"![Events a second and CPU seconds per million events of each system]({PICTURE})",
         markdown(HEAD, rows(figures)),
     ]

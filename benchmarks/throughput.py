@@ -14,7 +14,7 @@ from benchmarks.outputs import Output, read_back, rows_committed
 from benchmarks.rig import Watched, used
 from benchmarks.systems import Job, System
 
-TIMEOUT_S, LOOK_S = 150.0, 0.5
+TIMEOUT_S, LOOK_S = 300.0, 0.5
 Result = dict[str, Any]
 
 
