@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from fleetlake.lake.catalog import Lake, LakeSettings
 
-pytestmark = pytest.mark.timeout(300)
 # Profiles: Glue of two regions, so that each engine fills bronze tables of its own. The stack makes the first.
 NATIVE, SPARKS, DISK = "aws", "sparks", "disk"
 REGIONS = {NATIVE: "eu-west-2", SPARKS: "eu-west-1"}

@@ -19,7 +19,7 @@ from tests.conftest import free_ports
 from tests.glue_front import GlueFront, glue_front
 from tests.s3_server import BUCKET, S3Server, s3_server
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 CLOSED = "http://127.0.0.1:9"
 DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
