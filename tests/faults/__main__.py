@@ -1,4 +1,4 @@
-"""The fault matrix as a command: python -m tests.faults [--engine native|spark] [--seeds 20] [--seed N] [--only NAME]."""
+"""The fault matrix as a command: python -m tests.faults [--engine native|spark] [--seeds 20] [--first 0] [--seed N] [--only NAME]."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Prints the table; 1 if anything was lost, doubled or otherwise wrong, or nothing was played."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="just this one")
-    parser.add_argument("--seeds", type=int, default=20, help="so many of each scenario, from 0 on")
+    parser.add_argument("--seeds", type=int, default=20, help="so many of each scenario")
+    parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first of them: goes on where a table ended")
     parser.add_argument("--engine", choices=(*Engine, "all"), default="all")
     parser.add_argument("--only", metavar="NAME", default="", help="scenarios whose name contains this")
     parser.add_argument("--minutes", type=float, default=120.0, help="begin no seed after this time")
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.list:
         print("\n".join(f"{one.engine:<7} {one.name}" for one in chosen))
         return 0
-    seeds = [given.seed] if given.seed is not None else list(range(given.seeds))
+    seeds = [given.seed] if given.seed is not None else list(range(given.first, given.first + given.seeds))
     rows = [Row(scenario) for scenario in chosen]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="faults-broker-") as folder:
