@@ -1,4 +1,4 @@
-"""The fault matrix as a command: python -m tests.faults [--engine native|spark] [--seeds 20] [--first 0] [--seed N] [--only NAME]."""
+"""The fault matrix as a command: python -m tests.faults [--engine native|spark] [--seeds N] [--first N] [--seed N] [--only NAME]."""
 
 from __future__ import annotations
 
