@@ -1,4 +1,4 @@
-"""The fault matrix as a command: python -m tests.faults [--engine native|spark] [--seeds N] [--first N] [--seed N] [--only NAME]."""
+"""The fault matrix: python -m tests.faults [--engine native|spark] [--seeds N] [--first N] [--seed N] [--only NAME]."""
 
 from __future__ import annotations
 
