@@ -127,7 +127,6 @@ def ingest(order: Order, told_to_end: threading.Event) -> None:
     sources = sources_now(order.kafka, order.run)
     settings = IngestSettings(
         flush=FlushPolicy(rows=order.flush_rows, age_s=order.flush_age_s, behind_age_s=order.flush_age_s),
-        threads=1,
         accept_gaps=order.accept_gaps,
     )
     made = NativeIngest(lake, sources, order.kafka.client_config(), settings, wait=back_off, at=at)

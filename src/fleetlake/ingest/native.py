@@ -27,19 +27,19 @@ from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake
 
 POLL_S = 0.05
-CHUNK_ROWS = 250_000  # decoded at a time; a statement has a price of its own, so the more the better
-QUEUED_CHUNKS = 4
+CHUNK_ROWS = 150_000  # decoded at a time; a statement has a price of its own
+DECODING_THREADS = 1  # it keeps up with the Kafka client, and leaves it a core
+QUEUED_CHUNKS = 36  # batches of BATCH_MESSAGES: reading goes on while a chunk is decoded
 COMMITS_A_FULL_COLLECTION = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """job: names the consumer group and the folders of data files. threads: what DuckDB may use to decode."""
+    """job: names the consumer group and the folders of data files."""
 
     job: str = "fleetlake"
     flush: FlushPolicy = field(default_factory=FlushPolicy)
-    threads: int = 2
     accept_gaps: bool = False
 
 
@@ -177,7 +177,7 @@ class NativeIngest:
         self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}))
 
     def _decode(self) -> None:
-        connection = duckdb.connect(config={"threads": self._settings.threads, "preserve_insertion_order": False})
+        connection = duckdb.connect(config={"threads": DECODING_THREADS, "preserve_insertion_order": False})
         connection.execute("SET TimeZone = 'UTC'")
         decoders = {source.topic: Decoder(event, connection) for event, source in self._sources.items()}
         raw: dict[str, list[pa.Table]] = {topic: [] for topic in decoders}

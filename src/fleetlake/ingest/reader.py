@@ -23,7 +23,7 @@ from fleetlake.ingest.offsets import Offsets
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)
 ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
-BATCH_MESSAGES = 10_000
+BATCH_MESSAGES = 5_000
 MAX_QUEUED_KB = 65_536
 MAX_ARRAY_BYTES = 2**31 - 1  # Arrow's 32-bit offsets
 # The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. Checksums are the
