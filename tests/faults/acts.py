@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from fleetlake.broker.topics import ensure_topics
+from fleetlake.foundation.errors import Retryable
 from fleetlake.maintain.retention import ExpiryPolicy
 from tests.faults.driver import INGESTED, Answer, Cut, interfere, topic_of
 from tests.faults.ingests import wait_for
@@ -151,7 +153,12 @@ class AwaitRows:
     rows: int
 
     def do(self, world: World) -> None:
-        wait_for(lambda: world.landed() >= self.rows, f"{self.rows} rows")
+        def landed() -> bool:
+            with suppress(Retryable):  # the catalog is locked just now
+                return world.landed() >= self.rows
+            return False
+
+        wait_for(landed, f"{self.rows} rows")
 
 
 @dataclass(frozen=True, slots=True)

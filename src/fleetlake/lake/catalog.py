@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,8 @@ class Lake:
                 allowed=", ".join(self.names()) or "nothing yet: the lake is empty",
                 hint=builder_of(name),
             ) from error
-        except (SQLAlchemyError, OSError) as error:
-            raise Retryable(f"the catalog did not answer: {error}".split("\n")[0], where=f"table {name}") from error
+        except OSError as error:
+            raise _no_answer(error, f"table {name}") from error
 
     def make_anew(self, name: str) -> IcebergTable:
         """Drops the table and makes it again, empty and with another identity: who knew the old one can't commit to it."""
@@ -160,11 +160,22 @@ class Lake:
         except NoSuchNamespaceError:
             return []
 
-    def _told(self, what: str) -> AbstractContextManager[None]:
-        return storage_told(f"catalog {self.catalog.name}, {what}")
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Retryable for a catalog that does not answer, a locked one for example; else as `storage_told` tells it."""
+        where = f"catalog {self.catalog.name}, {what}"
+        try:
+            with storage_told(where):
+                yield
+        except SQLAlchemyError as error:
+            raise _no_answer(error, where) from error
 
     def close(self) -> None:
         self.catalog.close()
+
+
+def _no_answer(error: Exception, where: str) -> Retryable:
+    return Retryable(f"the catalog did not answer: {error}".split("\n")[0], where=where)
 
 
 def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:

@@ -2,9 +2,12 @@
 
 import errno
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,14 @@ TABLE = bronze_of(GPS)
 DAY = datetime(2026, 1, 1, 23, 0, tzinfo=UTC)
 
 
+def local(home: Path) -> dict[str, str]:
+    return {"type": "sql", "uri": f"sqlite:///{home}/c.db", "warehouse": f"file://{home}/w"}
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
     home = tmp_path / "it's a lake"  # quotes and spaces belong to paths
-    made = open_lake(LakeSettings("test", {"type": "sql", "uri": f"sqlite:///{home}/c.db", "warehouse": f"file://{home}/w"}))
+    made = open_lake(LakeSettings("test", local(home)))
     made.ensure([TABLE])
     yield made
     made.close()
@@ -91,6 +98,23 @@ def test_an_unreachable_catalog_is_one_line() -> None:
     with pytest.raises(Missing, match="can't be opened") as caught:
         open_lake(LakeSettings("broken", {"type": "sql", "uri": "sqlite:////proc/nowhere/c.db", "warehouse": "file:///tmp/w"}))
     assert "\n" not in str(caught.value)
+
+
+def test_a_locked_catalog_is_one_line_whatever_it_is_asked(tmp_path: Path) -> None:
+    with closing(open_lake(LakeSettings("test", local(tmp_path) | {"uri": f"sqlite:///{tmp_path}/c.db?timeout=0.01"}))) as lake:
+        lake.ensure([TABLE])
+        with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            for question in (
+                lake.names,
+                partial(lake.has, TABLE.name),
+                partial(lake.table, TABLE.name),
+                partial(lake.ensure, [TABLE]),
+            ):
+                with pytest.raises(Retryable, match=r"the catalog did not answer: .*database is locked") as caught:
+                    question()
+                assert "\n" not in caught.value.what
+        assert lake.has(TABLE.name)
 
 
 def test_files_are_split_by_day_and_sorted(lake: Lake) -> None:
