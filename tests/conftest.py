@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # A JVM that lives for a test spends more on compiling itself well than it gains.
 SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 SHORT_LIVED = {"spark.driver.extraJavaOptions": SHORT_LIVED_JAVA, "spark.executor.extraJavaOptions": SHORT_LIVED_JAVA}
+# Nor does a query over a few rows that is made Java first. The tests of `transform --engine spark` and of spark-submit do so.
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 def free_ports() -> int:
@@ -54,7 +56,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local Spark, new for each test module; lake.spark.attach gives it a test's lake as a catalog."""
     folder = tmp_path_factory.mktemp("spark")
-    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "2", **SHORT_LIVED})
+    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "2", **SHORT_LIVED, **INTERPRETED})
     nowhere = LakeSettings("unused", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/w"})
     with spark_session(settings, nowhere, app_name="tests") as session:
         yield session

@@ -20,7 +20,7 @@ from fleetlake.broker.settings import KafkaSettings
 from fleetlake.ingest.spark.engine import Sink, SparkIngest, SparkIngestSettings
 from fleetlake.lake.catalog import LakeSettings, open_lake
 from fleetlake.lake.spark import SparkSettings, attach, spark_session
-from tests.conftest import SHORT_LIVED
+from tests.conftest import INTERPRETED, SHORT_LIVED
 from tests.faults.driver import back_off, sources_now, tell_outcome
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def host(orders: Connection, folder: Path) -> None:
 
     signal.signal(signal.SIGTERM, on_sigterm)
     os.dup2(os.open(folder / "spark-stderr.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
-    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "1", **SHORT_LIVED})
+    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "1", **SHORT_LIVED, **INTERPRETED})
     nowhere = LakeSettings("unused", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/w"})
     with spark_session(settings, nowhere, app_name="faults") as session:
         orders.send(True)

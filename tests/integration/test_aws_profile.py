@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 from tests.aws_server import AwsServer, aws_server
 from tests.command_line import PATIENCE_S
-from tests.conftest import SHORT_LIVED, free_ports
+from tests.conftest import INTERPRETED, SHORT_LIVED, free_ports
 from tests.s3_server import BUCKET, S3Server, s3_server
 
 from fleetlake.app.main import cli
@@ -145,7 +145,7 @@ def fleet(broker: EmbeddedBroker, aws: AwsServer, s3: S3Server, tmp_path_factory
     folder = tmp_path_factory.mktemp("fleet")
     file = folder / "fleetlake.toml"
     profile = PROFILE.format(name=SPARKS, bucket=BUCKET, region=REGIONS[SPARKS], glue=aws.endpoint, s3=s3.endpoint)
-    quick = "".join(f'"{name}" = "{value}"\n' for name, value in {"spark.master": "local[2]", **SHORT_LIVED}.items())
+    quick = "".join(f'"{name}" = "{value}"\n' for name, value in {"spark.master": "local[2]", **SHORT_LIVED, **INTERPRETED}.items())
     file.write_text(f"[kafka]\nport = {broker.port}\n[spark.properties]\n{quick}[profile.{DISK}]\n{profile}")
     given = {
         name: value
@@ -167,7 +167,7 @@ def fleet(broker: EmbeddedBroker, aws: AwsServer, s3: S3Server, tmp_path_factory
 @pytest.fixture(scope="module")
 def spark_fleet(fleet: Fleet) -> Iterator[Fleet]:
     """With one Spark for all commands of this process, and both lakes its catalogs."""
-    conf = {"spark.sql.shuffle.partitions": "2", **SHORT_LIVED}
+    conf = {"spark.sql.shuffle.partitions": "2", **SHORT_LIVED, **INTERPRETED}
     settings = SparkSettings("local[2]", fleet.home / "spark.log", conf)
     with (
         spark_session(settings, fleet.lake_settings(NATIVE), app_name="tests", s3=True) as session,

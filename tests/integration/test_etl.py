@@ -118,8 +118,6 @@ class Landing:
 
 @pytest.fixture
 def landing(spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Landing]:
-    spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")  # compiling costs more than it gains for a few rows
-    spark.conf.set("spark.sql.codegen.wholeStage", "false")
     made = Landing(spark, tmp_path / "a home", re.sub(r"\W+", "_", request.node.name))
     yield made
     made.lake.close()

@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 from tests.command_line import PATIENCE_S, Cli, send, wait_until
-from tests.conftest import SHORT_LIVED, free_ports
+from tests.conftest import INTERPRETED, SHORT_LIVED, free_ports
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
@@ -26,7 +26,7 @@ from fleetlake.runtime.jars import SPARK
 from fleetlake.runtime.java import java_for_spark
 
 ROOT = Path(__file__).parents[2]
-QUICK = tuple(word for name, value in SHORT_LIVED.items() for word in ("--set", f"spark.properties.{name}={value}"))
+QUICK = tuple(word for name, value in (SHORT_LIVED | INTERPRETED).items() for word in ("--set", f"spark.properties.{name}={value}"))
 ENGINE = (*QUICK, "ingest", "--engine", "spark")
 SPARK_ONCE = (*ENGINE, "--once", "--json")
 KILLS = 5
