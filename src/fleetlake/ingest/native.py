@@ -19,6 +19,7 @@ from fleetlake.broker.identity import TopicWatch
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.steps import At, Step, nowhere
+from fleetlake.ingest.backlog import Backlog
 from fleetlake.ingest.decode import Decoder
 from fleetlake.ingest.flush import Buffered, FlushPolicy, should_flush
 from fleetlake.ingest.offsets import Offsets, Source, advance
@@ -27,9 +28,9 @@ from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake
 
 POLL_S = 0.05
-CHUNK_ROWS = 150_000  # decoded at a time; a statement has a price of its own
+CHUNK_ROWS, CHUNK_BYTES = 150_000, 64 * 1024 * 1024  # decoded at a time: a statement has a price of its own
 DECODING_THREADS = 1  # it keeps up with the Kafka client, and leaves it a core
-QUEUED_CHUNKS = 36  # batches of BATCH_MESSAGES: reading goes on while a chunk is decoded
+QUEUED_BYTES = CHUNK_BYTES  # read ahead while a chunk is decoded
 COMMITS_A_FULL_COLLECTION = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,7 +95,7 @@ class NativeIngest:
         self._cuts = self._done = 0  # commits asked for, by the reading thread; finished, by the writing one
         self._ingested_at_us = 0
         self._topics = TopicWatch(client_config, {s.topic: s.topic_id for s in sources.values()}, wait=wait)
-        self._chunks: queue.Queue[Chunk | _Cut | None] = queue.Queue(QUEUED_CHUNKS)
+        self._chunks: Backlog[Chunk | _Cut | None] = Backlog(QUEUED_BYTES, _bytes)
         self._flushes: queue.Queue[_Flush | None] = queue.Queue(1)
         lake.ensure(bronze_of(event) for event in sources)
         self._writers = {
@@ -191,7 +192,7 @@ class NativeIngest:
         while (item := self._chunks.get()) is not None:
             if isinstance(item, Chunk):
                 raw[item.topic].append(item.rows)
-                if sum(table.num_rows for table in raw[item.topic]) >= CHUNK_ROWS:
+                if _is_chunk(raw[item.topic]):
                     decode(item.topic)
                 continue
             for topic in raw:
@@ -230,6 +231,14 @@ class NativeIngest:
             self._at(Step.GROUP_TOLD)
         self._done += 1
         return True
+
+
+def _bytes(item: Chunk | _Cut | None) -> int:
+    return max(1, item.rows.nbytes) if isinstance(item, Chunk) else 1
+
+
+def _is_chunk(raw: list[pa.Table]) -> bool:
+    return bool(sum(rows.num_rows for rows in raw) >= CHUNK_ROWS or sum(rows.nbytes for rows in raw) >= CHUNK_BYTES)
 
 
 def _short_of(ends: Mapping[tuple[str, int], int], positions: Mapping[str, Offsets]) -> bool:
