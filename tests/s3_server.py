@@ -48,7 +48,8 @@ def s3_server(folder: Path, port: int) -> Iterator[S3Server]:
     )
     (jar,) = S3PROXY.ensure()
     daemon = Daemon(folder, "s3proxy", mark=str(properties))
-    process = daemon.start([java_for_kafka(), "-Xmx512m", "-jar", str(jar), "--properties", str(properties)])
+    java = [java_for_kafka(), "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]  # it lives for a test
+    process = daemon.start([*java, "-jar", str(jar), "--properties", str(properties)])
     try:
         give_up_at = time.monotonic() + 60
         while not _answers(port):
