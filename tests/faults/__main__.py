@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
                 play_seeds(rows, seeds, servers, end_at=time.monotonic() + 60 * given.minutes)
         finally:
             broker.stop()
-    print(HEADER, *rows, sep="\n")
+            print(HEADER, *rows, sep="\n")
     return 0 if rows and all(row.holds for row in rows) else 1
 
 

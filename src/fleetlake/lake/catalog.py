@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
 )
 from pyiceberg.table import Table as IcebergTable
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import RAW, Table, all_tables
@@ -178,8 +179,13 @@ def _no_answer(error: Exception, where: str) -> Retryable:
     return Retryable(f"the catalog did not answer: {error}".split("\n")[0], where=where)
 
 
+def _is_locked(error: Exception) -> bool:
+    """By another process, for longer than SQLite was told to wait."""
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+
+
 def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:
-    """Opens the catalog, making the folder of a local SQLite file. Missing if the catalog can't be reached.
+    """Opens the catalog, making the folder of a local SQLite file. Missing if it can't be reached, Retryable if it is locked.
 
     botocore_session: what Glue's client is made from; None: one with botocore's own patience.
     """
@@ -196,6 +202,8 @@ def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:
         with aws_told(f"catalog {settings.name}"):
             return Lake(load_catalog(settings.name, **properties))
     except (SQLAlchemyError, ValueError, OSError) as error:
+        if _is_locked(error):
+            raise _no_answer(error, f"catalog {settings.name}") from error
         raise Missing(
             f"the lake's catalog {settings.name} can't be opened: {error}".split("\n")[0],
             where=uri or "its configuration",

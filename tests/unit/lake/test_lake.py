@@ -101,7 +101,8 @@ def test_an_unreachable_catalog_is_one_line() -> None:
 
 
 def test_a_locked_catalog_is_one_line_whatever_it_is_asked(tmp_path: Path) -> None:
-    with closing(open_lake(LakeSettings("test", local(tmp_path) | {"uri": f"sqlite:///{tmp_path}/c.db?timeout=0.01"}))) as lake:
+    settings = LakeSettings("test", local(tmp_path) | {"uri": f"sqlite:///{tmp_path}/c.db?timeout=0.01"})
+    with closing(open_lake(settings)) as lake:
         lake.ensure([TABLE])
         with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
@@ -110,6 +111,7 @@ def test_a_locked_catalog_is_one_line_whatever_it_is_asked(tmp_path: Path) -> No
                 partial(lake.has, TABLE.name),
                 partial(lake.table, TABLE.name),
                 partial(lake.ensure, [TABLE]),
+                partial(open_lake, settings),
             ):
                 with pytest.raises(Retryable, match=r"the catalog did not answer: .*database is locked") as caught:
                     question()
