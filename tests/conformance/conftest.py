@@ -9,7 +9,7 @@ import pytest
 
 from fleetlake.lake.catalog import LakeSettings
 from fleetlake.lake.spark import SparkSettings, spark_session
-from tests.conftest import INTERPRETED, SHORT_LIVED, free_ports
+from tests.conftest import INTERPRETED, free_ports
 from tests.s3_server import BUCKET, S3Server, s3_server
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="package")
 def spark(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Iterator[SparkSession]:
     folder = tmp_path_factory.mktemp("spark")
-    conf = {"spark.sql.shuffle.partitions": "2", **SHORT_LIVED, **INTERPRETED}
+    java = {"spark.driver.extraJavaOptions": "-XX:+UseSerialGC"}  # it lives for many minutes: compiling itself well pays
+    conf = {"spark.sql.shuffle.partitions": "2", **java, **INTERPRETED}
     catalog = {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"s3://{BUCKET}/unused", **s3.properties}
     settings, unused = SparkSettings("local[2]", folder / "spark.log", conf), LakeSettings("unused", catalog)
     with spark_session(settings, unused, app_name="tests") as session:
