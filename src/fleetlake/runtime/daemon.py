@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from fleetlake.foundation.errors import Missing
 HOST = "127.0.0.1"
 STOP_TIMEOUT_S = 30.0
 LOG_LINES = 5
+LET_GO_S, LOOK_S = 2.0, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +87,26 @@ class Daemon:
 
 
 def require_free(port: int, *, command: str) -> None:
-    """Missing if another program listens on the port of the loopback interface. command: how to take the port 1000 above it."""
+    """Missing if another program listens on the port of the loopback interface. command: how to take the port 1000 above it.
+
+    A process that was just killed lets go of its port a moment after it is gone: so long this waits.
+    """
+    give_up_at = time.monotonic() + LET_GO_S
+    while (error := _taken(port)) and time.monotonic() < give_up_at:
+        time.sleep(LOOK_S)
+    if error:
+        raise Missing(
+            f"port {port} is in use by another program",
+            where=HOST,
+            hint=f"stop it, or take another port: {command.format(port=port + 1000)}",
+        ) from error
+
+
+def _taken(port: int) -> OSError | None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise Missing(
-                f"port {port} is in use by another program",
-                where=HOST,
-                hint=f"stop it, or take another port: {command.format(port=port + 1000)}",
-            ) from error
+            return error
+    return None
