@@ -19,11 +19,12 @@ from fleetlake.broker.identity import TopicWatch
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.steps import At, Step, nowhere
+from fleetlake.ingest.arrivals import Chunk
 from fleetlake.ingest.backlog import Backlog
 from fleetlake.ingest.decode import Decoder
 from fleetlake.ingest.flush import Buffered, FlushPolicy, should_flush
 from fleetlake.ingest.offsets import Offsets, Source, advance
-from fleetlake.ingest.reader import BATCH_MESSAGES, Chunk, Reader
+from fleetlake.ingest.reader import BATCH_MESSAGES, Reader
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake
 

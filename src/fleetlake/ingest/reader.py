@@ -1,4 +1,4 @@
-"""From Kafka to Arrow: the one place where there is an object per message, the client's own."""
+"""From Kafka to Arrow: what has arrived, from given offsets on, while brokers come and go."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from operator import itemgetter
 
-import numpy as np
-import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import DataLoss, Retryable
-from fleetlake.ingest.decode import RAW_SCHEMA
+from fleetlake.ingest.arrivals import Arriving, Chunk, Trouble
+from fleetlake.ingest.by_columns import ByColumns, NotPossible, require_possible
+from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.offsets import Offsets
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
@@ -25,7 +24,6 @@ OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOL
 ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
 BATCH_MESSAGES = 5_000
 MAX_QUEUED_KB = 65_536
-MAX_ARRAY_BYTES = 2**31 - 1  # Arrow's 32-bit offsets
 # The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. Checksums are the
 # broker's and TCP's business on the way to us.
 TUNING: Mapping[str, str | int | bool] = {
@@ -41,18 +39,6 @@ TUNING: Mapping[str, str | int | bool] = {
     "fetch.queue.backoff.ms": 5,
     "session.timeout.ms": 6_000,  # we join no group; it only bounds how long close() waits for a broker that is gone
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Records of one topic, in the order of their partitions' offsets.
-
-    rows: a table of decode.RAW_SCHEMA. read: partition to (first, last) offset in it.
-    """
-
-    topic: str
-    rows: pa.Table
-    read: Mapping[int, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +68,8 @@ class Reader:
             self._consumer = Consumer(tuned, logger=SILENT)
         except KafkaException as error:
             raise refused(error) from error
+        self._arriving = _arriving(self._consumer, start)
         self._consumer.assign(_partitions(start))
-        self._only_topic = next(iter(start)) if len(start) == 1 else None
 
     def poll(self, timeout_s: float) -> Batch:
         """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them.
@@ -91,14 +77,11 @@ class Reader:
         DataLoss if the broker no longer has an offset asked for; Retryable for other errors it reports.
         """
         self._tell_group()
-        messages = self._consumer.consume(BATCH_MESSAGES, timeout_s)
+        arrived = self._arriving.take(BATCH_MESSAGES, timeout_s)
         if self._suspicious:
-            self._look_for_broker(answers=bool(messages))
-        ends: dict[tuple[str, int], int] = {}
-        if any(map(Message.error, messages)):
-            ends = {_place(m)[:2]: _place(m)[2] for m in messages if _is_end(m)}
-            messages = [m for m in messages if m.error() is None]
-        return Batch([_chunk(topic, part) for topic, part in self._by_topic(messages)], ends, len(messages))
+            self._look_for_broker(answers=bool(arrived.chunks or arrived.troubles))
+        ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
+        return Batch(arrived.chunks, ends, arrived.records)
 
     def _on_error(self, error: KafkaError) -> None:
         """Called by `consume` for what concerns no partition."""
@@ -124,11 +107,6 @@ class Reader:
                 LOG.warning("Kafka is back, after %.0f s", now - self._lost_at)
             self._suspicious, self._lost_at, self._refused = False, None, ""
 
-    def _by_topic(self, messages: list[Message]) -> list[tuple[str, list[Message]]]:
-        if self._only_topic is not None:
-            return [(self._only_topic, messages)] if messages else []
-        return _by_topic(messages)
-
     def note_committed(self, offsets: Mapping[str, Offsets]) -> None:
         """Has the consumer group told, for lag monitors, at the next `poll` or `close`. For any thread.
 
@@ -138,7 +116,7 @@ class Reader:
 
     def close(self) -> None:
         self._tell_group()
-        self._consumer.close()
+        self._arriving.close()
 
     def _tell_group(self) -> None:
         notes = [self._notes.popleft() for _ in range(len(self._notes))]
@@ -148,67 +126,25 @@ class Reader:
                 self._consumer.commit(offsets=_partitions(newest), asynchronous=True)
 
 
+def _arriving(consumer: Consumer, start: Mapping[str, Offsets]) -> Arriving:
+    try:
+        require_possible()
+    except NotPossible as reason:
+        LOG.warning("records are taken one by one, which costs three times the CPU: %s", reason)
+        return ByObjects(consumer)
+    return ByColumns(consumer, start)
+
+
 def _partitions(offsets: Mapping[str, Offsets]) -> list[TopicPartition]:
     return [TopicPartition(topic, partition, offset) for topic, of in offsets.items() for partition, offset in of.items()]
 
 
-def _place(message: Message) -> tuple[str, int, int]:
-    """Topic, partition and offset, which a consumed message always has, though its type does not say so."""
-    return message.topic() or "", message.partition() or 0, message.offset() or 0
-
-
-def _is_end(message: Message) -> bool:
-    """Whether it is the end of a partition rather than a record. Raises for every other error."""
-    error = message.error()
-    if error is None:
-        return False
+def _is_end(trouble: Trouble) -> bool:
+    """Whether it is the end of a partition. Raises for everything else."""
+    error = trouble.error
     if error.code() == KafkaError._PARTITION_EOF:
         return True
-    where = "topic {}, partition {}, offset {}".format(*_place(message))
+    where = f"topic {trouble.topic}, partition {trouble.partition}, offset {trouble.offset}"
     if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
         raise DataLoss(f"the broker has not got the offset to read on from: {error.str()}", where=where)
     raise Retryable(f"the broker reported: {error.str()}", where=where) from KafkaException(error)
-
-
-def _by_topic(messages: list[Message]) -> list[tuple[str, list[Message]]]:
-    """Messages by their topic, in their order."""
-    topics = [topic or "" for topic in map(Message.topic, messages)]
-    names = sorted(set(topics))
-    if len(names) == 1:
-        return [(names[0], messages)]
-    return [(name, [m for m, topic in zip(messages, topics, strict=True) if topic == name]) for name in names]
-
-
-def _chunk(topic: str, messages: list[Message]) -> Chunk:
-    partitions = np.fromiter(map(Message.partition, messages), np.int32, len(messages))
-    offsets = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
-    times = np.fromiter(map(itemgetter(1), map(Message.timestamp, messages)), np.int64, len(messages))
-    rows = pa.table(
-        [
-            pa.array(partitions),
-            pa.array(offsets),
-            pa.array(times * 1000, pa.timestamp("us", tz="UTC"), mask=times < 0),
-            _binary(list(map(Message.value, messages))),
-        ],
-        schema=RAW_SCHEMA,
-    )
-    return Chunk(topic, rows, {int(p): _span(offsets[partitions == p]) for p in np.unique(partitions)})
-
-
-def _binary(values: list[bytes | None]) -> pa.Array:
-    """The values as one Arrow array. Joining them is five times as fast as letting Arrow take them one by one."""
-    try:
-        data = b"".join(values)  # type: ignore[arg-type]  # a None is what the except is for
-    except TypeError:
-        return pa.array(values, pa.binary())
-    if len(data) >= MAX_ARRAY_BYTES:
-        return pa.chunked_array([pa.array([value], pa.binary()) for value in values])
-    ends = np.zeros(len(values) + 1, np.int32)
-    np.cumsum(np.fromiter(map(len, values), np.int32, len(values)), out=ends[1:])  # type: ignore[arg-type]  # none is None here
-    return pa.Array.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(data)])
-
-
-def _span(offsets: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[int, int]:
-    if len(offsets) > 1 and not (np.diff(offsets) > 0).all():
-        raise Retryable("the Kafka client returned records out of order", hint="run the ingest again")
-    return int(offsets[0]), int(offsets[-1])

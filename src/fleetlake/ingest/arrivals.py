@@ -1,0 +1,86 @@
+"""What arrives from Kafka, whichever way it is taken from the client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from confluent_kafka import KafkaError
+
+from fleetlake.foundation.errors import Retryable
+from fleetlake.ingest.decode import RAW_SCHEMA
+
+MAX_ARRAY_BYTES = 2**31 - 1  # Arrow's 32-bit offsets
+Numbers = np.ndarray[tuple[int], np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one topic, in the order of their partitions' offsets.
+
+    rows: a table of decode.RAW_SCHEMA. read: partition to (first, last) offset in it.
+    """
+
+    topic: str
+    rows: pa.Table
+    read: Mapping[int, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What the client says of a place instead of giving its record: the end of the partition (_PARTITION_EOF), or an error."""
+
+    topic: str
+    partition: int
+    offset: int
+    error: KafkaError
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    chunks: Sequence[Chunk]
+    troubles: Sequence[Trouble]
+
+    @property
+    def records(self) -> int:
+        return sum(chunk.rows.num_rows for chunk in self.chunks)
+
+
+class Arriving(Protocol):
+    """A way to take records from a client. Belongs to one thread."""
+
+    def take(self, limit: int, timeout_s: float) -> Arrivals:
+        """At most `limit` records and troubles, waiting up to `timeout_s` for as many. Calls the client's callbacks."""
+        ...
+
+    def close(self) -> None:
+        """Closes the client; takes up to its session.timeout.ms where no broker answers."""
+        ...
+
+
+def make_chunk(topic: str, partitions: Numbers, offsets: Numbers, times_ms: Numbers, payload: pa.Array | pa.ChunkedArray) -> Chunk:
+    """All of n records. times_ms: since 1970, negative where there is none. Retryable if a partition's offsets do not ascend."""
+    times = pa.array(times_ms * 1000, pa.timestamp("us", tz="UTC"), mask=times_ms < 0)
+    rows = pa.table([pa.array(partitions), pa.array(offsets), times, payload], schema=RAW_SCHEMA)
+    return Chunk(topic, rows, {int(p): _span(offsets[partitions == p]) for p in np.unique(partitions)})
+
+
+def join_payloads(sizes: Numbers, data: Any) -> pa.Array:
+    """Values that lie one after the other in `data`, a buffer of at most MAX_ARRAY_BYTES, as an Arrow array. A size of -1: null."""
+    ends = np.zeros(len(sizes) + 1, np.int32)
+    absent = sizes < 0
+    np.cumsum(np.where(absent, 0, sizes), out=ends[1:])
+    return pa.Array.from_buffers(pa.binary(), len(sizes), [_validity(absent), pa.py_buffer(ends), pa.py_buffer(data)])
+
+
+def _validity(absent: Numbers) -> pa.Buffer | None:
+    return pa.py_buffer(np.packbits(~absent, bitorder="little")) if absent.any() else None
+
+
+def _span(offsets: Numbers) -> tuple[int, int]:
+    if len(offsets) > 1 and not (np.diff(offsets) > 0).all():
+        raise Retryable("the Kafka client returned records out of order", hint="run the ingest again")
+    return int(offsets[0]), int(offsets[-1])

@@ -1,0 +1,163 @@
+"""Records as columns, straight from the C library under the client: no Python object for each, and reading without Python's lock.
+
+confluent-kafka stays what makes, secures, assigns, commits and closes the consumer, and what calls back. Only the partitions'
+records are led to a queue of their own (rd_kafka_queue_forward is made for that) and taken from there by `messages.c`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sysconfig
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+import numpy as np
+import pyarrow as pa
+from confluent_kafka import Consumer, KafkaError
+
+from fleetlake.foundation.errors import Retryable
+from fleetlake.ingest.arrivals import MAX_ARRAY_BYTES, Arrivals, Numbers, Trouble, join_payloads, make_chunk
+from fleetlake.ingest.by_objects import troubles_of
+from fleetlake.ingest.offsets import Offsets
+
+COMPILED = Path(__file__).with_name(f"messages{sysconfig.get_config_var('EXT_SUFFIX')}")
+KNOWN_CLIENTS = {"2.16.1"}  # whose Consumer starts with a pointer to its rd_kafka_t: looked up in its source, it is no interface
+LIBRARY = re.compile(r"librdkafka[^.]*\.(so|.*dylib|dll)")
+CALLBACKS = 100  # served at a time; a message each at most
+POINTER, SIZE, SIGNED_SIZE, INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_ssize_t, ctypes.c_int
+C_FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # name: what it returns, what it takes
+    "rd_kafka_version": (INT,),
+    "rd_kafka_queue_new": (POINTER, POINTER),
+    "rd_kafka_queue_get_partition": (POINTER, POINTER, ctypes.c_char_p, ctypes.c_int32),
+    "rd_kafka_queue_forward": (None, POINTER, POINTER),
+    "rd_kafka_queue_destroy": (None, POINTER),
+    "rd_kafka_consume_batch_queue": (SIGNED_SIZE, POINTER, INT, POINTER, SIZE),
+    "rd_kafka_topic_name": (ctypes.c_char_p, POINTER),
+    "rd_kafka_message_errstr": (ctypes.c_char_p, POINTER),
+    "describe": (None, POINTER, SIZE, *[POINTER] * 7),
+    "copy_payloads": (None, POINTER, SIZE, POINTER),
+    "give_back": (None, POINTER, SIZE, POINTER),
+}
+
+
+class NotPossible(Exception):
+    """Why records can't be had as columns here."""
+
+
+class ByColumns:
+    """Takes from a consumer that has no partitions yet: `assign` them after this was made. start: where each is to be read from."""
+
+    def __init__(self, consumer: Consumer, start: Mapping[str, Offsets]) -> None:
+        self._c, compiled = _librdkafka(), _compiled()
+        self._describe, self._copy_payloads, self._give_back = compiled.describe, compiled.copy_payloads, compiled.give_back
+        self._time_of = ctypes.cast(self._c.rd_kafka_message_timestamp, POINTER)
+        self._destroy = ctypes.cast(self._c.rd_kafka_message_destroy, POINTER)
+        self._consumer = consumer
+        handle = POINTER.from_address(id(consumer) + object.__basicsize__).value
+        self._queue = self._c.rd_kafka_queue_new(handle)
+        for topic, offsets in start.items():
+            for partition in offsets:
+                records = self._c.rd_kafka_queue_get_partition(handle, topic.encode(), partition)
+                self._c.rd_kafka_queue_forward(records, self._queue)
+                self._c.rd_kafka_queue_destroy(records)
+
+    def take(self, limit: int, timeout_s: float) -> Arrivals:
+        troubles = self._call_back()
+        messages = np.empty(limit, np.uintp)
+        count = self._c.rd_kafka_consume_batch_queue(self._queue, int(timeout_s * 1000), messages.ctypes.data, limit)
+        if count < 1:
+            return Arrivals([], troubles)
+        messages = messages[:count]
+        try:
+            return self._arrivals(messages, troubles)
+        finally:
+            self._give_back(messages.ctypes.data, count, self._destroy)
+
+    def close(self) -> None:
+        self._c.rd_kafka_queue_destroy(self._queue)
+        self._consumer.close()
+
+    def _call_back(self) -> list[Trouble]:
+        """What concerns no partition goes through the client, which has Python's callbacks."""
+        messages = self._consumer.consume(CALLBACKS, 0)
+        if not messages:
+            return []
+        troubles = troubles_of(messages)
+        if len(troubles) < len(messages):
+            raise Retryable("the Kafka client gave records where it gives errors only", hint="run the ingest again")
+        return troubles
+
+    def _arrivals(self, messages: Numbers, troubles: list[Trouble]) -> Arrivals:
+        count = len(messages)
+        errors, partitions = np.empty(count, np.int32), np.empty(count, np.int32)
+        topics, offsets, times_ms, sizes = (np.empty(count, kind) for kind in (np.uintp, np.int64, np.int64, np.int64))
+        into = (column.ctypes.data for column in (errors, topics, partitions, offsets, times_ms, sizes))
+        self._describe(messages.ctypes.data, count, self._time_of, *into)
+        for i in np.flatnonzero(errors):
+            error = KafkaError(int(errors[i]), _text(self._c.rd_kafka_message_errstr(int(messages[i]))))
+            troubles.append(Trouble(self._name(topics[i]), int(partitions[i]), int(offsets[i]), error))
+        chunks = []
+        for topic in np.unique(topics[errors == 0]):
+            these = np.flatnonzero((topics == topic) & (errors == 0))
+            payload = self._payload(messages[these], sizes[these])
+            chunks.append(make_chunk(self._name(topic), partitions[these], offsets[these], times_ms[these], payload))
+        return Arrivals(chunks, troubles)
+
+    def _payload(self, messages: Numbers, sizes: Numbers) -> pa.Array | pa.ChunkedArray:
+        total = int(np.maximum(sizes, 0).sum())
+        if total > MAX_ARRAY_BYTES and len(messages) > 1:
+            half = len(messages) // 2
+            halves = [self._payload(messages[:half], sizes[:half]), self._payload(messages[half:], sizes[half:])]
+            return pa.chunked_array([part for arrays in halves for part in getattr(arrays, "chunks", [arrays])])
+        data = np.empty(total, np.uint8)
+        self._copy_payloads(messages.ctypes.data, len(messages), data.ctypes.data)
+        return join_payloads(sizes, data)
+
+    def _name(self, topic: int) -> str:
+        return _text(self._c.rd_kafka_topic_name(int(topic))) if topic else ""
+
+
+def require_possible() -> None:
+    """NotPossible, with the reason, if `ByColumns` can't be had: not built, or another client than it was written for."""
+    if (version := metadata.version("confluent-kafka")) not in KNOWN_CLIENTS:
+        raise NotPossible(f"confluent-kafka is {version}, known are {', '.join(sorted(KNOWN_CLIENTS))}")
+    _compiled()
+    if _librdkafka().rd_kafka_version() != confluent_kafka.libversion()[1]:
+        raise NotPossible("the librdkafka found is not the one that confluent-kafka uses")
+
+
+@cache
+def _librdkafka() -> Any:
+    """The library that confluent-kafka has loaded, again: its wheel brings it along under a name with a hash."""
+    files = metadata.distribution("confluent-kafka").files or []
+    paths = [Path(str(file.locate())) for file in files if LIBRARY.match(file.name)]
+    if not paths:
+        raise NotPossible("confluent-kafka was installed without its librdkafka")
+    return _load(paths[0])
+
+
+@cache
+def _compiled() -> Any:
+    return _load(COMPILED)
+
+
+def _load(path: Path) -> Any:
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise NotPossible(f"{path.name} can't be loaded: {error}") from error
+    for name, (returns, *takes) in C_FUNCTIONS.items():
+        with suppress(AttributeError):  # it is the other library's
+            function = getattr(library, name)
+            function.restype, function.argtypes = returns, takes
+    return library
+
+
+def _text(from_c: bytes | None) -> str:
+    return (from_c or b"").decode(errors="replace")

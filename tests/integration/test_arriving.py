@@ -1,0 +1,240 @@
+"""Both ways to take records from the client keep the same promises, against a real broker."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from tests.conftest import free_ports
+
+from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.broker.topics import SILENT, ensure_topics
+from fleetlake.foundation.errors import DataLoss, Retryable
+from fleetlake.ingest import arrivals, by_columns, by_objects
+from fleetlake.ingest.arrivals import Arrivals, Arriving
+from fleetlake.ingest.by_columns import ByColumns
+from fleetlake.ingest.by_objects import ByObjects
+from fleetlake.ingest.offsets import Offsets
+from fleetlake.ingest.reader import TUNING, Reader
+
+SEED = 7
+SENT_AT = datetime(2026, 1, 5, 6, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIMEOUT_S = 30
+WAYS = {"by columns": ByColumns, "by objects": lambda consumer, start: ByObjects(consumer)}
+Way = Callable[[Consumer, Mapping[str, Offsets]], Arriving]
+Record = tuple[str, int, int, datetime, bytes | None]  # topic, partition, offset, time, value
+numbers = count()
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    return WAYS[request.param]
+
+
+@pytest.fixture
+def topic(broker: EmbeddedBroker) -> str:
+    """New, with four partitions."""
+    name = f"arriving-{next(numbers)}"
+    ensure_topics(broker.settings, [name])
+    return name
+
+
+class Opened(NamedTuple):
+    arriving: Arriving
+    errors: list[KafkaError]
+
+
+@pytest.fixture
+def opened(way: Way) -> Iterator[Callable[..., Opened]]:
+    """Opens a client the tested way; closes it after the test."""
+    closing = []
+
+    def make(servers: str, start: Mapping[str, Offsets]) -> Opened:
+        errors: list[KafkaError] = []
+        consumer = Consumer(
+            {"bootstrap.servers": servers, "group.id": "g", "error_cb": errors.append} | dict(TUNING), logger=SILENT
+        )
+        arriving = way(consumer, start)
+        consumer.assign([TopicPartition(t, partition, offset) for t, of in start.items() for partition, offset in of.items()])
+        closing.append(arriving)
+        return Opened(arriving, errors)
+
+    yield make
+    for arriving in closing:
+        arriving.close()
+
+
+def send(broker: EmbeddedBroker, topic: str, values: list[tuple[int, bytes | None]]) -> list[Record]:
+    """Sends values to partitions, a second apart by their times; what has to arrive, ordered as it lies there."""
+    sent, ends = [], dict.fromkeys(range(broker.settings.partitions), 0)
+    producer = Producer(broker.settings.client_config() | {"enable.idempotence": True})  # a retry keeps its place
+    for second, (partition, value) in enumerate(values):
+        sent_at = SENT_AT + timedelta(seconds=second)
+        producer.produce(
+            topic, value, b"key", partition, timestamp=(sent_at - EPOCH) // timedelta(milliseconds=1), headers={"h": b"1"}
+        )
+        producer.poll(0)
+        sent.append((topic, partition, ends[partition], sent_at, value))
+        ends[partition] += 1
+    assert producer.flush(TIMEOUT_S) == 0
+    return sorted(sent, key=lambda record: record[:3])
+
+
+def from_start(*topics: str) -> dict[str, Offsets]:
+    return {topic: dict.fromkeys(range(4), 0) for topic in topics}
+
+
+def arrivals_until(arriving: Arriving, done: Callable[[list[Arrivals]], bool], limit: int = 500) -> list[Arrivals]:
+    taken: list[Arrivals] = []
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while not done(taken):
+        assert time.monotonic() < give_up_at, taken
+        taken.append(arriving.take(limit, 0.1))
+    return taken
+
+
+def take_records(arriving: Arriving, wanted: int, limit: int = 500) -> list[Record]:
+    """In the order of their arrival within a topic and partition."""
+    taken = arrivals_until(arriving, lambda taken: sum(one.records for one in taken) >= wanted, limit)
+    rows = [(chunk.topic, row) for one in taken for chunk in one.chunks for row in chunk.rows.to_pylist()]
+    records = [(t, r["kafka_partition"], r["kafka_offset"], r["kafka_timestamp"], r["payload"]) for t, r in rows]
+    return sorted(records, key=lambda record: record[:2])
+
+
+def any_values(number: int) -> list[tuple[int, bytes | None]]:
+    chosen = random.Random(SEED)
+    sizes = [0, 1, 7, 400, 4_000]
+    return [
+        (chosen.randrange(4), chosen.choice([chosen.randbytes(chosen.choice(sizes)), "é€".encode(), None])) for _ in range(number)
+    ]
+
+
+def test_records_of_several_topics_arrive_as_they_were_sent(broker: EmbeddedBroker, opened: Callable[..., Opened]) -> None:
+    topics = [f"arriving-{next(numbers)}" for _ in range(2)]
+    ensure_topics(broker.settings, topics)
+    sent = [record for topic in topics for record in send(broker, topic, any_values(3_000))]
+    arriving = opened(broker.settings.bootstrap_servers, from_start(*topics)).arriving
+    assert take_records(arriving, 6_000) == sent
+
+
+def test_each_chunk_says_what_it_has_read(broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened]) -> None:
+    send(broker, topic, [(n % 2, b"v") for n in range(10)])
+    arriving = opened(broker.settings.bootstrap_servers, {topic: {0: 2, 1: 3}}).arriving
+    taken = arrivals_until(arriving, lambda taken: sum(one.records for one in taken) == 5)
+    read = [(partition, span) for one in taken for chunk in one.chunks for partition, span in chunk.read.items()]
+    assert sorted(read) == [(0, (2, 4)), (1, (3, 4))]
+
+
+def test_the_end_of_a_partition_is_told_with_its_offset(broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened]) -> None:
+    send(broker, topic, [(0, b"a"), (0, b"b"), (2, b"c")])
+    arriving = opened(broker.settings.bootstrap_servers, from_start(topic)).arriving
+    taken = arrivals_until(arriving, lambda taken: sum(len(one.troubles) for one in taken) >= 4)
+    troubles = [trouble for one in taken for trouble in one.troubles]
+    assert sorted((t.topic, t.partition, t.offset) for t in troubles) == [
+        (topic, 0, 2),
+        (topic, 1, 0),
+        (topic, 2, 1),
+        (topic, 3, 0),
+    ]
+    assert {t.error.code() for t in troubles} == {KafkaError._PARTITION_EOF}
+
+
+def test_no_more_than_the_limit_is_taken_at_a_time(broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened]) -> None:
+    sent = send(broker, topic, any_values(50))
+    arriving = opened(broker.settings.bootstrap_servers, from_start(topic)).arriving
+    taken = arrivals_until(arriving, lambda taken: sum(one.records for one in taken) >= 50, limit=7)
+    assert max(one.records + len(one.troubles) for one in taken) == 7
+    assert sum(one.records for one in taken) == len(sent)
+
+
+def test_what_a_broker_has_not_is_told_with_its_place(broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened]) -> None:
+    send(broker, topic, [(1, b"a")])
+    arriving = opened(broker.settings.bootstrap_servers, {topic: {1: 99}}).arriving
+    trouble = arrivals_until(arriving, lambda taken: any(one.troubles for one in taken))[-1].troubles[0]
+    assert (trouble.topic, trouble.partition, trouble.error.code()) == (topic, 1, KafkaError._AUTO_OFFSET_RESET)
+    assert "out of range" in trouble.error.str()
+
+
+def test_the_callbacks_of_the_client_are_called(opened: Callable[..., Opened]) -> None:
+    arriving, errors = opened(f"127.0.0.1:{free_ports()}", {"gps_data": {0: 0}})
+    arrivals_until(arriving, lambda taken: any(error.code() == KafkaError._ALL_BROKERS_DOWN for error in errors))
+
+
+def test_more_bytes_than_an_arrow_array_holds(
+    broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (by_columns, by_objects):
+        monkeypatch.setattr(module, "MAX_ARRAY_BYTES", 1_000)
+    sent = send(broker, topic, any_values(300))
+    assert take_records(opened(broker.settings.bootstrap_servers, from_start(topic)).arriving, 300) == sent
+
+
+def test_memory_of_records_is_given_back(broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened]) -> None:
+    send(broker, topic, [(n % 4, bytes(20_000)) for n in range(20_000)])  # 400 MB, which compress well
+    arriving = opened(broker.settings.bootstrap_servers, from_start(topic)).arriving
+    before = psutil.Process().memory_info().rss
+    seen = peak = 0
+    give_up_at = time.monotonic() + 2 * TIMEOUT_S
+    while seen < 20_000:
+        assert time.monotonic() < give_up_at, seen
+        seen += arriving.take(500, 0.1).records
+        peak = max(peak, psutil.Process().memory_info().rss - before)
+    assert peak < 300e6  # what the client reads ahead, 64 MB a broker and a response more, and a batch
+
+
+def test_offsets_that_do_not_ascend_are_refused() -> None:
+    numbers_of = arrivals.np.array
+    with pytest.raises(Retryable, match="out of order"):
+        arrivals.make_chunk("t", numbers_of([0, 0]), numbers_of([5, 5]), numbers_of([1, 1]), arrivals.pa.array([b"a", b"b"]))
+
+
+def test_where_nothing_compiled_is_there_the_reader_goes_the_slow_way_and_says_so(
+    broker: EmbeddedBroker, topic: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    send(broker, topic, [(0, b"a")])
+    monkeypatch.setattr(by_columns, "COMPILED", Path("/nowhere/messages.so"))
+    by_columns._compiled.cache_clear()
+    try:
+        reader = Reader(broker.settings.client_config(), group="g", start=from_start(topic))
+        found = [reader.poll(0.5).messages for _ in range(4)]
+        reader.close()
+    finally:
+        by_columns._compiled.cache_clear()
+    assert sum(found) == 1
+    (said,) = [record.message for record in caplog.records]
+    assert said.startswith("records are taken one by one, which costs three times the CPU: messages.so can't be loaded: ")
+
+
+def test_a_client_of_another_version_is_not_reached_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_columns, "KNOWN_CLIENTS", {"1.0"})
+    with pytest.raises(by_columns.NotPossible, match=r"confluent-kafka is [\d.]+, known are 1\.0"):
+        by_columns.require_possible()
+
+
+def test_the_locked_client_is_known() -> None:
+    by_columns.require_possible()
+
+
+def test_the_reader_tells_lost_records_from_other_trouble(broker: EmbeddedBroker, topic: str) -> None:
+    reader = Reader(broker.settings.client_config(), group="g", start={topic: {1: 99}})
+    try:
+        with pytest.raises(DataLoss, match="has not got the offset to read on from") as raised:
+            arrivals_until_error(reader)
+    finally:
+        reader.close()
+    assert f"topic {topic}, partition 1, offset" in str(raised.value.where)
+
+
+def arrivals_until_error(reader: Reader) -> None:
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < give_up_at:
+        reader.poll(0.1)
