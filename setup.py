@@ -1,4 +1,4 @@
-"""Builds the one file of C. The compiler is Zig's, a wheel of the lock, so none has to be on the machine.
+"""Builds what is written in C. The compiler is Zig's, a wheel of the lock, so none has to be on the machine.
 
 What is built is called through ctypes: it is good for any Python, and needs none of its headers.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-FLAGS = ("-shared", "-fPIC", "-O2", "-g0", "-mcpu=baseline", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-shared", "-fPIC", "-O2", "-std=c11", "-g0", "-mcpu=baseline", "-Wall", "-Wextra", "-Werror")
 
 
 class BuildWithZig(build_ext):
@@ -23,10 +23,11 @@ class BuildWithZig(build_ext):
         built.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as cache:
             environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
-            command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", str(built), *ext.sources]
+            command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, *ext.sources, "-lm", "-o", str(built)]
             subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own words
 
 
 setup(
-    ext_modules=[Extension("fleetlake.ingest.messages", ["src/fleetlake/ingest/messages.c"])], cmdclass={"build_ext": BuildWithZig}
+    ext_modules=[Extension("fleetlake.ingest._compiled", ["src/fleetlake/ingest/messages.c", "src/fleetlake/ingest/plain.c"])],
+    cmdclass={"build_ext": BuildWithZig},
 )

@@ -8,10 +8,12 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from threading import Event
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.foundation.errors import FleetlakeError
@@ -41,13 +43,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     seeds = [given.seed] if given.seed is not None else list(range(given.first, given.first + given.seeds))
     rows = [Row(scenario) for scenario in chosen]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ended = Event()  # rather than an exception: inside of DuckDB that would become an error of the scenario's own
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with tempfile.TemporaryDirectory(prefix="faults-broker-") as folder:
         broker = EmbeddedBroker(Path(folder), free_ports())
         broker.start()
         try:
             with Servers(broker) as servers, suppress(KeyboardInterrupt):
-                play_seeds(rows, seeds, servers, end_at=time.monotonic() + 60 * given.minutes)
+                end_at = time.monotonic() + 60 * given.minutes
+                play_seeds(rows, seeds, servers, over=lambda: ended.is_set() or time.monotonic() > end_at)
         finally:
             broker.stop()
             print(HEADER, *rows, sep="\n")
@@ -93,11 +97,11 @@ class Row:
         return f"{self.scenario.name:<42} {self.scenario.engine:<7} {counts}"
 
 
-def play_seeds(rows: list[Row], seeds: list[int], servers: Servers, *, end_at: float) -> None:
+def play_seeds(rows: list[Row], seeds: list[int], servers: Servers, *, over: Callable[[], bool]) -> None:
     """Each seed of all scenarios before the next one, so that whatever ends it, all were played about as often."""
     for seed in seeds:
         for row in rows:
-            if time.monotonic() > end_at:
+            if over():
                 return
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r\033[Kseed {seed}, {row.scenario.name}")

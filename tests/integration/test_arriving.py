@@ -18,7 +18,7 @@ from tests.conftest import free_ports
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import SILENT, ensure_topics
 from fleetlake.foundation.errors import DataLoss, Retryable
-from fleetlake.ingest import arrivals, by_columns, by_objects
+from fleetlake.ingest import arrivals, by_columns, by_objects, compiled
 from fleetlake.ingest.arrivals import Arrivals, Arriving
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
@@ -201,22 +201,22 @@ def test_where_nothing_compiled_is_there_the_reader_goes_the_slow_way_and_says_s
     broker: EmbeddedBroker, topic: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     send(broker, topic, [(0, b"a")])
-    monkeypatch.setattr(by_columns, "COMPILED", Path("/nowhere/messages.so"))
-    by_columns._compiled.cache_clear()
+    monkeypatch.setattr(compiled, "PATH", Path("/nowhere/_compiled.so"))
+    compiled.compiled.cache_clear()
     try:
         reader = Reader(broker.settings.client_config(), group="g", start=from_start(topic))
         found = [reader.poll(0.5).messages for _ in range(4)]
         reader.close()
     finally:
-        by_columns._compiled.cache_clear()
+        compiled.compiled.cache_clear()
     assert sum(found) == 1
     (said,) = [record.message for record in caplog.records]
-    assert said.startswith("records are taken one by one, which costs three times the CPU: messages.so can't be loaded: ")
+    assert said.startswith("records are taken one by one, which costs three times the CPU: _compiled.so can't be loaded: ")
 
 
 def test_a_client_of_another_version_is_not_reached_into(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_columns, "KNOWN_CLIENTS", {"1.0"})
-    with pytest.raises(by_columns.NotPossible, match=r"confluent-kafka is [\d.]+, known are 1\.0"):
+    with pytest.raises(compiled.NotPossible, match=r"confluent-kafka is [\d.]+, known are 1\.0"):
         by_columns.require_possible()
 
 

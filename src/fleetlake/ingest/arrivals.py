@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from confluent_kafka import KafkaError
 
 from fleetlake.foundation.errors import Retryable
+from fleetlake.ingest.buffers import Numbers
 from fleetlake.ingest.decode import RAW_SCHEMA
-
-MAX_ARRAY_BYTES = 2**31 - 1  # Arrow's 32-bit offsets
-Numbers = np.ndarray[tuple[int], np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +64,6 @@ def make_chunk(topic: str, partitions: Numbers, offsets: Numbers, times_ms: Numb
     times = pa.array(times_ms * 1000, pa.timestamp("us", tz="UTC"), mask=times_ms < 0)
     rows = pa.table([pa.array(partitions), pa.array(offsets), times, payload], schema=RAW_SCHEMA)
     return Chunk(topic, rows, {int(p): _span(offsets[partitions == p]) for p in np.unique(partitions)})
-
-
-def join_payloads(sizes: Numbers, data: Any) -> pa.Array:
-    """Values that lie one after the other in `data`, a buffer of at most MAX_ARRAY_BYTES, as an Arrow array. A size of -1: null."""
-    ends = np.zeros(len(sizes) + 1, np.int32)
-    absent = sizes < 0
-    np.cumsum(np.where(absent, 0, sizes), out=ends[1:])
-    return pa.Array.from_buffers(pa.binary(), len(sizes), [_validity(absent), pa.py_buffer(ends), pa.py_buffer(data)])
-
-
-def _validity(absent: Numbers) -> pa.Buffer | None:
-    return pa.py_buffer(np.packbits(~absent, bitorder="little")) if absent.any() else None
 
 
 def _span(offsets: Numbers) -> tuple[int, int]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-import sysconfig
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -22,40 +20,34 @@ import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError
 
 from fleetlake.foundation.errors import Retryable
-from fleetlake.ingest.arrivals import MAX_ARRAY_BYTES, Arrivals, Numbers, Trouble, join_payloads, make_chunk
+from fleetlake.ingest.arrivals import Arrivals, Trouble, make_chunk
+from fleetlake.ingest.buffers import MAX_ARRAY_BYTES, Numbers, join_payloads
 from fleetlake.ingest.by_objects import troubles_of
+from fleetlake.ingest.compiled import POINTER, SIZE, NotPossible, Signatures, compiled, load
 from fleetlake.ingest.offsets import Offsets
 
-COMPILED = Path(__file__).with_name(f"messages{sysconfig.get_config_var('EXT_SUFFIX')}")
 KNOWN_CLIENTS = {"2.16.1"}  # whose Consumer starts with a pointer to its rd_kafka_t: looked up in its source, it is no interface
 LIBRARY = re.compile(r"librdkafka[^.]*\.(so|.*dylib|dll)")
 CALLBACKS = 100  # served at a time; a message each at most
-POINTER, SIZE, SIGNED_SIZE, INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_ssize_t, ctypes.c_int
-C_FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # name: what it returns, what it takes
-    "rd_kafka_version": (INT,),
+FUNCTIONS: Signatures = {
+    "rd_kafka_version": (ctypes.c_int,),
     "rd_kafka_queue_new": (POINTER, POINTER),
     "rd_kafka_queue_get_partition": (POINTER, POINTER, ctypes.c_char_p, ctypes.c_int32),
     "rd_kafka_queue_forward": (None, POINTER, POINTER),
     "rd_kafka_queue_destroy": (None, POINTER),
-    "rd_kafka_consume_batch_queue": (SIGNED_SIZE, POINTER, INT, POINTER, SIZE),
+    "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, POINTER, ctypes.c_int, POINTER, SIZE),
     "rd_kafka_topic_name": (ctypes.c_char_p, POINTER),
     "rd_kafka_message_errstr": (ctypes.c_char_p, POINTER),
-    "describe": (None, POINTER, SIZE, *[POINTER] * 7),
-    "copy_payloads": (None, POINTER, SIZE, POINTER),
-    "give_back": (None, POINTER, SIZE, POINTER),
+    "rd_kafka_message_timestamp": (ctypes.c_int64, POINTER, POINTER),
+    "rd_kafka_message_destroy": (None, POINTER),
 }
-
-
-class NotPossible(Exception):
-    """Why records can't be had as columns here."""
 
 
 class ByColumns:
     """Takes from a consumer that has no partitions yet: `assign` them after this was made. start: where each is to be read from."""
 
     def __init__(self, consumer: Consumer, start: Mapping[str, Offsets]) -> None:
-        self._c, compiled = _librdkafka(), _compiled()
-        self._describe, self._copy_payloads, self._give_back = compiled.describe, compiled.copy_payloads, compiled.give_back
+        self._c, self._messages = _librdkafka(), compiled()
         self._time_of = ctypes.cast(self._c.rd_kafka_message_timestamp, POINTER)
         self._destroy = ctypes.cast(self._c.rd_kafka_message_destroy, POINTER)
         self._consumer = consumer
@@ -77,7 +69,7 @@ class ByColumns:
         try:
             return self._arrivals(messages, troubles)
         finally:
-            self._give_back(messages.ctypes.data, count, self._destroy)
+            self._messages.give_back(messages.ctypes.data, count, self._destroy)
 
     def close(self) -> None:
         self._c.rd_kafka_queue_destroy(self._queue)
@@ -98,7 +90,7 @@ class ByColumns:
         errors, partitions = np.empty(count, np.int32), np.empty(count, np.int32)
         topics, offsets, times_ms, sizes = (np.empty(count, kind) for kind in (np.uintp, np.int64, np.int64, np.int64))
         into = (column.ctypes.data for column in (errors, topics, partitions, offsets, times_ms, sizes))
-        self._describe(messages.ctypes.data, count, self._time_of, *into)
+        self._messages.describe(messages.ctypes.data, count, self._time_of, *into)
         for i in np.flatnonzero(errors):
             error = KafkaError(int(errors[i]), _text(self._c.rd_kafka_message_errstr(int(messages[i]))))
             troubles.append(Trouble(self._name(topics[i]), int(partitions[i]), int(offsets[i]), error))
@@ -116,7 +108,7 @@ class ByColumns:
             halves = [self._payload(messages[:half], sizes[:half]), self._payload(messages[half:], sizes[half:])]
             return pa.chunked_array([part for arrays in halves for part in getattr(arrays, "chunks", [arrays])])
         data = np.empty(total, np.uint8)
-        self._copy_payloads(messages.ctypes.data, len(messages), data.ctypes.data)
+        self._messages.copy_payloads(messages.ctypes.data, len(messages), data.ctypes.data)
         return join_payloads(sizes, data)
 
     def _name(self, topic: int) -> str:
@@ -127,7 +119,7 @@ def require_possible() -> None:
     """NotPossible, with the reason, if `ByColumns` can't be had: not built, or another client than it was written for."""
     if (version := metadata.version("confluent-kafka")) not in KNOWN_CLIENTS:
         raise NotPossible(f"confluent-kafka is {version}, known are {', '.join(sorted(KNOWN_CLIENTS))}")
-    _compiled()
+    compiled()
     if _librdkafka().rd_kafka_version() != confluent_kafka.libversion()[1]:
         raise NotPossible("the librdkafka found is not the one that confluent-kafka uses")
 
@@ -139,24 +131,7 @@ def _librdkafka() -> Any:
     paths = [Path(str(file.locate())) for file in files if LIBRARY.match(file.name)]
     if not paths:
         raise NotPossible("confluent-kafka was installed without its librdkafka")
-    return _load(paths[0])
-
-
-@cache
-def _compiled() -> Any:
-    return _load(COMPILED)
-
-
-def _load(path: Path) -> Any:
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise NotPossible(f"{path.name} can't be loaded: {error}") from error
-    for name, (returns, *takes) in C_FUNCTIONS.items():
-        with suppress(AttributeError):  # it is the other library's
-            function = getattr(library, name)
-            function.restype, function.argtypes = returns, takes
-    return library
+    return load(paths[0], FUNCTIONS)
 
 
 def _text(from_c: bytes | None) -> str:

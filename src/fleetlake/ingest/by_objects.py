@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, Message
 
-from fleetlake.ingest.arrivals import MAX_ARRAY_BYTES, Arrivals, Chunk, Trouble, join_payloads, make_chunk
+from fleetlake.ingest.arrivals import Arrivals, Chunk, Trouble, make_chunk
+from fleetlake.ingest.buffers import MAX_ARRAY_BYTES, join_payloads
 
 
 class ByObjects:

@@ -1,15 +1,15 @@
-"""Bytes to columns, a batch at a time: DuckDB decodes and checks, and what it is not sure of goes through the reference rules.
+"""Bytes to columns, a batch at a time: plain records the quick way of `ingest.plain`, the others the careful one, here.
 
-Batches of nothing but plain records go the quick way of `ingest.plain`, the others the careful one, here.
-
-DuckDB's JSON functions are lenient ("12" becomes 12, a wrong type becomes null), so numbers are taken as JSON text and cast
-here, and strings that might have been something else are looked at again. A record that does not surely keep every rule is a
-suspect. Suspects are few, so they can afford `contracts.validation.parse`, which decides whether a record is good or why not.
+DuckDB decodes and checks them. Its JSON functions are lenient ("12" becomes 12, a wrong type becomes null), so numbers are taken
+as JSON text and cast here, and strings that might have been something else are looked at again. A record that does not surely
+keep every rule is a suspect. Suspects are few, so they can afford `contracts.validation.parse`, which decides whether a record is
+good or why not.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 
 import duckdb
@@ -21,7 +21,8 @@ from fleetlake.contracts.columns import Column, Field, Type
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.contracts.validation import parse
-from fleetlake.ingest.plain import ENDS_AS_JSON, NOT_JSON, NOT_SURELY_A_STRING, PlainDecoder
+from fleetlake.ingest.compiled import is_possible
+from fleetlake.ingest.plain import PlainDecoder
 
 RAW_SCHEMA = pa.schema(
     [
@@ -35,23 +36,26 @@ _DUCKDB_TYPES = {
     Type.STRING: "VARCHAR", Type.DOUBLE: "JSON", Type.INTEGER: "JSON", Type.BOOLEAN: "JSON", Type.TIMESTAMP: "VARCHAR",
     Type.LOCATION: ["JSON"],
 }  # fmt: skip
-CAREFUL_BATCHES = 20
+PLACE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
+# A number, boolean, list or object where a string belongs becomes its text: these texts might have been one.
+NOT_SURELY_A_STRING = r"^(?:[-+.0-9eE]+$|true$|false$|(?i:[-+]?(?:nan|inf|infinity))$|[{\[])"
+ENDS_AS_JSON = "ends_with(text, '}') AND NOT ends_with(text, ',}') AND NOT ends_with(text, ', }')"
+NOT_JSON = (duckdb.InvalidInputException, UnicodeDecodeError)  # the latter where its message cuts a character of the record in two
 _TIMESTAMP_SHAPE = "____-__-__T__:__:__.___Z"
 # First characters no number (DuckDB's JSON has NaN and inf, too), literal or bracket has.
 _SURELY_A_STRING = (("o", "t"), ("O", "["), ("a", "f"), ("A", "I"), ("J", "N"), ("g", "i"), ("j", "n"), ("u", "{"))
 
 
 class Decoder:
-    """Decodes the records of one topic. Not for use by two threads at once."""
+    """Decodes the records of one topic. Not for use by two threads at once. quickly: False has all records go the careful way."""
 
-    def __init__(self, event: Event, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, event: Event, connection: duckdb.DuckDBPyConnection, *, quickly: bool = True) -> None:
         self._event = event
         self._connection = connection
         self._schema = table_schema(bronze_of(event))
         self._fast, self._guarded = _statement(event, guard=False), _statement(event, guard=True)
         self._expects_poison = False
-        self._plain = PlainDecoder(event, connection)
-        self._batches_to_plain = 0
+        self._plain = PlainDecoder(event) if quickly and is_possible() else None
 
     def decode(self, raw: pa.Table, ingested_at: datetime) -> pa.Table:
         """Turns records into bronze rows.
@@ -60,24 +64,28 @@ class Decoder:
         in no particular order. Never fails on account of what a record holds.
         """
         texts = raw.append_column("text", _text(raw["payload"]))
-        decoded = self._quickly(texts)
-        if decoded is None:
-            decoded = self._run(texts)
+        if self._plain is None:
+            return self._carefully(texts, ingested_at)
+        rows = [part for batch in texts.to_batches() for part in self._quickly(self._plain, batch, ingested_at)]
+        return pa.concat_tables(rows) if rows else self._schema.empty_table()
+
+    def _quickly(self, plain: PlainDecoder, texts: pa.RecordBatch, ingested_at: datetime) -> Iterator[pa.Table]:
+        decoded, is_plain = plain.decode(texts["text"])
+        placed = pa.table({name: texts[name] for name in PLACE} | {name: decoded[name] for name in decoded.column_names})
+        if is_plain.all():
+            yield self._complete(placed, ingested_at)
+            return
+        mask = pa.array(is_plain)
+        yield self._complete(placed.filter(mask), ingested_at)
+        yield self._carefully(pa.Table.from_batches([texts.filter(pc.invert(mask))]), ingested_at)
+
+    def _carefully(self, texts: pa.Table, ingested_at: datetime) -> pa.Table:
+        decoded = self._run(texts)
         ok = decoded["ok"]
         if pc.all(ok).as_py():
             return self._complete(decoded, ingested_at)
         good = self._complete(decoded.filter(ok), ingested_at)
         return pa.concat_tables([good, self._suspects(decoded.filter(pc.invert(ok)), ingested_at)])
-
-    def _quickly(self, texts: pa.Table) -> pa.Table | None:
-        """Not tried for a while after a batch that could not go that way: the next ones are probably like it."""
-        if self._batches_to_plain:
-            self._batches_to_plain -= 1
-            return None
-        decoded = self._plain.decode(texts)
-        if decoded is None:
-            self._batches_to_plain = CAREFUL_BATCHES
-        return decoded
 
     def _run(self, texts: pa.Table) -> pa.Table:
         """Decodes without a guard while there is nothing but JSON: what is not would end the statement, so then it is kept out.
@@ -108,7 +116,7 @@ class Decoder:
             for column in self._event.columns
         }
         kept = pc.if_else(reasons.is_valid(), records["payload"], pa.scalar(None, pa.binary()))
-        places = {name: records[name] for name in ("kafka_partition", "kafka_offset", "kafka_timestamp")}
+        places = {name: records[name] for name in PLACE}
         return self._complete(pa.table(places | {"reject_reason": reasons, "payload": kept} | columns), ingested_at)
 
     def _complete(self, rows: pa.Table, ingested_at: datetime) -> pa.Table:

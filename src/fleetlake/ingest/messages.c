@@ -1,6 +1,5 @@
 /* What a loop in Python costs a microsecond a message for, over many messages of librdkafka at a time: where each is from, its payload,
- * and giving it back. Plain C without Python's headers, so that Python's headers need not be there to build it; called by by_columns.py,
- * which passes the functions of the librdkafka that confluent-kafka brings. */
+ * and giving it back. Called by by_columns.py, which passes the functions of the librdkafka that confluent-kafka brings. */
 
 #include <stddef.h>
 #include <stdint.h>

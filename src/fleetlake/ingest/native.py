@@ -30,7 +30,7 @@ from fleetlake.lake.catalog import Lake
 
 POLL_S = 0.05
 CHUNK_ROWS, CHUNK_BYTES = 150_000, 64 * 1024 * 1024  # decoded at a time: a statement has a price of its own
-DECODING_THREADS = 1  # it keeps up with the Kafka client, and leaves it a core
+DECODING_THREADS = 1  # of DuckDB, which has a core then and leaves one to the others
 QUEUED_BYTES = CHUNK_BYTES  # read ahead while a chunk is decoded
 COMMITS_A_FULL_COLLECTION = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -248,7 +248,7 @@ def _short_of(ends: Mapping[tuple[str, int], int], positions: Mapping[str, Offse
 
 @contextmanager
 def _quiet_garbage_collector() -> Iterator[None]:
-    """The client makes an object per message and none of them is ever part of a cycle: looking for cycles among them only costs.
+    """What is made for a batch, up to an object per message, is never part of a cycle: looking for cycles only costs.
 
     What commits leave behind is collected after them, by `_collect`.
     """

@@ -1,169 +1,105 @@
-"""The quick way from bytes to columns, for batches whose records are plainly what the contract asks for.
-
-DuckDB takes the numbers straight from the JSON here, though "12" and true are numbers to it, too, and a record's other fields are
-nothing to it. So books are kept. Every name and every string of a record stands between two quotation marks: a batch that has just
-as many of them as the columns made of it need had no string where a number belongs, no field twice, none that is not known. A text
-column that might have been a number, which would even the books out, is not taken. A literal for a number is 1 or 0: records with
-such a number and such a literal are looked at one by one.
-"""
+"""The quick way from bytes to columns, for records that are plainly what the contract asks for: `plain.c`, and Arrow around it."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+import ctypes
+import math
+from collections.abc import Iterator
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetlake.contracts.columns import Column, Field, Type
+from fleetlake.contracts.columns import Field, Type
 from fleetlake.contracts.events import Event
+from fleetlake.ingest.buffers import Numbers, bits_of, join_payloads
+from fleetlake.ingest.compiled import POINTER, compiled
 
-# A number, boolean, list or object where a string belongs becomes its text: these texts might have been one.
-NOT_SURELY_A_STRING = r"^(?:[-+.0-9eE]+$|true$|false$|(?i:[-+]?(?:nan|inf|infinity))$|[{\[])"
-ENDS_AS_JSON = "ends_with(text, '}') AND NOT ends_with(text, ',}') AND NOT ends_with(text, ', }')"
-NOT_JSON = (duckdb.InvalidInputException, UnicodeDecodeError)  # the latter where its message cuts a character of the record in two
+MOST_FIELDS = 64
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-FIRST_DAY = pa.scalar(datetime(1, 1, 1, tzinfo=UTC), TIMESTAMP)
-TIMESTAMP_LENGTH = len("2026-01-05T06:05:00.000Z")
-DISTINCT_UP_TO = 32  # bytes of a text; longer ones are ids and pictures, of which no two are the same
-QUOTE = ord('"')
-BLOCK = 1 << 17  # bytes that stay in the processor's cache while they are looked through
-_DUCKDB_TYPES = {
-    Type.STRING: "VARCHAR", Type.DOUBLE: "DOUBLE", Type.INTEGER: "DOUBLE", Type.BOOLEAN: "JSON", Type.TIMESTAMP: "VARCHAR",
-    Type.LOCATION: ["DOUBLE"],
+# Of a type: its number in plain.c, and what the arrays of its values hold.
+KINDS: dict[Type, tuple[int, type]] = {
+    Type.STRING: (0, np.int32), Type.DOUBLE: (1, np.float64), Type.INTEGER: (2, np.float64), Type.BOOLEAN: (3, np.uint8),
+    Type.TIMESTAMP: (4, np.int64), Type.LOCATION: (5, np.float64),
 }  # fmt: skip
 
 
+class _Field(ctypes.Structure):
+    """`field` of plain.c."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p), ("name_size", ctypes.c_int64), ("kind", ctypes.c_int64), ("required", ctypes.c_int64),
+        ("minimum", ctypes.c_double * 2), ("maximum", ctypes.c_double * 2), ("values", POINTER * 2), ("sizes", POINTER),
+        ("present", POINTER),
+    )  # fmt: skip
+
+
+class _Values:
+    """The arrays that n records' values of a field go into."""
+
+    def __init__(self, field: Field, count: int) -> None:
+        self.field = field
+        kind, holds = KINDS[field.type]
+        self.values: list[Numbers] = [np.empty(count, holds) for _ in field.columns]
+        self.sizes = np.zeros(count if field.type is Type.STRING else 0, np.int32)
+        self.present = np.zeros(count, np.uint8)
+        low = [-math.inf if column.minimum is None else column.minimum for column in field.columns]
+        high = [math.inf if column.maximum is None else column.maximum for column in field.columns]
+        pair, name = ctypes.c_double * 2, field.name.encode()
+        self.for_c = _Field(
+            name, len(name), kind, field.required, pair(*low), pair(*high),
+            (POINTER * 2)(*(values.ctypes.data for values in self.values)), self.sizes.ctypes.data, self.present.ctypes.data,
+        )  # fmt: skip
+
+    def columns(self, data: Numbers) -> Iterator[tuple[str, pa.Array]]:
+        """Names and columns. data: the bytes that texts lie in."""
+        present = self.present.view(bool)
+        for column, values in zip(self.field.columns, self.values, strict=True):
+            if self.field.type is Type.STRING:
+                yield column.name, _texts(data, values, self.sizes, present)
+            elif self.field.type is Type.BOOLEAN:
+                yield column.name, pa.Array.from_buffers(pa.bool_(), len(values), [bits_of(present), bits_of(values.view(bool))])
+            else:
+                type_ = TIMESTAMP if self.field.type is Type.TIMESTAMP else pa.float64()
+                validity = None if present.all() else bits_of(present)
+                yield column.name, pa.Array.from_buffers(type_, len(values), [validity, pa.py_buffer(values)])
+
+
 class PlainDecoder:
-    """Decodes batches of one topic's records, or says that a batch is not as plain as that."""
+    """Finds the plain records of a topic and decodes them. NotPossible where nothing is compiled."""
 
-    def __init__(self, event: Event, connection: duckdb.DuckDBPyConnection) -> None:
-        self._event, self._connection = event, connection
-        self._statement = _statement(event)
+    def __init__(self, event: Event) -> None:
+        if len(event.fields) > MOST_FIELDS:
+            raise ValueError(f"{event.kind} has {len(event.fields)} fields, plain.c can tell {MOST_FIELDS} apart")
+        self._event, self._c = event, compiled()
 
-    def decode(self, texts: pa.Table) -> pa.Table | None:
-        """The columns of the event, with the record's place, whether it is surely `ok`, and its payload where it is not.
+    def decode(self, texts: pa.Array) -> tuple[pa.Table, Numbers]:
+        """The columns of the event, and of each record whether it is plain; where it is not, its values mean nothing.
 
-        texts: columns of RAW_SCHEMA and the payload as `text`. None if DuckDB's leniency may have shown anywhere in the batch.
+        texts: n records as strings, null where one is none. A plain record is a good one: it keeps to every rule.
         """
-        self._connection.register("raw", texts)
-        try:
-            rows = self._connection.sql(self._statement).to_arrow_table()
-        except NOT_JSON:
-            return None
-        finally:
-            self._connection.unregister("raw")
-        if _quotes(texts["payload"]) != sum(_quotes_needed(field, rows) for field in self._event.fields):
-            return None
-        for field in self._event.fields:
-            for column in field.columns:
-                values = _checked(field, column, rows[column.name])
-                if values is None:
-                    return None
-                rows = rows.set_column(rows.schema.get_field_index(column.name), column.name, values)
-        return rows
+        count = len(texts)
+        fields = [_Values(field, count) for field in self._event.fields]
+        for_c = (_Field * len(fields))(*(values.for_c for values in fields))
+        _, ends, data = texts.buffers()
+        at = np.frombuffer(ends, np.int32)[texts.offset :] if count else np.zeros(1, np.int32)
+        held = np.frombuffer(data or b"", np.uint8)
+        plain = np.zeros(count, np.uint8)
+        self._c.scan(held.ctypes.data, at.ctypes.data, count, for_c, len(fields), plain.ctypes.data)
+        rows = pa.table(dict(column for values in fields for column in values.columns(held)))
+        return rows, self._chosen(rows, plain.view(bool))
+
+    def _chosen(self, rows: pa.Table, plain: Numbers) -> Numbers:
+        """`plain`, but not where a text is none of those that its column may be."""
+        for column in self._event.columns:
+            if column.choices:
+                values = rows[column.name]
+                allowed = pc.or_(pc.is_in(values, pa.array(column.choices)), pc.is_null(values))
+                plain = plain & allowed.to_numpy()
+        return plain
 
 
-def _statement(event: Event) -> str:
-    structure = json.dumps({field.name: _DUCKDB_TYPES[field.type] for field in event.fields})
-    selected = ", ".join(f'{sql} AS "{column.name}"' for field in event.fields for column, sql in _columns(field))
-    rules = [f"({e} IS NULL OR len({e}) = 2 AND {e}[1] IS NOT NULL AND {e}[2] IS NOT NULL)" for e in _wires(event, Type.LOCATION)]
-    rules += [_no_literal_for_a_number(event, literal, value) for literal, value in (("true", 1), ("false", 0))]
-    return f"""
-        WITH events AS (SELECT *, json_transform(text, '{structure}') AS e FROM raw),
-        typed AS (SELECT *, {selected} FROM events),
-        checked AS (SELECT * EXCLUDE (text, e), coalesce({" AND ".join([*rules, ENDS_AS_JSON])}, false) AS ok FROM typed)
-        SELECT * REPLACE (CASE WHEN NOT ok THEN payload END AS payload) FROM checked"""
-
-
-def _columns(field: Field) -> list[tuple[Column, str]]:
-    wire = f'e."{field.name}"'
-    if field.type is Type.LOCATION:
-        return [(column, f"{wire}[{position}]") for position, column in enumerate(field.columns, 1)]
-    if field.type is Type.BOOLEAN:
-        return [(field.column, f"CASE {wire}::VARCHAR WHEN 'true' THEN true WHEN 'false' THEN false END")]
-    return [(field.column, wire)]
-
-
-def _wires(event: Event, type_: Type) -> list[str]:
-    return [f'e."{field.name}"' for field in event.fields if field.type is type_]
-
-
-def _no_literal_for_a_number(event: Event, literal: str, value: int) -> str:
-    """Where a number is `value`, the text has `literal` only for the one boolean that is it."""
-    numbers = [c.name for f in event.fields for c in f.columns if f.type in (Type.DOUBLE, Type.INTEGER, Type.LOCATION)]
-    either = " OR ".join(f'"{name}" = {value}' for name in numbers)
-    once = f"NOT contains(substr(text, strpos(text, '{literal}') + {len(literal)}), '{literal}')"
-    booleans = " AND ".join(f"{wire}::VARCHAR = '{literal}'" for wire in _wires(event, Type.BOOLEAN)) or "false"
-    return f"CASE WHEN ({either}) AND contains(text, '{literal}') THEN {booleans} AND {once} ELSE true END"
-
-
-def _quotes(payload: pa.ChunkedArray) -> int:
-    """How many quotation marks there are in all records together."""
-    return sum(_quotes_in(chunk) for chunk in payload.chunks)
-
-
-def _quotes_in(chunk: pa.Array) -> int:
-    if chunk.null_count:
-        chunk = chunk.drop_null()
-    if not len(chunk):
-        return 0
-    ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-    data = np.frombuffer(chunk.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
-    return sum(int(np.count_nonzero(data[first : first + BLOCK] == QUOTE)) for first in range(0, len(data), BLOCK))
-
-
-def _quotes_needed(field: Field, rows: pa.Table) -> int:
-    """Two for the name of each value, two more for a string."""
-    values = rows[field.columns[0].name]
-    each = 4 if field.type in (Type.STRING, Type.TIMESTAMP) else 2
-    return each * int(len(values) - values.null_count)
-
-
-def _checked(field: Field, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """The values as the contract wants them; None if one of them may not be."""
-    if field.required and values.null_count:
-        return None
-    if field.type is Type.TIMESTAMP:
-        return _timestamps(values)
-    if field.type is Type.STRING:
-        return values if _are_strings(field, column, values) else None
-    return values if field.type is Type.BOOLEAN or _are_in_range(field, column, values) else None
-
-
-def _are_strings(field: Field, column: Column, values: pa.ChunkedArray) -> bool:
-    if values.nbytes <= DISTINCT_UP_TO * len(values):
-        values = pc.unique(values)
-    if column.choices:
-        return bool(pc.all(pc.is_in(values.drop_null(), pa.array(column.choices)), min_count=0).as_py())
-    wrong = pc.match_substring_regex(values, NOT_SURELY_A_STRING)
-    if field.required:
-        wrong = pc.or_(wrong, pc.equal(values, ""))
-    return not pc.any(wrong).as_py()
-
-
-def _are_in_range(field: Field, column: Column, values: pa.ChunkedArray) -> bool:
-    if pc.any(pc.invert(pc.is_finite(values))).as_py():
-        return False
-    if field.type is Type.INTEGER and not pc.all(pc.equal(values, pc.floor(values)), min_count=0).as_py():
-        return False
-    found = pc.min_max(values).as_py()
-    if found["min"] is None:
-        return True
-    return (column.minimum is None or found["min"] >= column.minimum) and (column.maximum is None or found["max"] <= column.maximum)
-
-
-def _timestamps(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Arrow would also take a blank for the T, an offset for the Z, and the year 0."""
-    lengths = pc.min_max(pc.binary_length(values)).as_py()
-    if {*lengths.values()} - {TIMESTAMP_LENGTH, None}:
-        return None
-    if not pc.all(pc.ends_with(values, "Z"), min_count=0).as_py() or pc.any(pc.match_substring(values, " ")).as_py():
-        return None
-    try:
-        times = values.cast(TIMESTAMP)
-    except pa.ArrowInvalid:
-        return None
-    return None if pc.any(pc.less(times, FIRST_DAY)).as_py() else times
+def _texts(data: Numbers, starts: Numbers, sizes: Numbers, present: Numbers) -> pa.Array:
+    copied = np.empty(int(sizes.sum(dtype=np.int64)), np.uint8)
+    compiled().copy_texts(data.ctypes.data, starts.ctypes.data, sizes.ctypes.data, len(sizes), copied.ctypes.data)
+    return join_payloads(np.where(present, sizes, -1), copied).view(pa.string())

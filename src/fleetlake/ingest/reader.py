@@ -15,14 +15,15 @@ from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import DataLoss, Retryable
 from fleetlake.ingest.arrivals import Arriving, Chunk, Trouble
-from fleetlake.ingest.by_columns import ByColumns, NotPossible, require_possible
+from fleetlake.ingest.by_columns import ByColumns, require_possible
 from fleetlake.ingest.by_objects import ByObjects
+from fleetlake.ingest.compiled import NotPossible
 from fleetlake.ingest.offsets import Offsets
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)
 ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
-BATCH_MESSAGES = 5_000
+BATCH_MESSAGES = 20_000
 MAX_QUEUED_KB = 65_536
 # The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. Checksums are the
 # broker's and TCP's business on the way to us.

@@ -32,9 +32,10 @@ def raw(payloads: Sequence[bytes | None]) -> pa.Table:
 
 
 def check(connection: duckdb.DuckDBPyConnection, event: Event, payloads: Sequence[bytes | None]) -> list[dict[str, Any]]:
-    """Decodes and compares every row with the reference; returns the rows in the order of their offsets."""
-    decoded = Decoder(event, connection).decode(raw(payloads), NOW)
-    return check_rows(event, payloads, decoded, NOW)
+    """Decodes both ways and compares every row with the reference; returns the rows in the order of their offsets."""
+    careful = Decoder(event, connection, quickly=False).decode(raw(payloads), NOW)
+    check_rows(event, payloads, careful, NOW)
+    return check_rows(event, payloads, Decoder(event, connection).decode(raw(payloads), NOW), NOW)
 
 
 @given(documents())
@@ -81,7 +82,7 @@ def test_rows_keep_their_own_offsets_when_many_chunks_are_decoded_by_many_thread
     with duckdb.connect(config={"threads": 4}) as con:
         con.execute("SET TimeZone = 'UTC'")
         for _ in range(5):
-            decoded = Decoder(VEHICLE, con).decode(table, NOW)
+            decoded = Decoder(VEHICLE, con, quickly=False).decode(table, NOW)
             seen = {row["kafka_offset"]: row["payload"] or b"" for row in decoded.select(["kafka_offset", "payload"]).to_pylist()}
             ids = dict(zip(decoded["kafka_offset"].to_pylist(), decoded["event_id"].to_pylist(), strict=True))
             assert len(seen) == len(payloads)

@@ -79,6 +79,11 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     con.close()
 
 
+@pytest.fixture(scope="module", params=[True, False], ids=["quickly", "carefully"])
+def quickly(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 def raw(payloads: Sequence[bytes | None]) -> pa.Table:
     n = len(payloads)
     return pa.table([[0] * n, list(range(n)), [NOW] * n, list(payloads)], schema=RAW_SCHEMA)
@@ -123,25 +128,25 @@ def without_offset(row: dict[str, Any]) -> dict[str, Any]:
 @given(batches())
 @fuzz(60)
 def test_every_record_is_one_row_alone_and_in_any_batch(
-    connection: duckdb.DuckDBPyConnection, made: tuple[str, list[bytes | None]]
+    connection: duckdb.DuckDBPyConnection, quickly: bool, made: tuple[str, list[bytes | None]]
 ) -> None:
     kind, payloads = made
     event = next(event for event in EVENTS if event.kind == kind)
-    check(Decoder(event, connection), event, payloads)
+    check(Decoder(event, connection, quickly=quickly), event, payloads)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)
-def test_every_odd_value_in_every_field(connection: duckdb.DuckDBPyConnection, event: Event) -> None:
+def test_every_odd_value_in_every_field(connection: duckdb.DuckDBPyConnection, quickly: bool, event: Event) -> None:
     payloads: list[bytes | None] = []
     for field in event.fields:
         others = {name: value for name, value in GOOD.items() if name != field.name}
         rest = json.dumps(others).encode()[1:]
         payloads += [b'{"%s":%s,' % (field.name.encode(), value) + rest for value in VALUES]
     payloads += [b"{%s:%s," % (key, value) + DOCUMENT[1:] for key in KEYS for value in VALUES if judged_alike(value)]
-    check_rows(event, payloads, Decoder(event, connection).decode(raw(payloads), NOW), NOW)
+    check_rows(event, payloads, Decoder(event, connection, quickly=quickly).decode(raw(payloads), NOW), NOW)
 
 
-def test_a_time_with_any_two_characters_changed(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_time_with_any_two_characters_changed(connection: duckdb.DuckDBPyConnection, quickly: bool) -> None:
     """What DuckDB casts to a time and the contract does not: years before 1 made rows that no Python could read."""
     good, characters = "2026-01-31T12:30:45.123Z", " +-0249:\tZ"
     places = combinations([0, 1, 3, 4, 5, 6, 8, 9, 10, 11, 12, 14, 17, 18, 19, 20, 22, 23], 2)
@@ -149,7 +154,7 @@ def test_a_time_with_any_two_characters_changed(connection: duckdb.DuckDBPyConne
         year + good[4:] for year in ("0000", "0001", "-001", "9999", "+999", "\u0662026")
     }
     payloads = [json.dumps(GOOD | {"timestamp": text}).encode() for text in sorted(texts)]
-    rows = check_rows(VEHICLE, payloads, Decoder(VEHICLE, connection).decode(raw(payloads), NOW), NOW)
+    rows = check_rows(VEHICLE, payloads, Decoder(VEHICLE, connection, quickly=quickly).decode(raw(payloads), NOW), NOW)
     assert 0 < sum(row["reject_reason"] is None for row in rows) < len(rows)
 
 
@@ -162,15 +167,17 @@ def test_a_time_with_any_two_characters_changed(connection: duckdb.DuckDBPyConne
     ids=lambda value: f"{value[:5]!r} of {len(value)}",
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["speed", "make", "location", "unknown"])
-def test_what_is_deep_or_huge_is_one_row_too(connection: duckdb.DuckDBPyConnection, field: str, value: bytes) -> None:
+def test_what_is_deep_or_huge_is_one_row_too(
+    connection: duckdb.DuckDBPyConnection, quickly: bool, field: str, value: bytes
+) -> None:
     rest = json.dumps({name: good for name, good in GOOD.items() if name != field}).encode()[1:]
     payloads = [DOCUMENT, b'{"%s":%s,' % (field.encode(), value) + rest, DOCUMENT]
-    check(Decoder(VEHICLE, connection), VEHICLE, payloads)
+    check(Decoder(VEHICLE, connection, quickly=quickly), VEHICLE, payloads)
 
 
-def test_a_flood_of_poison_between_good_records(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_flood_of_poison_between_good_records(connection: duckdb.DuckDBPyConnection, quickly: bool) -> None:
     poison = [payload for payload in every_kind() if payload is None or len(payload) < 1000]
     payloads = [DOCUMENT if number % 10 == 0 else poison[number % len(poison)] for number in range(20_000)]
-    rows = decoded(Decoder(VEHICLE, connection), payloads)
+    rows = decoded(Decoder(VEHICLE, connection, quickly=quickly), payloads)
     reasons = {payload: parse(VEHICLE, payload).reject_reason for payload in {*payloads}}
     assert [row["reject_reason"] for row in rows] == [reasons[payload] for payload in payloads]

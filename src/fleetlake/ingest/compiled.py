@@ -1,0 +1,51 @@
+"""What is compiled from this folder's C by setup.py, as functions of Python. They release Python's lock while they run."""
+
+from __future__ import annotations
+
+import ctypes
+import sysconfig
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PATH = Path(__file__).with_name(f"_compiled{sysconfig.get_config_var('EXT_SUFFIX')}")
+POINTER, SIZE = ctypes.c_void_p, ctypes.c_size_t
+Signatures = Mapping[str, tuple[Any, ...]]  # a function's name: what it returns, what it takes
+FUNCTIONS: Signatures = {
+    "describe": (None, POINTER, SIZE, *[POINTER] * 7),
+    "copy_payloads": (None, POINTER, SIZE, POINTER),
+    "give_back": (None, POINTER, SIZE, POINTER),
+    "scan": (None, POINTER, POINTER, SIZE, POINTER, SIZE, POINTER),
+    "copy_texts": (None, POINTER, POINTER, POINTER, SIZE, POINTER),
+}
+
+
+class NotPossible(Exception):
+    """Why something that is compiled can't be had here."""
+
+
+@cache
+def compiled() -> Any:
+    """FUNCTIONS as attributes. NotPossible if they were not built, or for another machine."""
+    return load(PATH, FUNCTIONS)
+
+
+def is_possible() -> bool:
+    try:
+        compiled()
+    except NotPossible:
+        return False
+    return True
+
+
+def load(path: Path, functions: Signatures) -> Any:
+    """The library at `path`, its functions as attributes. NotPossible if it can't be loaded or lacks one."""
+    try:
+        library = ctypes.CDLL(str(path))
+        for name, (returns, *takes) in functions.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = returns, takes
+    except (OSError, AttributeError) as error:
+        raise NotPossible(f"{path.name} can't be loaded: {error}") from error
+    return library
