@@ -76,7 +76,7 @@ def _spark_outputs(home: Path) -> dict[str, Output]:
 SYSTEMS = {
     system.name: system
     for system in (
-        System("raw-1", _script("run_raw", processes=1), lambda home: {}, "reads bytes only: the client's limit"),
+        System("raw-1", _script("run_raw", processes=1), lambda home: {}, "reads bytes, an object each: Python's client's limit"),
         System("raw-2", _script("run_raw", processes=2), lambda home: {}, "reads bytes only, two processes"),
         System(
             "native", _native, lambda home: {"run": ours(home / "catalog.db", "local")},

@@ -191,6 +191,18 @@ def test_memory_of_records_is_given_back(broker: EmbeddedBroker, topic: str, ope
     assert peak < 300e6  # what the client reads ahead, 64 MB a broker and a response more, and a batch
 
 
+def test_records_that_take_another_way_are_not_dropped_in_silence(broker: EmbeddedBroker, topic: str) -> None:
+    send(broker, topic, [(0, b"a")])
+    consumer = Consumer(broker.settings.client_config() | {"group.id": "g"} | dict(TUNING), logger=SILENT)
+    arriving = ByColumns(consumer, {})  # it leads no partition to its own queue
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    try:
+        with pytest.raises(Retryable, match="gave records where it gives errors only"):
+            arrivals_until(arriving, lambda taken: False)
+    finally:
+        arriving.close()
+
+
 def test_offsets_that_do_not_ascend_are_refused() -> None:
     numbers_of = arrivals.np.array
     with pytest.raises(Retryable, match="out of order"):

@@ -39,6 +39,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
+    """What was taken at a time: records, a chunk for each topic, and troubles, also of topics that have no chunk."""
+
     chunks: Sequence[Chunk]
     troubles: Sequence[Trouble]
 
