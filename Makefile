@@ -67,7 +67,7 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fleetlake needs Python 3.11 or later; set PYTHON=..."; exit 2; }
 	@$(PYTHON) -m venv .venv || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 2; }
 
-.venv/run: requirements/run.lock pyproject.toml setup.py $(wildcard src/fleetlake/ingest/*.c) | .venv/bin/python
+.venv/run: requirements/run.lock pyproject.toml setup.py $(wildcard src/fleetlake/*/*.c) | .venv/bin/python
 	$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/run.lock
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@

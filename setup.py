@@ -28,6 +28,6 @@ class BuildWithZig(build_ext):
 
 
 setup(
-    ext_modules=[Extension("fleetlake.ingest._compiled", ["src/fleetlake/ingest/messages.c", "src/fleetlake/ingest/plain.c"])],
+    ext_modules=[Extension("fleetlake.runtime._compiled", sorted(map(str, Path("src/fleetlake").glob("*/*.c"))))],
     cmdclass={"build_ext": BuildWithZig},
 )

@@ -17,8 +17,8 @@ from fleetlake.broker.embedded import EmbeddedBroker, new_cluster_id
 from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import cluster_id, ensure_topics, topic_ids, watermarks
-from fleetlake.contracts.events import GPS, VEHICLE
-from fleetlake.foundation.errors import Missing, Retryable
+from fleetlake.contracts.events import VEHICLE
+from fleetlake.foundation.errors import Missing
 
 
 def records(settings: KafkaSettings, topic: str) -> int:
@@ -100,27 +100,6 @@ def test_a_topic_made_again_has_another_id(broker: EmbeddedBroker) -> None:
         time.sleep(0.05)
     ensure_topics(broker.settings, ["gps_data"])
     assert topic_ids(broker.settings, ["gps_data"]) != before
-
-
-def test_records_keep_their_devices_order(broker: EmbeddedBroker) -> None:
-    before = watermarks(broker.settings, ["vehicle_data"])["vehicle_data"]
-    with EventProducer(broker.settings) as producer:
-        producer.send(VEHICLE, [b"veh-7"] * 100, [b"%d" % i for i in range(100)])
-    after = watermarks(broker.settings, ["vehicle_data"])["vehicle_data"]
-    assert sorted(after[p][1] - before[p][1] for p in after) == [0, 0, 0, 100]
-
-
-def test_a_record_that_is_too_large_is_reported(broker: EmbeddedBroker) -> None:
-    with pytest.raises(Retryable, match=r"1 records were not delivered: .*too large"), EventProducer(broker.settings) as producer:
-        producer.send(GPS, [b"a", b"b"], [b"x" * 2_000_000, b"{}"])
-
-
-def test_records_that_no_broker_takes_are_reported() -> None:
-    nowhere = KafkaSettings(f"127.0.0.1:{free_ports()}")
-    producer = EventProducer(nowhere, delivery_timeout_s=1)
-    producer.send(GPS, [b"a"] * 3, [b"{}"] * 3)
-    with pytest.raises(Retryable, match="3 records were not delivered"):
-        producer.close()
 
 
 def test_a_broker_that_is_not_there_is_one_clear_line() -> None:

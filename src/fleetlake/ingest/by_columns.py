@@ -1,57 +1,36 @@
 """Records as columns, straight from the C library under the client: no Python object for each, and reading without Python's lock.
 
-confluent-kafka stays what makes, secures, assigns, commits and closes the consumer, and what calls back. Only the partitions'
-records are led to a queue of their own (rd_kafka_queue_forward is made for that) and taken from there by `messages.c`.
+Only the partitions' records are led to a queue of their own (rd_kafka_queue_forward is made for that) and taken from there by
+`messages.c`; all else of the consumer stays confluent-kafka's.
 """
 
 from __future__ import annotations
 
-import ctypes
-import re
 from collections.abc import Mapping
-from functools import cache
-from importlib import metadata
-from pathlib import Path
-from typing import Any
 
-import confluent_kafka
 import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError
 
+from fleetlake.broker.librdkafka import address_of, handle_of, librdkafka
 from fleetlake.foundation.errors import Retryable
 from fleetlake.ingest.arrivals import Arrivals, Trouble, make_chunk
 from fleetlake.ingest.buffers import MAX_ARRAY_BYTES, Numbers, join_payloads
 from fleetlake.ingest.by_objects import troubles_of
-from fleetlake.ingest.compiled import POINTER, SIZE, NotPossible, Signatures, compiled, load
 from fleetlake.ingest.offsets import Offsets
+from fleetlake.runtime.compiled import compiled
 
-KNOWN_CLIENTS = {"2.16.1"}  # whose Consumer starts with a pointer to its rd_kafka_t: looked up in its source, it is no interface
-LIBRARY = re.compile(r"librdkafka[^.]*\.(so|.*dylib|dll)")
 CALLBACKS = 100  # served at a time; a message each at most
-FUNCTIONS: Signatures = {
-    "rd_kafka_version": (ctypes.c_int,),
-    "rd_kafka_queue_new": (POINTER, POINTER),
-    "rd_kafka_queue_get_partition": (POINTER, POINTER, ctypes.c_char_p, ctypes.c_int32),
-    "rd_kafka_queue_forward": (None, POINTER, POINTER),
-    "rd_kafka_queue_destroy": (None, POINTER),
-    "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, POINTER, ctypes.c_int, POINTER, SIZE),
-    "rd_kafka_topic_name": (ctypes.c_char_p, POINTER),
-    "rd_kafka_message_errstr": (ctypes.c_char_p, POINTER),
-    "rd_kafka_message_timestamp": (ctypes.c_int64, POINTER, POINTER),
-    "rd_kafka_message_destroy": (None, POINTER),
-}
 
 
 class ByColumns:
     """Takes from a consumer that has no partitions yet: `assign` them after this was made. start: where each is to be read from."""
 
     def __init__(self, consumer: Consumer, start: Mapping[str, Offsets]) -> None:
-        self._c, self._messages = _librdkafka(), compiled()
-        self._time_of = ctypes.cast(self._c.rd_kafka_message_timestamp, POINTER)
-        self._destroy = ctypes.cast(self._c.rd_kafka_message_destroy, POINTER)
-        self._consumer = consumer
-        handle = POINTER.from_address(id(consumer) + object.__basicsize__).value
+        self._c, self._messages = librdkafka(), compiled()
+        self._time_of = address_of(self._c.rd_kafka_message_timestamp)
+        self._destroy = address_of(self._c.rd_kafka_message_destroy)
+        self._consumer, handle = consumer, handle_of(consumer)
         self._queue = self._c.rd_kafka_queue_new(handle)
         for topic, offsets in start.items():
             for partition in offsets:
@@ -113,25 +92,6 @@ class ByColumns:
 
     def _name(self, topic: int) -> str:
         return _text(self._c.rd_kafka_topic_name(int(topic))) if topic else ""
-
-
-def require_possible() -> None:
-    """NotPossible, with the reason, if `ByColumns` can't be had: not built, or another client than it was written for."""
-    if (version := metadata.version("confluent-kafka")) not in KNOWN_CLIENTS:
-        raise NotPossible(f"confluent-kafka is {version}, known are {', '.join(sorted(KNOWN_CLIENTS))}")
-    compiled()
-    if _librdkafka().rd_kafka_version() != confluent_kafka.libversion()[1]:
-        raise NotPossible("the librdkafka found is not the one that confluent-kafka uses")
-
-
-@cache
-def _librdkafka() -> Any:
-    """The library that confluent-kafka has loaded, again: its wheel brings it along under a name with a hash."""
-    files = metadata.distribution("confluent-kafka").files or []
-    paths = [Path(str(file.locate())) for file in files if LIBRARY.match(file.name)]
-    if not paths:
-        raise NotPossible("confluent-kafka was installed without its librdkafka")
-    return load(paths[0], FUNCTIONS)
 
 
 def _text(from_c: bytes | None) -> str:

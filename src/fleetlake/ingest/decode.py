@@ -21,8 +21,8 @@ from fleetlake.contracts.columns import Column, Field, Type
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.contracts.validation import parse
-from fleetlake.ingest.compiled import is_possible
 from fleetlake.ingest.plain import PlainDecoder
+from fleetlake.runtime.compiled import is_possible
 
 RAW_SCHEMA = pa.schema(
     [

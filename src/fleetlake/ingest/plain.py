@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from fleetlake.contracts.columns import Field, Type
 from fleetlake.contracts.events import Event
 from fleetlake.ingest.buffers import Numbers, bits_of, join_payloads
-from fleetlake.ingest.compiled import POINTER, compiled
+from fleetlake.runtime.compiled import POINTER, compiled
 
 MOST_FIELDS = 64
 TIMESTAMP = pa.timestamp("us", tz="UTC")

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from fleetlake.broker.librdkafka import require_possible
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import DataLoss, Retryable
 from fleetlake.ingest.arrivals import Arriving, Chunk, Trouble
-from fleetlake.ingest.by_columns import ByColumns, require_possible
+from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
-from fleetlake.ingest.compiled import NotPossible
 from fleetlake.ingest.offsets import Offsets
+from fleetlake.runtime.compiled import NotPossible
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)

@@ -18,7 +18,6 @@ import pyarrow as pa
 from fleetlake.contracts.events import (
     COMPASS,
     EMERGENCY,
-    EVENTS,
     GPS,
     INCIDENT_TYPES,
     TRAFFIC,
@@ -35,7 +34,7 @@ from fleetlake.simulate.moments import Moments
 from fleetlake.simulate.numbers import Numbers, Thousands
 from fleetlake.simulate.rounds import Report, Round, joined
 from fleetlake.simulate.route import Route
-from fleetlake.simulate.words import Part, Words, Writer, members
+from fleetlake.simulate.words import Part, Words, members, write_events
 from fleetlake.simulate.world import NEAR_INCIDENT_M, World
 
 CAMERA_EVERY_M = 2_000.0
@@ -67,8 +66,7 @@ class Reporter:
     def __init__(self, fleet: Fleet, route: Route, world: World, seed: int, *, run: int, gps_noise_m: float = 0.0) -> None:
         self._fleet, self._route, self._world, self._seed, self._gps_noise_m = fleet, route, world, seed, gps_noise_m
         self._run = run
-        self._keys = np.array([name.encode() for name in fleet.device_id.tolist()], object)
-        self._writers = {event: Writer() for event in EVENTS}
+        self._keys = Words(fleet.device_id.tolist())
         self._moments = Moments()
         self._words = _Vocabulary(fleet, route, world)
 
@@ -78,9 +76,9 @@ class Reporter:
         who = made.column("who")
         columns = self._common(event, made, who) | _SPECIFIC[event.kind](self, made, who)
         parts = [part for field in event.fields for part in columns.get(field.name, ())]
-        values = self._writers[event].write([*parts, (self._words.end, np.zeros(1, np.int32))], len(who))
+        values = write_events([*parts, (self._words.end, np.zeros(1, np.int32))], len(who))
         time_ms = made.spread(np.array([report.time_ms for report in made]))
-        return Batch(event, self._keys[who].tolist(), values, time_ms, who)
+        return Batch(event, write_events([(self._keys, who)], len(who)), values, time_ms, who)
 
     def _common(self, event: Event, made: Round, who: Ints) -> Columns:
         heads, stamps, moments = made.once("moments", lambda: self._moments.parts([report.time_ms for report in made]))

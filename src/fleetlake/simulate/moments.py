@@ -40,7 +40,7 @@ class Moments:
             span = _span(span.first_ms, 2 * span.seconds)
         which, rest = np.divmod(times - span.first_ms, SECOND_MS)
         if rest.any() or which.max() >= span.seconds:
-            return *_words(times, passing=True), np.arange(len(times))
+            return *_words(times), np.arange(len(times))
         self._span = span
         return span.heads, span.stamps, which
 
@@ -49,7 +49,7 @@ def _span(first_ms: int, seconds: int) -> _Span:
     return _Span(first_ms, seconds, *_words(first_ms + np.arange(seconds) * SECOND_MS))
 
 
-def _words(times: Ints, *, passing: bool = False) -> tuple[Words, Words]:
+def _words(times: Ints) -> tuple[Words, Words]:
     heads = [f'{{"id":"{time >> 16:08x}-{time & 0xFFFF:04x}-' for time in times.tolist()]
     stamps = np.datetime_as_string(times.astype("datetime64[ms]")).tolist()
-    return Words(heads, passing=passing), Words((f',"timestamp":"{stamp}Z"' for stamp in stamps), passing=passing)
+    return Words(heads), Words(f',"timestamp":"{stamp}Z"' for stamp in stamps)

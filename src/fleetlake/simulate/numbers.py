@@ -72,7 +72,7 @@ class Numbers:
 
     def _spelled(self, values: npt.NDArray[np.number]) -> tuple[Part, ...]:
         texts = pa.array(np.round(values.astype(np.float64), self._digits)).cast(pa.string())
-        return ((Words(framed(self._before, texts, self._after), passing=True), np.arange(len(values))),)
+        return ((Words(framed(self._before, texts, self._after)), np.arange(len(values))),)
 
     def _covering(self, low: int, high: int, negative: bool) -> _Range | None:
         known = self._range

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from fleetlake.broker import producer as module
-from fleetlake.broker.producer import AT_A_TIME, EventProducer
+from fleetlake.broker import queueing as module
+from fleetlake.broker.producer import EventProducer
+from fleetlake.broker.queueing import ByRecord
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.contracts.events import GPS
 from fleetlake.foundation.errors import Retryable
 
 TOO_LARGE = b"too large"
+AT_A_TIME = ByRecord.at_a_time
 ROWS = 2 * AT_A_TIME + 7
 
 
@@ -70,7 +72,7 @@ def records(rows: int) -> tuple[list[bytes], list[bytes]]:
 @pytest.mark.parametrize("room", [1, 2, AT_A_TIME - 1, AT_A_TIME, AT_A_TIME + 1, 10 * ROWS])
 def test_a_full_queue_is_waited_for_and_the_order_kept(client: type[Client], monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     monkeypatch.setattr(client, "room", room)
-    producer = EventProducer(KafkaSettings())
+    producer = EventProducer(KafkaSettings(), queueing=ByRecord)
     keys, values = records(ROWS)
     producer.send(GPS, keys, values)
     producer.flush()
@@ -82,7 +84,7 @@ def test_a_full_queue_is_waited_for_and_the_order_kept(client: type[Client], mon
 
 @pytest.mark.parametrize("bad", [{0}, {ROWS - 1}, {AT_A_TIME - 1, AT_A_TIME}, {3, 4, 5, AT_A_TIME + 3}])
 def test_a_record_the_client_refuses_is_counted_and_the_others_are_sent(client: type[Client], bad: set[int]) -> None:
-    producer = EventProducer(KafkaSettings())
+    producer = EventProducer(KafkaSettings(), queueing=ByRecord)
     keys, values = records(ROWS)
     producer.send(GPS, keys, [TOO_LARGE if i in bad else value for i, value in enumerate(values)])
     taken: Client = producer._producer  # type: ignore[assignment]
@@ -93,6 +95,6 @@ def test_a_record_the_client_refuses_is_counted_and_the_others_are_sent(client: 
 
 
 def test_keys_and_values_belong_together(client: type[Client]) -> None:
-    producer = EventProducer(KafkaSettings())
+    producer = EventProducer(KafkaSettings(), queueing=ByRecord)
     with pytest.raises(ValueError, match="1 keys of 2 values"):
         producer.send(GPS, [b"k"], [b"v", b"w"])

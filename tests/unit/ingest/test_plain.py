@@ -19,9 +19,9 @@ from tests.event_documents import GOOD, check_rows
 from tests.fuzzing import fuzz
 
 from fleetlake.contracts.events import EVENTS, VEHICLE, WEATHER, Event
-from fleetlake.ingest import compiled
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
 from fleetlake.ingest.plain import PlainDecoder
+from fleetlake.runtime import compiled
 from fleetlake.simulate.run import SimulationSettings, simulate_journey
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -7,15 +7,19 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import DataObject, booleans, data, integers, lists, sampled_from, text
 from simulate_drives import START
 
 from fleetlake.contracts.events import EVENTS, Event
+from fleetlake.simulate import words
 from fleetlake.simulate.events import GENERATORS, KINDS
 from fleetlake.simulate.ids import GROUP_WORDS, RandomGroups
 from fleetlake.simulate.moments import AT_MOST, Moments
 from fleetlake.simulate.run import Journey, SimulationSettings
-from fleetlake.simulate.words import Words, Writer, members
+from fleetlake.simulate.words import Words, members, write_events
 
 FIRST_MS = round(START.timestamp() * 1000)
 WRITE = dict(zip(KINDS, GENERATORS, strict=True))
@@ -35,12 +39,35 @@ def test_fields_come_in_the_contracts_order_without_spaces(event: Event) -> None
     assert seen == places.keys() - {"derived"}
 
 
-def test_the_same_words_are_put_together_once() -> None:
-    writer, words, places = Writer(), Words(["a", "b"]), np.array([0, 1, 1])
-    assert writer.write([(words, places), (words, places[::-1])], 3) == [b"ab", b"bb", b"ba"]
-    passing = Words(["x", "y", "z"], passing=True)
-    assert writer.write([(words, places), (passing, np.arange(3))], 3) == [b"ax", b"by", b"bz"]
-    assert writer.write([(words, places), (words, np.zeros(1, np.int64))], 3) == [b"aa", b"ba", b"ba"]
+@pytest.fixture(params=["in C", "by Arrow"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "by Arrow":
+        monkeypatch.setattr(words, "is_possible", lambda: False)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("way")
+@given(data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_events_are_their_words_one_after_the_other(draw: DataObject) -> None:
+    """Words of any length, of slices too, and one for all events where a single number is given."""
+    rows, parts, expected = draw.draw(integers(0, 5)), [], [""] * 5
+    for _ in range(draw.draw(integers(1, 4))):
+        known = draw.draw(lists(text(max_size=70), min_size=1, max_size=5))
+        which = draw.draw(lists(integers(0, len(known) - 1), min_size=rows, max_size=rows))
+        if draw.draw(booleans()):
+            which = which[:1] or [0]
+        made = pa.array(["left out", *known, "and this"]).slice(1, len(known)) if draw.draw(booleans()) else known
+        parts.append((Words(made), np.array(which, draw.draw(sampled_from([np.uint16, np.int64])))))
+        expected = [event + known[k] for event, k in zip(expected, which * (5 if len(which) == 1 else 1), strict=False)]
+    assert [event.decode() for event in write_events(parts, rows)] == expected[:rows]
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("number", [-1, 2, 1 << 20])
+def test_a_word_that_is_not_there_is_refused(number: int) -> None:
+    with pytest.raises(IndexError, match="a word that is not there"):
+        write_events([(Words(["a", "b"]), np.array([0, 1, number]))], 3)
 
 
 def test_what_has_to_be_escaped_is() -> None:

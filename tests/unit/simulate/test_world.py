@@ -19,6 +19,7 @@ from simulate_drives import START, Kept
 from fleetlake.contracts.events import INCIDENT_TYPES, WEATHER_CONDITIONS
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate import SimulationSettings, run_simulation
+from fleetlake.simulate import world as world_module
 from fleetlake.simulate.events import snapshot_png
 from fleetlake.simulate.fleet import draw_fleet
 from fleetlake.simulate.geodesy import bearing_deg, compass_index, distance_m
@@ -26,7 +27,7 @@ from fleetlake.simulate.motion import step
 from fleetlake.simulate.route import GRID_M, MPH_IN_MS, SERVICES, london_to_birmingham
 from fleetlake.simulate.run import Journey
 from fleetlake.simulate.truth import read_truth
-from fleetlake.simulate.world import World
+from fleetlake.simulate.world import World, sum_of_sines
 
 START_MS = round(START.timestamp() * 1000)
 ROUTE = london_to_birmingham()
@@ -52,6 +53,19 @@ def test_the_route_is_200_km_and_its_profile_can_be_driven_without_harsh_braking
     for latitude, longitude in SERVICES.values():
         near = ROUTE.place(np.array([ROUTE.nearest_m(latitude, longitude)]))
         assert distance_m(*near, np.array([latitude]), np.array([longitude]))[0] < 3_000
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_sums_of_sines_are_what_they_say(monkeypatch: pytest.MonkeyPatch, is_compiled: bool) -> None:
+    monkeypatch.setattr(world_module, "is_possible", lambda: is_compiled)
+    rng = np.random.default_rng(5)
+    for count in (0, 1, 2, 3, 1_001):  # odd ones too: vectors hold more than one
+        at = np.concatenate([[0.0, 1e6], rng.uniform(-1e6, 1e6, count)])[:count]
+        per, start = rng.uniform(-1e-3, 1.0, 3), rng.uniform(-7, 7, 3)
+        expected = np.sin(np.outer(per, at) + start[:, None]).sum(axis=0)
+        assert np.abs(sum_of_sines(at, per, start) - expected).max(initial=0) < 1e-12
+    every_other = np.arange(10.0)[::2]
+    assert sum_of_sines(every_other, np.ones(1), np.zeros(1)) == pytest.approx(np.sin(every_other), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))

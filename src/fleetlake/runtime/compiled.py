@@ -1,4 +1,4 @@
-"""What is compiled from this folder's C by setup.py, as functions of Python. They release Python's lock while they run."""
+"""What setup.py compiles of this package's C, as functions of Python. They release Python's lock while they run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ FUNCTIONS: Signatures = {
     "describe": (None, POINTER, SIZE, *[POINTER] * 7),
     "copy_payloads": (None, POINTER, SIZE, POINTER),
     "give_back": (None, POINTER, SIZE, POINTER),
+    "produce": (SIZE, POINTER, POINTER, *[ctypes.c_char_p] * 3, SIZE, *[POINTER] * 4, SIZE, POINTER),
+    "watch_next_producer": (POINTER, POINTER, POINTER, POINTER),
     "scan": (None, POINTER, POINTER, SIZE, POINTER, SIZE, POINTER),
+    "write_words": (SIZE, *[POINTER] * 3, SIZE, POINTER, SIZE, POINTER, POINTER),
+    "add_sines": (None, POINTER, SIZE, POINTER, POINTER, SIZE, POINTER),
     "copy_texts": (None, POINTER, POINTER, POINTER, SIZE, POINTER),
 }
 

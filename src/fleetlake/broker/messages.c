@@ -1,0 +1,124 @@
+/* What a loop in Python costs microseconds a message for, over many messages of librdkafka at a time. Called by broker/queueing.py and
+ * ingest/by_columns.py, which pass the functions of the librdkafka that confluent-kafka brings. */
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* rd_kafka_message_t of librdkafka's public header rdkafka.h, unchanged since 0.8: part of its stable ABI. */
+typedef struct {
+    int error;
+    void *topic;
+    int32_t partition;
+    void *payload; /* NULL for a record without a value */
+    size_t size;
+    void *key;
+    size_t key_size;
+    int64_t offset;
+    void *internal;
+} message;
+
+/* Fills an array for each attribute. A size is -1 for a record without a value; a time is -1 where there is none. */
+void describe(message *const *messages, size_t count, int64_t (*time_of)(const message *, int *), int32_t *error, void **topic,
+              int32_t *partition, int64_t *offset, int64_t *time_ms, int64_t *size) {
+    int kind;
+    for (size_t i = 0; i < count; i++) {
+        const message *m = messages[i];
+        error[i] = m->error;
+        topic[i] = m->topic;
+        partition[i] = m->partition;
+        offset[i] = m->offset;
+        time_ms[i] = time_of(m, &kind);
+        size[i] = m->payload ? (int64_t)m->size : -1;
+    }
+}
+
+/* The payloads one after the other. `to` has room for the sum of their sizes. */
+void copy_payloads(message *const *messages, size_t count, char *to) {
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i]->payload) {
+            memcpy(to, messages[i]->payload, messages[i]->size);
+            to += messages[i]->size;
+        }
+    }
+}
+
+void give_back(message *const *messages, size_t count, void (*destroy)(message *)) {
+    for (size_t i = 0; i < count; i++) {
+        destroy(messages[i]);
+    }
+}
+
+enum { TOPIC = 1, VALUE = 4, KEY = 5, MSGFLAGS = 7, HEADER = 9, END = 0 }; /* rd_kafka_vtype_t */
+enum { COPY = 2, PERSISTED = 2, INVALID_RECORD = 87, INVALID_ARGUMENT = -186 };
+
+/* What became of the records of a producer: how many were given up, and the first one's error. Its threads write it. */
+typedef struct failures failures;
+struct failures {
+    _Atomic int64_t count;
+    _Atomic int32_t error;
+    int32_t (*status_of)(const message *);
+    int32_t (*add_on_new)(void *configuration, const char *name, void *interceptor, void *opaque);
+    int32_t (*add_on_acknowledgement)(void *client, const char *name, void *interceptor, void *opaque);
+};
+
+static _Thread_local failures *of_next_producer;
+static _Thread_local int in_producev; /* which returns the error that it notes, too */
+
+/* Of the producer that this thread makes next, with this library as a plugin. Never freed: a producer that ends with the process may still
+ * write. */
+failures *watch_next_producer(void *status_of, void *add_on_new, void *add_on_acknowledgement) {
+    failures *into = calloc(1, sizeof *into);
+    if (into) {
+        into->status_of = (int32_t (*)(const message *))status_of;
+        into->add_on_new = (int32_t (*)(void *, const char *, void *, void *))add_on_new;
+        into->add_on_acknowledgement = (int32_t (*)(void *, const char *, void *, void *))add_on_acknowledgement;
+    }
+    return of_next_producer = into;
+}
+
+/* An on_acknowledgement interceptor. A record that is not known to be stored has failed, with an error of its own or none. */
+static int32_t note_delivery(void *client, const message *m, failures *into) {
+    (void)client;
+    if (!in_producev && (m->error || into->status_of(m) != PERSISTED)) {
+        int32_t none = 0;
+        atomic_compare_exchange_strong(&into->error, &none, m->error ? m->error : INVALID_RECORD);
+        atomic_fetch_add(&into->count, 1);
+    }
+    return 0;
+}
+
+/* An on_new interceptor: the only place where librdkafka lets one for acknowledgements be added. */
+static int32_t watch(void *client, const void *configuration, failures *into, char *reason, size_t reason_size) {
+    (void)configuration, (void)reason, (void)reason_size;
+    return into->add_on_acknowledgement(client, "fleetlake", (void *)note_delivery, into);
+}
+
+/* librdkafka calls this of a library in `plugin.library.paths` while it reads the configuration. */
+int32_t conf_init(void *configuration, void **opaque, char *reason, size_t reason_size) {
+    (void)opaque, (void)reason, (void)reason_size;
+    failures *into = of_next_producer;
+    of_next_producer = NULL;
+    return into ? into->add_on_new(configuration, "fleetlake", (void *)watch, into) : INVALID_ARGUMENT;
+}
+
+/* Queues records until one is refused; returns how many were queued. Key i lies from key_ends[i] to key_ends[i + 1] of `keys`, and values
+ * likewise. error: of the one that was refused, else 0. */
+size_t produce(void *client, int32_t (*producev)(void *, ...), const char *topic, const char *header, const char *said, size_t said_size,
+               const char *keys, const int64_t *key_ends, const char *values, const int64_t *value_ends, size_t count, int32_t *error) {
+    size_t i = 0;
+    *error = 0;
+    in_producev = 1;
+    for (; i < count; i++) {
+        const size_t key_size = (size_t)(key_ends[i + 1] - key_ends[i]), value_size = (size_t)(value_ends[i + 1] - value_ends[i]);
+        *error = producev(client, TOPIC, topic, MSGFLAGS, COPY, KEY, keys + key_ends[i], key_size, VALUE, values + value_ends[i],
+                          value_size, HEADER, header, said, said_size, END);
+        if (*error) {
+            break;
+        }
+    }
+    in_producev = 0;
+    return i;
+}
