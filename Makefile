@@ -61,7 +61,7 @@ lock: .venv/dev
 	$(BIN)/python requirements/lock_jars.py
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info src/fleetlake/ingest/*.so
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info src/fleetlake/*/*.so
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fleetlake needs Python 3.11 or later; set PYTHON=..."; exit 2; }

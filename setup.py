@@ -14,7 +14,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-FLAGS = ("-shared", "-fPIC", "-O2", "-std=c11", "-g0", "-mcpu=baseline", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-shared", "-fPIC", "-O2", "-std=c11", "-g0", "-mcpu=baseline", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror")
 
 
 class BuildWithZig(build_ext):
