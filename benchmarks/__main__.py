@@ -22,7 +22,7 @@ import psutil
 from benchmarks.bars import NATIVE, RAW, Figures, report
 from benchmarks.freshness import LIVE, RATE, SECONDS, measure_freshness
 from benchmarks.load import VEHICLES
-from benchmarks.run_connect import free_port
+from benchmarks.rig import free_port
 from benchmarks.systems import SYSTEMS
 from benchmarks.throughput import measure
 from fleetlake.broker.embedded import EmbeddedBroker

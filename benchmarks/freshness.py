@@ -27,8 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from benchmarks.bars import FRESH_HEAD, NATIVE, Figures, aligned, fresh_rows
 from benchmarks.load import trickle
 from benchmarks.outputs import Output, rows_committed
-from benchmarks.rig import Watched, used
-from benchmarks.run_connect import free_port
+from benchmarks.rig import Watched, free_port, used
 from benchmarks.systems import SYSTEMS, Job, System
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import ensure_topics

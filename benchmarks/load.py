@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -18,13 +18,13 @@ STAMP = b'"timestamp":"'
 STAMP_LENGTH = len("2026-01-05T06:05:00.000Z")
 
 
-def vehicle_events(seed: int = 1) -> Iterator[tuple[list[bytes], list[bytes]]]:
+def vehicle_events(seed: int = 1) -> Iterator[tuple[Sequence[bytes], Sequence[bytes]]]:
     """Keys and values, without end."""
     journey = Journey(SimulationSettings(VEHICLES, START, seed=seed))
     ticks = (tick.report for tick in journey.ticks() if len(tick.report.who))
     while reports := list(islice(ticks, TICKS_AT_ONCE)):
         batch = journey.reporter.batch(VEHICLE, reports)
-        yield list(batch.keys), list(batch.values)
+        yield batch.keys, batch.values
 
 
 def fill(kafka: KafkaSettings, rows: int) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
+import socket
 import subprocess
 import threading
 import time
@@ -119,6 +121,15 @@ class Watched:
             self.samples.append(Sample(time.time(), sum(self._cpu.values()), sum(peaks.values()), served))
             looks += 1
             time.sleep(SAMPLE_S)
+
+
+def free_port() -> int:
+    """One that is free, of those that no outgoing connection is given while a server starts."""
+    for port in random.Random().sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port found")
 
 
 def stop_tree(process: subprocess.Popen[str]) -> None:

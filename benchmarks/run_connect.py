@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 
 from benchmarks.outputs import PEER_CATALOG, PEER_FILE
 from benchmarks.peer_jars import CONNECT, classpath, version
+from benchmarks.rig import free_port
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.runtime.java import java_for_spark
 
 HEAP, TASKS, COMMIT_MS, LIVE_COMMIT_MS = "-Xmx2g", 2, 5000, 1000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from benchmarks.load import START, fill
-from benchmarks.run_connect import free_port
+from benchmarks.rig import free_port
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.settings import KafkaSettings

@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -18,8 +18,7 @@ from pathlib import Path
 from benchmarks.bars import Figures
 from benchmarks.load import START, VEHICLES
 from benchmarks.outputs import Output, read_back
-from benchmarks.rig import Watched, used
-from benchmarks.run_connect import free_port
+from benchmarks.rig import Watched, free_port, used
 from benchmarks.systems import SYSTEMS, Job
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
@@ -29,7 +28,7 @@ from fleetlake.contracts.events import EVENTS, GPS, VEHICLE, Event
 from fleetlake.simulate.run import SimulationSettings, simulate_journey
 
 ROWS, TIMEOUT_S = 1_000_000, 120.0
-Part = tuple[Event, list[bytes], list[bytes]]
+Part = tuple[Event, Sequence[bytes], Sequence[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def fill(kafka: KafkaSettings, events: tuple[Event, ...], rows: int) -> dict[Eve
 
 def _parts() -> Iterator[Part]:
     ticks = simulate_journey(SimulationSettings(VEHICLES, START, seed=1))
-    return ((batch.event, list(batch.keys), list(batch.values)) for batch in chain.from_iterable(ticks))
+    return ((batch.event, batch.keys, batch.values) for batch in chain.from_iterable(ticks))
 
 
 if __name__ == "__main__":
