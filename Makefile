@@ -8,9 +8,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: .venv/run
 	$(BIN)/fleetlake demo
 
-# Two workers, a file at a time in the order of collection: the long files, with a broker or a JVM each, come before the unit tests.
+# Three workers for two cores, as a test often waits for a server. A file at a time in the order of collection: the long files, with a broker
+# or a JVM each, come before the unit tests.
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Athena's views and queries on the engine Athena is: fetches Trino (821 MB) once, needs Java 24 or later.
 test-athena: .venv/dev
@@ -68,15 +69,15 @@ clean:
 	@$(PYTHON) -m venv .venv || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 2; }
 
 .venv/run: requirements/run.lock pyproject.toml setup.py $(wildcard src/fleetlake/*/*.c) | .venv/bin/python
-	$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/run.lock
+	$(BIN)/python -m pip install -q --no-compile --require-hashes --only-binary :all: -r requirements/run.lock
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/cloud: requirements/cloud.lock .venv/run
-	$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/cloud.lock
+	$(BIN)/python -m pip install -q --no-compile --require-hashes --only-binary :all: -r requirements/cloud.lock
 	@touch $@
 
 # pyspark comes as a source archive only; the setuptools of the lock makes it a wheel.
 .venv/dev: requirements/dev.lock .venv/run
-	$(BIN)/python -m pip install -q --require-hashes --only-binary :all: --no-binary pyspark --no-build-isolation -r requirements/dev.lock
+	$(BIN)/python -m pip install -q --no-compile --require-hashes --only-binary :all: --no-binary pyspark --no-build-isolation -r requirements/dev.lock
 	@touch $@

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 # A JVM that lives for a test spends more on compiling itself well than it gains.
 SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 SHORT_LIVED = {"spark.driver.extraJavaOptions": SHORT_LIVED_JAVA, "spark.executor.extraJavaOptions": SHORT_LIVED_JAVA}
-# Nor does a query over a few rows that is made Java first. The tests of `transform --engine spark` and of spark-submit do so.
-INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+# Nor does a query over a few rows that is made Java first or planned anew after each stage. The tests of spark-submit and of
+# `fleetlake transform --engine spark` do both.
+INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.adaptive.enabled": "false",
+}  # fmt: skip
 
 
 def free_ports() -> int:

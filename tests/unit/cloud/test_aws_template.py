@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tools import tool_folder
 
 from fleetlake.cloud.aws.deployment import Wanted
 from fleetlake.cloud.aws.package import build_package
@@ -20,24 +20,14 @@ from fleetlake.cloud.aws.trust import PARTS
 from fleetlake.cloud.snowflake.target import lake_tables
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput
-from fleetlake.runtime.jars import cache_folder
 
 ROOT = Path(__file__).parents[3]
-LOCK = ROOT / "requirements" / "checkov.lock"
 BOTH = pytest.mark.parametrize("optimizers", [False, True])
 
 
 @pytest.fixture(scope="module")
 def checkov() -> Path:
-    """An environment of its own: its pins are not ours."""
-    folder = cache_folder() / f"checkov-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
-    ready = folder / "ready"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        command = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(LOCK)]
-        subprocess.run(command, check=True)
-        ready.touch()
-    return folder / "bin" / "checkov"
+    return tool_folder("checkov") / "checkov"
 
 
 def written(folder: Path, *, optimizers: bool) -> Path:

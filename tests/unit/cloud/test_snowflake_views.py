@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,6 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 from tests.fakesnow_run import plain
+from tests.tools import tool_folder
 
 from fleetlake.cloud.snowflake.migrations import linked_name, migrations
 from fleetlake.cloud.snowflake.statements import Kind
@@ -25,10 +24,8 @@ from fleetlake.cloud.views import View, views
 from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.gold import DRIVING_EVENTS_KINDS, PERIODS
 from fleetlake.contracts.tables import Table, all_tables
-from fleetlake.runtime.jars import cache_folder
 
 ROOT = Path(__file__).parents[3]
-LOCK = ROOT / "requirements" / "fakesnow.lock"
 MODES = (LISTED, LINKED)
 ROWS = 60
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
@@ -46,15 +43,8 @@ FEW = {  # so that joins and windows meet something
 
 @pytest.fixture(scope="module")
 def fakesnow() -> Path:
-    """A Python with the locked fakesnow, made in the cache folder once."""
-    folder = cache_folder() / f"fakesnow-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
-    python, ready = folder / "bin" / "python", folder / "ready"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "-q", "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)]
-        subprocess.run(install, check=True)
-        ready.touch()
-    return python
+    """A Python with the locked fakesnow."""
+    return tool_folder("fakesnow", "--only-binary", ":all:") / "python"
 
 
 def value_of(column: Column, chance: random.Random) -> Any:
