@@ -33,8 +33,8 @@ from fleetlake.simulate.sink import EventSink
 TO_KAFKA = SimulationSettings(1_000, START)
 WARM_UP_TICKS = 150  # what the broker's JVM needs to have compiled itself
 TO_KAFKA_TICKS = 700  # 3.2 million events
-IN_MEMORY = SimulationSettings(20_000, START)
-IN_MEMORY_TICKS = 110  # 6.8 million events
+IN_MEMORY = SimulationSettings(10_000, START)
+IN_MEMORY_TICKS = 220  # 7.6 million events
 MEMORY_EVERY_TICKS = 10
 
 

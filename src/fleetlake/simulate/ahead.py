@@ -1,8 +1,8 @@
-"""Encoding on threads of its own, while the round before is sent and the vehicles drive on: Arrow's kernels need no lock."""
+"""Encoding and sending on threads of their own, while the vehicles drive on: neither C nor Arrow needs Python's lock."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
@@ -32,3 +32,37 @@ class EncodeAhead:
         together = Round(reports)
         self._ahead = [self._pool.submit(generate, self._reporter, together) for generate in GENERATORS if reports]
         return [batch.result() for batch in ahead]
+
+
+class SendBehind:
+    """One round's batches are sent, in their order, while the caller makes the next. Never more than one behind.
+
+    What `send` raises reaches the caller with the next round, or at the end of the context, by when all are sent.
+    """
+
+    def __init__(self, send: Callable[[Batch], None]) -> None:
+        self._send = send
+        self._pool = ThreadPoolExecutor(1, "send")
+        self._behind: Future[None] | None = None
+
+    def __enter__(self) -> SendBehind:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool.shutdown()
+        if kind is None:
+            self.wait()
+
+    def send(self, batches: Sequence[Batch]) -> None:
+        self.wait()
+        self._behind = self._pool.submit(self._send_all, batches)
+
+    def wait(self) -> None:
+        """Until all that it was given is sent."""
+        if (behind := self._behind) is not None:
+            self._behind = None
+            behind.result()
+
+    def _send_all(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self._send(batch)

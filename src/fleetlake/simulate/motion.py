@@ -41,9 +41,10 @@ def step(fleet: Fleet, route: Route, slowing: Floats, time_s: float, rng: np.ran
 
     before = f.speed_ms
     change = np.minimum(np.maximum(target - before, -BRAKING_LIMIT_MS2 * STEP_S), d.acceleration_ms2 * STEP_S)
-    harsh = moving & (f.harsh_until_s > time_s)
-    change = np.where(harsh & (f.harsh_kind == ACCELERATION), f.harsh_ms2 * STEP_S, change)
-    change = np.where(harsh & (f.harsh_kind == BRAKING), -f.harsh_ms2 * STEP_S, change)
+    harsh = np.flatnonzero(moving & (f.harsh_until_s > time_s))
+    for kind_of_change, sign in ((ACCELERATION, 1), (BRAKING, -1)):
+        who = harsh[f.harsh_kind[harsh] == kind_of_change]
+        change[who] = sign * f.harsh_ms2[who] * STEP_S
     speed = np.where(moving, np.maximum(before + change, 0.0), 0.0)
     next_m = f.along_m + (before + speed) / 2 * STEP_S
     at_break, arriving = moving & (next_m >= break_at_m - AT_M), moving & (next_m >= route.length_m - AT_M)
@@ -81,13 +82,15 @@ def _begin_manoeuvres(f: Fleet, planned: Floats, kind: Ints, can: Bools, target:
     f.harsh_next = f.harsh_next + (begins | (f.along_m >= planned + PATIENCE_M))
 
 
-def _note_peaks(f: Fleet, moving: Bools, harsh: Bools, change_ms2: Floats, rng: np.random.Generator) -> None:
-    """What the accelerometer unit saw in this second: the change of speed, the curves, and vibration on top."""
+def _note_peaks(f: Fleet, moving: Bools, harsh: Ints, change_ms2: Floats, rng: np.random.Generator) -> None:
+    """What the accelerometer unit saw in this second: the change of speed, the curves, and vibration on top.
+
+    harsh: vehicles in a harsh manoeuvre, by index.
+    """
     seen = rng.random((len(f), 3)) * 0.15
     seen[:, ACCELERATION] += np.maximum(change_ms2, 0)
     seen[:, BRAKING] += np.maximum(-change_ms2, 0)
     seen[:, CORNERING] += 2.0 * seen[:, CORNERING] / 0.15 * np.minimum(f.speed_ms / 15, 1)
     seen = np.minimum(seen, MODERATE * THRESHOLDS_MS2) * moving[:, None]
-    who = np.flatnonzero(harsh)
-    seen[who, f.harsh_kind[who]] = f.harsh_ms2[who]
+    seen[harsh, f.harsh_kind[harsh]] = f.harsh_ms2[harsh]
     f.peak_ms2 = np.maximum(f.peak_ms2, seen)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fleetlake.foundation.errors import BadInput
-from fleetlake.simulate.ahead import EncodeAhead
+from fleetlake.simulate.ahead import EncodeAhead, SendBehind
 from fleetlake.simulate.events import Batch, Reporter
 from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
 from fleetlake.simulate.fleet import draw_fleet
@@ -174,11 +174,10 @@ def run_simulation(
     paced = settings.speedup is not None
     waiting: list[Report] = []
     tick = None
-    with EncodeAhead(journey.reporter) as encoders:
+    with EncodeAhead(journey.reporter) as encoders, SendBehind(faulty.send) as sender:
 
         def send(reports: Sequence[Report]) -> None:
-            for batch in encoders.exchange(reports):
-                faulty.send(batch)
+            sender.send(encoders.exchange(reports))
 
         for tick in journey.ticks():
             if settings.speedup is not None:
@@ -190,6 +189,7 @@ def run_simulation(
                     waiting = []
             if paced:
                 send([])
+                sender.wait()
             on_tick(tick)
             if stopped():
                 break

@@ -152,7 +152,9 @@ class World:
     def _nearest_incident(self, along_m: Floats, time_s: float) -> tuple[npt.NDArray[np.int64], Floats]:
         """Index of the nearest incident that is going on or ended lately, and the distance to it; inf where there is none."""
         known = (self.incidents.begin_s <= time_s) & (time_s < self.incidents.end_s + REMEMBERED_S)
-        away = np.where(known, np.abs(self.incidents.along_m - along_m[:, None]), np.inf)
-        nearest = away.argmin(axis=1)
-        distance = away[np.arange(len(along_m)), nearest]
+        nearest, distance = np.zeros(len(along_m), np.int64), np.full(len(along_m), np.inf)
+        for incident in np.flatnonzero(known).tolist():
+            away = np.abs(self.incidents.along_m[incident] - along_m)
+            nearest[away < distance] = incident
+            distance = np.minimum(away, distance)
         return nearest, np.where(distance <= NEAR_INCIDENT_M, distance, np.inf)

@@ -1,4 +1,4 @@
-"""Encoding ahead changes when batches are made, and nothing else."""
+"""Encoding ahead and sending behind change when batches are made and sent, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from itertools import islice
 
 import pytest
 
-from fleetlake.simulate.ahead import EncodeAhead
-from fleetlake.simulate.events import GENERATORS
+from fleetlake.foundation.errors import Retryable
+from fleetlake.simulate.ahead import EncodeAhead, SendBehind
+from fleetlake.simulate.events import GENERATORS, Batch
 from fleetlake.simulate.run import Journey, SimulationSettings
 
 JOURNEY = Journey(SimulationSettings(3, datetime(2026, 1, 5, 6, tzinfo=UTC)))
@@ -29,3 +30,49 @@ def test_what_goes_wrong_on_a_thread_is_raised_to_the_caller() -> None:
         encoders.exchange([None])  # type: ignore[list-item]
         with pytest.raises(AttributeError):
             encoders.exchange([])
+
+
+def batches(first: int) -> list[Batch]:
+    return [generate(JOURNEY.reporter, [REPORTS[first]]) for generate in GENERATORS]
+
+
+def test_rounds_are_sent_whole_and_in_order_also_the_last() -> None:
+    rounds, sent = [batches(0), [], batches(1), batches(2)], list[Batch]()
+    with SendBehind(sent.append) as sender:
+        for each in rounds:
+            sender.send(each)
+        sender.wait()
+        assert len(sent) == 15
+        sender.send(batches(3))
+    assert sent[:15] == [batch for each in rounds for batch in each]
+    assert len(sent) == 20
+
+
+def test_what_goes_wrong_while_sending_is_raised_and_nothing_is_sent_after_it() -> None:
+    sent: list[Batch] = []
+
+    def refuse(batch: Batch) -> None:
+        sent.append(batch)
+        raise Retryable("the broker is gone")
+
+    with SendBehind(refuse) as sender:
+        sender.send(batches(0))
+        with pytest.raises(Retryable, match="the broker is gone"):
+            sender.send(batches(1))
+        assert len(sent) == 1
+        sender.send([])
+    with pytest.raises(Retryable), SendBehind(refuse) as sender:  # at the end of the context, if no other round comes
+        sender.send(batches(0))
+
+
+def test_the_callers_own_error_is_the_one_that_is_raised() -> None:
+    def fail() -> None:
+        with SendBehind(refuse) as sender:
+            sender.send(batches(0))
+            raise ValueError("the caller's own")
+
+    def refuse(batch: Batch) -> None:
+        raise Retryable("the broker is gone")
+
+    with pytest.raises(ValueError, match="the caller's own"):
+        fail()
