@@ -8,6 +8,8 @@ from contextlib import suppress
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table import TableProperties
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import SetPropertiesUpdate, TableRequirement, TableUpdate
 
 from fleetlake.foundation.aws_errors import explain, is_refusal, was_repeated
@@ -73,6 +75,16 @@ def commit_staged(
         raise UnknownOutcome(f"the catalog did not confirm the commit: {error}", where=".".join(table.name())) from error
     at(Step.SWAPPED)
     before, table.metadata, table.metadata_location = table.metadata, answer.metadata, answer.metadata_location
-    with suppress(Exception):  # what left the metadata log goes, as after PyIceberg's own commits; what stays is an orphan
-        table.catalog._delete_old_metadata(table.io, before, answer.metadata)
+    _delete_former_metadata(table, before)
     return table
+
+
+def _delete_former_metadata(table: IcebergTable, before: TableMetadata) -> None:
+    """Deletes what left the metadata log, if the table asks for it. Some of it is gone if another writer was here in between."""
+    if table.properties.get(TableProperties.METADATA_DELETE_AFTER_COMMIT_ENABLED, "").lower() != "true":
+        return
+    kept = {entry.metadata_file for entry in table.metadata.metadata_log}
+    for entry in before.metadata_log:
+        if entry.metadata_file not in kept:
+            with suppress(Exception):  # what stays is an orphan
+                table.io.delete(entry.metadata_file)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import GreaterThanOrEqual
+from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate
 
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
@@ -25,7 +26,7 @@ from fleetlake.contracts.gold import TRIPS
 from fleetlake.contracts.tables import all_tables, bronze_of
 from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
-from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.commits import Conflict, commit, commit_staged
 from fleetlake.lake.scan import added_files, expose, expose_added
 from fleetlake.lake.write import write_files
 
@@ -304,6 +305,18 @@ def test_old_metadata_files_go(lake: Lake, tmp_path: Path) -> None:
     kept = {local_path(entry.metadata_file) for entry in stored.metadata.metadata_log} | {local_path(stored.metadata_location)}
     assert {str(path) for path in tmp_path.rglob("*.metadata.json") if path.parts[-3] == GPS.kind} == kept
     assert len(kept) == 21
+
+
+def test_old_metadata_files_that_another_writer_has_deleted_are_not_spoken_of(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    """Maintenance moves no branch, so a writer's next commit lands on a table of which it has not seen the latest metadata."""
+    table = lake.table(TABLE.name)
+    for number in range(25):
+        commit(table, properties={"number": str(number)})
+    of_maintenance = SetPropertiesUpdate(updates={"other": "writer"})
+    commit_staged(lake.table(TABLE.name), (AssertTableUUID(uuid=table.metadata.table_uuid),), (of_maintenance,))
+    commit(table, properties={"number": "25"})
+    assert lake.table(TABLE.name).properties["other"] == "writer"
+    assert caplog.messages == []
 
 
 def test_a_derived_table_gets_the_columns_it_lacks(lake: Lake) -> None:
