@@ -17,6 +17,7 @@ from fleetlake.app.erasing import erase_wiring
 from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
+from fleetlake.broker.queueing import ByRecord
 from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.events import EVENTS, GPS, TRAFFIC, Event
 from fleetlake.contracts.tables import all_tables, bronze_of, silver_of
@@ -47,7 +48,7 @@ ARRIVAL = "ingested_at"  # when an engine decoded a record is its own business
 def topics(broker: EmbeddedBroker) -> EmbeddedBroker:
     """Every kind of record, then drives with duplicates and late fixes, in each topic."""
     kinds = every_kind()
-    with EventProducer(broker.settings) as producer:
+    with EventProducer(broker.settings, queueing=ByRecord) as producer:
         for event in EVENTS:
             producer.send(event, [b"kinds"] * len(kinds), kinds)  # type: ignore[arg-type]  # one has no value: a tombstone
             drives = [value for device in range(3) for value in drive(f"veh-{device}")]

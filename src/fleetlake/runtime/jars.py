@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +73,8 @@ class JarSet:
             if sys.stderr.isatty():
                 print(f"fetching {self.what} ({len(absent)} jars, once)", file=sys.stderr)
             folder.mkdir(parents=True, exist_ok=True)
-            with ThreadPoolExecutor(CONNECTIONS) as pool:
+            with _one_at_a_time(folder.parent / "fetching.lock"), ThreadPoolExecutor(CONNECTIONS) as pool:
+                absent = self.absent()  # another process may have fetched them meanwhile
                 for jar, path in zip(absent, pool.map(self._fetch, absent), strict=True):
                     _place(jar, path, folder)
         return [folder / jar.name for jar in self.jars()]
@@ -86,11 +90,19 @@ class JarSet:
             raise Missing(what, where="the Maven repository", hint=self.hint) from error
 
 
+@contextmanager
+def _one_at_a_time(file: Path) -> Iterator[None]:
+    """Holds a lock on `file`, once no other process does: jgo's cache is not for two that fetch the same."""
+    with file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def _place(jar: Jar, fetched: Path, folder: Path) -> None:
-    """Copies a fetched jar to where it is used, if it is the one the lock names; another process may do the same."""
+    """Copies a fetched jar to where it is used, if it is the one the lock names."""
     if hashlib.sha256(fetched.read_bytes()).hexdigest() != jar.sha256:
         raise Missing(f"{jar.name} is not the file the lock names", where=str(fetched), hint="delete it and try again")
-    part = folder / f"{jar.name}.{os.getpid()}"
+    part = folder / f"{jar.name}.part"
     shutil.copyfile(fetched, part)
     part.replace(folder / jar.name)
 

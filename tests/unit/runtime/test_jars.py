@@ -1,6 +1,8 @@
 """Jars are what the lock says, or there are none."""
 
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,23 @@ def test_another_file_than_the_locked_one_is_refused(one_jar: JarSet, tmp_path: 
     with pytest.raises(Missing, match=r"tool-1\.0\.jar is not the file the lock names"):
         one_jar.ensure()
     assert list(one_jar.folder.glob("*.jar")) == []
+
+
+def test_of_two_that_lack_a_jar_one_fetches_it(one_jar: JarSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[Jar] = []
+    both_lack_it, fetch = threading.Barrier(2), JarSet._fetch
+
+    def counted(jars: JarSet, jar: Jar) -> Path:
+        fetched.append(jar)
+        return fetch(jars, jar)
+
+    def ensure() -> list[Path]:
+        assert one_jar.absent()
+        both_lack_it.wait(30)
+        return one_jar.ensure()
+
+    monkeypatch.setattr(JarSet, "_fetch", counted)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = (pool.submit(ensure) for _ in range(2))
+        assert one.result() == other.result()
+    assert len(fetched) == 1
