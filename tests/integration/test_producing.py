@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
+from pathlib import Path
 from random import Random
 
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 from tests.conftest import free_ports
 
-from fleetlake.broker import librdkafka
+from fleetlake.broker import librdkafka, queueing
 from fleetlake.broker import producer as module
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
@@ -124,5 +125,8 @@ def test_records_that_the_broker_refuses_are_reported(broker: EmbeddedBroker, wa
 def test_batches_are_the_way_with_the_locked_client_and_records_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {"bootstrap.servers": f"127.0.0.1:{free_ports()}"}
     assert isinstance(best_way(config), ByBatch)
-    monkeypatch.setattr(librdkafka, "KNOWN_CLIENTS", {"1.0"})
+    with monkeypatch.context() as patch:
+        patch.setattr(librdkafka, "KNOWN_CLIENTS", {"1.0"})
+        assert isinstance(best_way(config), ByRecord)
+    monkeypatch.setattr(queueing, "PATH", Path("/a;b/_compiled.so"))  # librdkafka would look for two plugins
     assert isinstance(best_way(config), ByRecord)

@@ -17,7 +17,7 @@ from fleetlake.runtime.compiled import PATH, NotPossible, compiled
 from fleetlake.runtime.texts import Texts
 
 ClientConfig = Mapping[str, Any]
-HEADER = "schema"
+HEADER, PLUGINS_APART = "schema", ";"
 ANY_PARTITION, NOW = -1, 0  # the client's defaults
 
 
@@ -118,4 +118,4 @@ def best_way(config: ClientConfig) -> Queueing:
         require_possible()
     except NotPossible:
         return ByRecord(config)
-    return ByBatch(config)
+    return ByRecord(config) if PLUGINS_APART in str(PATH) else ByBatch(config)
