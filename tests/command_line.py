@@ -13,8 +13,10 @@ from fleetlake.broker.producer import EventProducer
 from fleetlake.contracts.events import EVENTS, Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import LakeSettings, open_lake, row_count
+from tests.forking import run_fleetlake
 
 PATIENCE_S = 240  # a JVM on a busy machine takes its time
+POLL_S = 0.25  # a look into a lake opens its catalog, and takes from what is waited for
 GOOD = {
     "id": "", "deviceId": "", "timestamp": "2026-01-01T08:00:00.000Z", "location": [51.5, -0.12], "cameraId": "c",
     "type": "None", "status": "Resolved", "speed": 50,
@@ -25,23 +27,21 @@ class Cli:
     """Runs fleetlake commands against one broker and one home folder."""
 
     def __init__(self, broker: EmbeddedBroker, home: Path) -> None:
-        self._command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), "--set", f"kafka.port={broker.port}"]
+        self._words = ["--home", str(home), "--set", f"kafka.port={broker.port}"]
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEETLAKE")}
         self._home = home
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [*self._command, *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment
-        )
+        command = [sys.executable, "-m", "fleetlake.app.main", *self._words, *arguments]
+        process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment)
         self._started.append(process)
         return process
 
     def run(self, *arguments: str, expect: int = 0) -> str:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == expect, err + out
-        return err if expect else out
+        done = run_fleetlake(*self._words, *arguments, env=self._environment, timeout=PATIENCE_S)
+        assert done.returncode == expect, done.stderr + done.stdout
+        return done.stderr if expect else done.stdout
 
     def rows(self, event: Event) -> int:
         """Rows of the event's bronze table."""
@@ -82,4 +82,4 @@ def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> Non
     while not holds():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up_at
-        time.sleep(0.05)
+        time.sleep(POLL_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-# A JVM that lives for a test spends more on compiling itself well than it gains.
+# A JVM that lives for a test spends more on compiling itself well than it gains: brokers, S3 servers and clusters too.
+EVERY_JAVA = "-XX:TieredStopAtLevel=1"
 SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 SHORT_LIVED = {"spark.driver.extraJavaOptions": SHORT_LIVED_JAVA, "spark.executor.extraJavaOptions": SHORT_LIVED_JAVA}
 # Nor does a query over a few rows that is made Java first or planned anew after each stage. The tests of spark-submit and of
@@ -29,6 +31,11 @@ SHORT_LIVED = {"spark.driver.extraJavaOptions": SHORT_LIVED_JAVA, "spark.executo
 INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.adaptive.enabled": "false",
 }  # fmt: skip
+
+
+def pytest_configure() -> None:
+    """Java's launcher reads them, and whatever a command line says goes over them."""
+    os.environ.setdefault("JDK_JAVA_OPTIONS", EVERY_JAVA)
 
 
 def free_ports() -> int:

@@ -38,11 +38,11 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-@st.composite
-def documents(draw: st.DrawFn) -> tuple[Event, bytes]:
-    """Any event and one of its payloads."""
-    event = draw(st.sampled_from(EVENTS))
-    return event, draw(payloads(event))
+def batches(fewest: int, most: int) -> st.SearchStrategy[tuple[Event, list[bytes]]]:
+    """Any event and so many of its payloads: what a decoder costs is by the batch."""
+    return st.sampled_from(EVENTS).flatmap(
+        lambda event: st.tuples(st.just(event), st.lists(payloads(event), min_size=fewest, max_size=most))
+    )
 
 
 @st.composite

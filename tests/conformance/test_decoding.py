@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fleetlake.contracts.events import EVENTS, VEHICLE, Event
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.spark.decode import bronze_rows
-from tests.event_documents import check_rows, every_kind, payloads
+from tests.event_documents import batches, check_rows, every_kind
 from tests.other_producers import EXPECTED, records_of_other_producers
 
 if TYPE_CHECKING:
@@ -49,15 +49,12 @@ def test_records_of_other_producers(spark: SparkSession, tmp_path: Path) -> None
     assert [row["reject_reason"] for row in rows] == list(EXPECTED.values())
 
 
-@given(
-    st.sampled_from(EVENTS).flatmap(lambda event: st.tuples(st.just(event), st.lists(payloads(event), min_size=40, max_size=80)))
-)
+@given(batches(40, 80))
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_decoder_and_reference_agree(
-    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, made: tuple[Event, Payloads]
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, made: tuple[Event, list[bytes]]
 ) -> None:
-    event, records = made
-    check(spark, tmp_path_factory.mktemp("raw"), event, records)
+    check(spark, tmp_path_factory.mktemp("raw"), *made)
 
 
 @given(st.lists(st.none() | st.binary(max_size=40) | st.text(max_size=40).map(str.encode), min_size=50, max_size=100))

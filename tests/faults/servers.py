@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 from contextlib import ExitStack
 from functools import cached_property
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from tests.conftest import free_ports
 from tests.faults.spark_host import SparkHost
+from tests.forking import forking
 from tests.s3_server import S3Server, s3_server
-
-
-def forking() -> ForkServerContext:
-    """Processes forked from one that has imported everything: an ingest starts in a tenth of the time."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.faults.scenarios", "tests.faults.driver"])
-    return context
 
 
 class Servers:

@@ -35,8 +35,9 @@ from tests.faults.maintainer import MaintainOrder, maintain
 from tests.faults.oracle import Place, Places, Verdict, Watcher, check_silver, check_snapshot, check_table, gaps_of
 from tests.faults.records import Mix, draw_records
 from tests.faults.s3_proxy import S3Proxy
-from tests.faults.servers import Servers, forking
+from tests.faults.servers import Servers
 from tests.faults.spark_host import SparkOrder
+from tests.forking import forking
 from tests.s3_server import BUCKET, S3Server
 
 PARTITIONS = 2

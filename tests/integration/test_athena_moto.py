@@ -8,8 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from tests.aws_server import REGION, AwsServer, aws_server
 from tests.conftest import free_ports
+from tests.forking import run_fleetlake
 
 BUCKET, WORKGROUP = "athena-tests", "fleetlake"
 
@@ -61,11 +60,8 @@ def fleetlake(server: AwsServer | None, folder: Path, *arguments: str, expect: i
         "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "fleetlake.app.main", "--home", str(folder), "--set", f"aws.region={REGION}", *arguments],
-        capture_output=True, text=True, check=False, timeout=120, cwd=folder,
-        env=kept | (dict(server.environment) if server else nowhere),
-    )  # fmt: skip
+    words = ("--home", str(folder), "--set", f"aws.region={REGION}", *arguments)
+    done = run_fleetlake(*words, env=kept | (dict(server.environment) if server else nowhere), timeout=120, cwd=folder)
     assert done.returncode == expect, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert DEFAULT_ACCOUNT_ID not in done.stdout + done.stderr

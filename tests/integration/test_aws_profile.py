@@ -1,6 +1,6 @@
 """The profile that `deploy aws apply` saves: data in S3 (s3proxy), tables in Glue (moto), credentials in the environment alone.
 
-Commands run as users run them. Spark's ingest starts a JVM of its own; the other Spark commands share one.
+Commands run as users run them. Spark's ingest into Iceberg starts a JVM of its own; the other Spark commands share one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import copy_context
@@ -22,6 +21,7 @@ import pytest
 from tests.aws_server import AwsServer, aws_server
 from tests.command_line import PATIENCE_S
 from tests.conftest import INTERPRETED, SHORT_LIVED, free_ports
+from tests.forking import run_fleetlake
 from tests.s3_server import BUCKET, S3Server, s3_server
 
 from fleetlake.app.main import cli
@@ -83,10 +83,7 @@ class Fleet:
         return ["--config", str(self.file), "--home", str(self.home / profile), "--profile", profile]
 
     def process(self, profile: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "fleetlake.app.main", *self.words(profile), *arguments],
-            env=self.environment | environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
+        return run_fleetlake(*self.words(profile), *arguments, env=self.environment | environment, timeout=PATIENCE_S)
 
     def do(self, profile: str, *arguments: str) -> str:
         done = self.process(profile, *arguments)
@@ -113,10 +110,8 @@ class Fleet:
     def apply_stack(self, aws: AwsServer, s3: S3Server) -> None:
         """`deploy aws apply` saves the profile; what it can't know is where the stand-ins for AWS listen."""
         words = ("--set", f"aws.region={REGIONS[NATIVE]}", "--set", f"aws.bucket={BUCKET}", "deploy", "aws", "apply", "--yes")
-        done = subprocess.run(
-            [sys.executable, "-m", "fleetlake.app.main", "--config", str(self.file), *words],
-            env=self.environment | dict(aws.environment), capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
+        environment = self.environment | dict(aws.environment)
+        done = run_fleetlake("--config", str(self.file), *words, env=environment, timeout=PATIENCE_S)
         assert done.returncode == 0, done.stderr
         assert f"[profile.{NATIVE}]: wrote" in done.stdout
         endpoints = {"glue.endpoint": aws.endpoint, "s3.endpoint": s3.endpoint, "s3.path-style-access": "true"}
@@ -167,7 +162,7 @@ def fleet(broker: EmbeddedBroker, aws: AwsServer, s3: S3Server, tmp_path_factory
 @pytest.fixture(scope="module")
 def spark_fleet(fleet: Fleet) -> Iterator[Fleet]:
     """With one Spark for all commands of this process, and both lakes its catalogs."""
-    conf = {"spark.sql.shuffle.partitions": "2", **SHORT_LIVED, **INTERPRETED}
+    conf = {"spark.sql.shuffle.partitions": "1", **SHORT_LIVED, **INTERPRETED}
     settings = SparkSettings("local[2]", fleet.home / "spark.log", conf)
     with (
         spark_session(settings, fleet.lake_settings(NATIVE), app_name="tests", s3=True) as session,
@@ -235,9 +230,9 @@ def test_spark_transforms_what_was_ingested_natively(spark_fleet: Fleet) -> None
 
 def test_spark_ingests_and_lands_and_the_native_engine_reads_it(spark_fleet: Fleet) -> None:
     fleet = spark_fleet
-    for sink in ("iceberg", "parquet"):
-        out = fleet.do(SPARKS, "ingest", "--engine", "spark", "--sink", sink, "--once", "--json")
-        assert counts(out) == fleet.in_kafka()
+    ingest = (SPARKS, "ingest", "--engine", "spark", "--once", "--json")
+    assert counts(fleet.do(*ingest)) == fleet.in_kafka()
+    assert counts(fleet.here(*ingest, "--sink", "parquet")) == fleet.in_kafka()
     assert {each["topic"]: each["rows"] for each in json.loads(fleet.here(SPARKS, "etl", "--json"))} == fleet.in_kafka()
     assert sum(each["files"] for each in json.loads(fleet.here(SPARKS, "etl", "--json"))) == 0
     fleet.here(SPARKS, "transform")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from tests.aws_server import AwsServer, aws_server
 from tests.conftest import free_ports
+from tests.forking import run_fleetlake
 from tests.glue_front import GlueFront, glue_front
 from tests.s3_server import BUCKET, S3Server, s3_server
 
@@ -91,9 +92,10 @@ class Asker:
         file.write_text(f"[profile.aws.lake.properties]\n{lines}")
         given = {name: value for name, value in (self._environment | (environment or {})).items() if value is not None}
         words = ["--config", str(file), "--home", str(self._folder / "home"), "--profile", "aws", *command]
-        return subprocess.run(
-            [sys.executable, "-m", "fleetlake.app.main", *words], env=given, capture_output=True, text=True, timeout=60, check=False
-        )
+        if "PYTHONPATH" in (environment or {}):  # what it imports is to be different
+            command = [sys.executable, "-m", "fleetlake.app.main", *words]
+            return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+        return run_fleetlake(*words, env=given, timeout=60)
 
     def refused(self, *command: str, **different: dict[str, str | None]) -> str:
         done = self.run(*command, **different)

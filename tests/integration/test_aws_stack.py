@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from tests.aws_server import KEY, REGION, SECRET, AwsServer, aws_server
 from tests.conftest import free_ports
+from tests.forking import run_fleetlake
 
 from fleetlake.app.settings import Overrides, load
 from fleetlake.cloud.aws.deployment import Wanted, discard_stack, prepare_stack
@@ -46,10 +45,7 @@ def run(aws: AwsServer, tmp_path: Path) -> Run:
     def run(*arguments: str, region: str = REGION, without: tuple[str, ...] = (), **environment: str) -> tuple[int, str, str]:
         given = {k: v for k, v in os.environ.items() if not k.startswith(("FLEETLAKE", "AWS_"))}
         given |= {name: value for name, value in aws.environment.items() if name not in without} | environment
-        command = [sys.executable, "-m", "fleetlake.app.main", "--set", f"aws.region={region}", *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=given, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120
-        )
+        done = run_fleetlake("--set", f"aws.region={region}", *arguments, cwd=tmp_path, env=given, timeout=120)
         assert DEFAULT_ACCOUNT_ID not in done.stdout + done.stderr
         return done.returncode, done.stdout, done.stderr
 

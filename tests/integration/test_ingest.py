@@ -77,9 +77,9 @@ def test_kill_9_twenty_times_under_load(broker: EmbeddedBroker, cli: Cli) -> Non
         first = 100_000
         with EventProducer(broker.settings) as producer:
             while not done.is_set():
-                send(producer, first, 200)
+                send(producer, first, 20)
                 producer.flush()
-                first += 200
+                first += 20
                 done.wait(0.02)
 
     producing = threading.Thread(target=load)

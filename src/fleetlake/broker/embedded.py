@@ -26,6 +26,7 @@ from fleetlake.runtime.java import java_for_kafka
 
 START_TIMEOUT_S, POLL_S = 60.0, 0.05
 HEAP = ("-Xms128m", "-Xmx512m")
+SHORT_LIVED = "-XX:TieredStopAtLevel=1"  # it is done before compiling itself well would pay
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class EmbeddedBroker:
         }
 
     def _format(self, java: list[str], log: int) -> None:
-        command = [*java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(self._properties)]
+        command = [*java, SHORT_LIVED, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(self._properties)]
         if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:  # noqa: S603  # our own command line
             raise Missing(f"the broker's storage could not be made: {self._daemon.last_words()}", where=str(self.folder))
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.event_documents import check_rows, documents
+from tests.event_documents import batches, check_rows
 
 from fleetlake.contracts.events import VEHICLE, Event
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
@@ -38,15 +38,14 @@ def check(connection: duckdb.DuckDBPyConnection, event: Event, payloads: Sequenc
     return check_rows(event, payloads, Decoder(event, connection).decode(raw(payloads), NOW), NOW)
 
 
-@given(documents())
-@settings(max_examples=400, deadline=None)
-def test_decoder_and_reference_agree(connection: duckdb.DuckDBPyConnection, made: tuple[Event, bytes]) -> None:
-    event, payload = made
-    check(connection, event, [payload])
+@given(batches(1, 12))
+@settings(max_examples=100, deadline=None)
+def test_decoder_and_reference_agree(connection: duckdb.DuckDBPyConnection, made: tuple[Event, list[bytes]]) -> None:
+    check(connection, *made)
 
 
-@given(st.lists(st.none() | st.binary(max_size=40) | st.text(max_size=40).map(str.encode), min_size=1, max_size=5))
-@settings(deadline=None)
+@given(st.lists(st.none() | st.binary(max_size=40) | st.text(max_size=40).map(str.encode), min_size=1, max_size=12))
+@settings(max_examples=40, deadline=None)
 def test_no_bytes_break_a_batch(connection: duckdb.DuckDBPyConnection, payloads: list[bytes | None]) -> None:
     check(connection, VEHICLE, payloads)
 
