@@ -8,10 +8,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: .venv/run
 	$(BIN)/fleetlake demo
 
-# Two workers, a file at a time in the order of collection: the long files, with a broker or a JVM each, come before the unit tests.
-# Three on two cores take longer: most tests that wait, wait for a JVM that computes.
+# Three workers, as many of the tests wait: a file at a time in the order of collection, the long files, with a broker or a JVM each,
+# before the unit tests.
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Athena's views and queries on the engine Athena is: fetches Trino (821 MB) once, needs Java 24 or later.
 test-athena: .venv/dev

@@ -345,7 +345,7 @@ def reference(track: list[tuple[int, float, float]], shape: Any) -> list[tuple[s
     return sorted(events, key=lambda event: (event[1], event[2]))
 
 
-RANDOM = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RANDOM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @RANDOM

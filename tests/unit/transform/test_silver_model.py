@@ -102,7 +102,7 @@ ARRIVALS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ARRIVALS, st.lists(st.integers(0, 30), max_size=3), st.randoms(use_true_random=False))
 def test_any_division_into_runs_gives_the_definition(
     con: duckdb.DuckDBPyConnection, made: list[tuple[int, str, int, bool]], cuts: list[int], random: Any

@@ -92,7 +92,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_the_model_is_the_definition(episodes: Episodes, steps: list[tuple[int, float | None, int]]) -> None:
     elapsed, metres, fixes = 0, 0, []

@@ -174,7 +174,7 @@ FIXES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FIXES)
 def test_the_model_is_the_definition(episodes: Episodes, steps: list[tuple[int, float | None, bool | None]]) -> None:
     elapsed, fixes = 0, []
