@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Nothing is compiled when it is installed, so the first import has to keep what it compiled, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test test-athena test-snowflake faults check bench docs lock clean cloud
 

@@ -163,4 +163,5 @@ def _peak_mb(pid: int) -> float:
 
 
 def _environment() -> dict[str, str]:
-    return dict(os.environ) | {"PYTHONDONTWRITEBYTECODE": "1"}
+    """Ours, but a module is compiled at its first import and not at each, as wherever this is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
