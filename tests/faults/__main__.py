@@ -27,7 +27,7 @@ HEADER = f"{'scenario':<42} {'engine':<7} {'seeds':>6} {'looks':>7} {'lost':>5} 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the table; 1 if anything was lost, doubled or otherwise wrong, or nothing was played."""
+    """Prints the table; 1 if anything was lost, doubled or otherwise wrong, or a scenario was not played."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="just this one")
     parser.add_argument("--seeds", type=int, default=20, help="so many of each scenario")
@@ -54,7 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
                 play_seeds(rows, seeds, servers, over=lambda: ended.is_set() or time.monotonic() > end_at)
         finally:
             broker.stop()
-            print(HEADER, *rows, sep="\n")
+            print(f"seeds from {seeds[0]} to {seeds[-1]}" if seeds else "no seeds", HEADER, *rows, sep="\n")
+            if left := sum(not row.played for row in rows):
+                print(f"{left} scenarios were not played: --minutes (of make: MINUTES) gives more time")
     return 0 if rows and all(row.holds for row in rows) else 1
 
 
