@@ -54,9 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
                 play_seeds(rows, seeds, servers, over=lambda: ended.is_set() or time.monotonic() > end_at)
         finally:
             broker.stop()
-            print(f"seeds from {seeds[0]} to {seeds[-1]}" if seeds else "no seeds", HEADER, *rows, sep="\n")
-            if left := sum(not row.played for row in rows):
-                print(f"{left} scenarios were not played: --minutes (of make: MINUTES) gives more time")
+            print(*table(rows, seeds), sep="\n")
     return 0 if rows and all(row.holds for row in rows) else 1
 
 
@@ -97,6 +95,14 @@ class Row:
     def __str__(self) -> str:
         counts = f"{self.played:>6} {self.looks:>7} {self.lost:>5} {self.doubled:>8} {self.failed:>6}"
         return f"{self.scenario.name:<42} {self.scenario.engine:<7} {counts}"
+
+
+def table(rows: list[Row], seeds: list[int]) -> list[str]:
+    """The lines a run ends in: its seeds, a line for each scenario, and how many of these had no turn."""
+    lines = [f"seeds from {seeds[0]} to {seeds[-1]}" if seeds else "no seeds", HEADER, *map(str, rows)]
+    if left := sum(not row.played for row in rows):
+        lines.append(f"{left} of {len(rows)} scenarios were not played: --minutes (of make: MINUTES) gives more time")
+    return lines
 
 
 def play_seeds(rows: list[Row], seeds: list[int], servers: Servers, *, over: Callable[[], bool]) -> None:

@@ -16,6 +16,7 @@ from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import open_lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.write import write_files
+from tests.faults.__main__ import Row, table
 from tests.faults.oracle import check_snapshot, check_table
 from tests.faults.records import T0
 from tests.faults.scenarios import NATIVE, Scenario, play
@@ -54,6 +55,15 @@ def test_nothing_is_lost_or_doubled(scenario: Scenario, servers: Servers) -> Non
 def test_a_seed_draws_the_same_plan_again() -> None:
     for scenario in NATIVE:
         assert scenario.plan(Random("7")) == scenario.plan(Random("7"))
+
+
+def test_a_table_says_which_seeds_it_is_of_and_what_had_no_turn() -> None:
+    played, left = Row(NATIVE[0], played=2, looks=9), Row(NATIVE[1])
+    assert (played.holds, left.holds) == (True, False)
+    first, _, line, _, last = table([played, left], [3, 4])
+    assert (first, line.split()[-5:]) == ("seeds from 3 to 4", ["2", "9", "0", "0", "0"])
+    assert last.startswith("1 of 2 scenarios were not played")
+    assert len(table([played], [3, 4])) == 3
 
 
 def test_the_oracle_sees_what_is_lost_doubled_or_not_what_was_sent(tmp_path: Path) -> None:
