@@ -12,9 +12,11 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
 from fleetlake.foundation.steps import At, Step, nowhere
+from fleetlake.ingest.accounts import begun_account, following_account
 from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, refuse_other_engine, resume, settle
 from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
+from fleetlake.lake.digest import Digest, digest_of
 from fleetlake.lake.write import write_files
 
 ATTEMPTS = 10
@@ -57,7 +59,8 @@ class TableWriter:
                     "another ingest moved the table on while this one took it over", where=self._name, hint="run the ingest again"
                 ) from error
             try:
-                self._table = commit(self._table, properties=marker.properties(), at=self._at)
+                properties = marker.properties() | begun_account(self._table, marker)
+                self._table = commit(self._table, properties=properties, at=self._at)
             except (Conflict, UnknownOutcome):
                 self._wait(attempt)  # whether it landed or not, the next round takes over from what is there then
             else:
@@ -73,14 +76,18 @@ class TableWriter:
         """
         marker = replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following, ingested_at_us=ingested_at_us)
         folder = f"{self._job}/{marker.epoch}/{marker.commit_id}"
-        files = write_files(self._table, pa.concat_tables(list(rows)), folder=folder)
+        written = pa.concat_tables(list(rows))
+        files, digest = write_files(self._table, written, folder=folder), digest_of(written, self._table.schema())
         self._at(Step.FILES_WRITTEN)
-        self.marker = self._commit(marker, files)
+        self.marker = self._commit(marker, files, digest)
         self._at(Step.COMMITTED)
         return self.marker
 
-    def _commit(self, marker: Marker, files: list[DataFile]) -> Marker:
-        """Commits `files` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled."""
+    def _commit(self, marker: Marker, files: list[DataFile], digest: Digest = Digest()) -> Marker:  # noqa: B008
+        """Commits `files` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled.
+
+        digest: of the rows in the files. It is added to the table's as each attempt finds it, since others may have changed that.
+        """
         seal_id, unsettled, refused = _new_id(), False, ""
         for attempt in range(ATTEMPTS):
             try:
@@ -99,9 +106,11 @@ class TableWriter:
                     if unsettled:
                         # The unconfirmed commit may still be on its way. A new epoch moves the branch, so it can't land any more.
                         seal = stored.taken_over(self._job, seal_id)
-                        self._table = commit(self._table, properties=seal.properties(), at=self._at)
+                        properties = seal.properties() | following_account(self._table, seal)
+                        self._table = commit(self._table, properties=properties, at=self._at)
                         marker, unsettled = replace(marker, epoch=seal.epoch), False
-                self._table = commit(self._table, added=files, properties=marker.properties(), at=self._at)
+                properties = marker.properties() | following_account(self._table, marker, digest)
+                self._table = commit(self._table, added=files, properties=properties, at=self._at)
                 return marker
             except UnknownOutcome as error:
                 unsettled, refused = True, error.what

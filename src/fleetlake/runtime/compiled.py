@@ -22,6 +22,9 @@ FUNCTIONS: Signatures = {
     "write_words": (SIZE, *[POINTER] * 3, SIZE, POINTER, SIZE, POINTER, POINTER),
     "add_sines": (None, POINTER, SIZE, POINTER, POINTER, SIZE, POINTER),
     "copy_texts": (None, POINTER, POINTER, POINTER, SIZE, POINTER),
+    "add_numbers": (None, POINTER, ctypes.c_int64, POINTER, ctypes.c_int64, SIZE, ctypes.c_uint64, POINTER),
+    "add_texts": (None, POINTER, ctypes.c_int64, POINTER, POINTER, ctypes.c_int64, SIZE, ctypes.c_uint64, POINTER),
+    "sum_hashes": (ctypes.c_uint64, POINTER, SIZE),
 }
 
 

@@ -14,10 +14,12 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
+from fleetlake.ingest.accounts import account_of
 from fleetlake.ingest.offsets import Marker, Source
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
+from fleetlake.lake.digest import digest_of
 
 TABLE = bronze_of(VEHICLE)
 SOURCE = Source("vehicle_data", "cluster", "topic", {0: (0, 1000)})
@@ -181,5 +183,9 @@ def test_any_faults_lose_and_double_nothing(
             position += 1
         faults.deliver_late()
         assert offsets(lake) == list(range(position))
+        table = lake.table(TABLE.name)
+        account = account_of(table)
+        assert account is not None
+        assert account.digest == digest_of(table.scan().to_arrow(), table.schema())
     finally:
         lake.close()
