@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from dataclasses import replace
 
-from pyiceberg.avro.codecs import AvroCompressionCodec
 from pyiceberg.manifest import (
     DataFile,
     ManifestContent,
@@ -18,72 +17,36 @@ from pyiceberg.manifest import (
     ManifestEntryStatus,
     ManifestFile,
     write_manifest,
-    write_manifest_list,
 )
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
+from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
-from pyiceberg.table.update import (
-    AddSnapshotUpdate,
-    AssertRefSnapshotId,
-    AssertTableUUID,
-    SetPropertiesUpdate,
-    SetSnapshotRefUpdate,
-    TableRequirement,
-    TableUpdate,
-)
+from pyiceberg.table.update import SetPropertiesUpdate
 
+from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Staged, stage_snapshot
 from fleetlake.lake.storage_errors import telling_of_storage
 
-FORMAT_VERSION: Literal[2] = 2
-COMPRESSION: AvroCompressionCodec = "deflate"
 SMALL_ENTRIES = 100  # manifests with fewer entries are merged once there are SMALL_MANIFESTS of them
 SMALL_MANIFESTS = 20
 
 
 @telling_of_storage
-def stage_append(
-    table: IcebergTable, added: Iterable[DataFile], properties: Mapping[str, str]
-) -> tuple[tuple[TableRequirement, ...], tuple[TableUpdate, ...]]:
+def stage_append(table: IcebergTable, added: Iterable[DataFile], properties: Mapping[str, str], *, now_ms: int) -> Staged:
     """Writes the manifests of a snapshot on top of `table` as it was loaded; returns what a catalog needs to commit it.
 
-    The snapshot's summary and the table's properties both get `properties`. Nothing is visible before the commit.
+    The snapshot's summary and the table's properties both get `properties`. now_ms: what the clock says, in milliseconds since
+    1970. Nothing is visible before the commit.
     """
     files, metadata = list(added), table.metadata
-    parent, snapshot_id, commit_id = metadata.snapshot_by_name(MAIN_BRANCH), metadata.new_snapshot_id(), uuid.uuid4()
+    parent, snapshot_id = metadata.snapshot_by_name(MAIN_BRANCH), metadata.new_snapshot_id()
     manifests = _merged(table, parent.manifests(table.io) if parent else [], snapshot_id)
     if files:
         entries = [
             ManifestEntry.from_args(status=ManifestEntryStatus.ADDED, snapshot_id=snapshot_id, data_file=file) for file in files
         ]
         manifests = [write_entries(table, entries, snapshot_id), *manifests]
-    sequence = metadata.next_sequence_number()
-    location = f"{table.location()}/metadata/snap-{snapshot_id}-0-{commit_id}.avro"
-    with write_manifest_list(
-        format_version=FORMAT_VERSION,
-        output_file=table.io.new_output(location),
-        snapshot_id=snapshot_id,
-        parent_snapshot_id=parent.snapshot_id if parent else None,
-        sequence_number=sequence,
-        avro_compression=COMPRESSION,
-    ) as writer:
-        writer.add_manifests(manifests)
-    snapshot = Snapshot.model_validate(
-        {
-            "snapshot-id": snapshot_id,
-            "parent-snapshot-id": parent.snapshot_id if parent else None,
-            "manifest-list": location,
-            "sequence-number": sequence,
-            "summary": _summary(table, files, parent, properties),
-            "schema-id": metadata.current_schema_id,
-        }
-    )
-    unmoved = AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": parent.snapshot_id if parent else None})
-    branch = SetSnapshotRefUpdate.model_validate(
-        {"ref-name": MAIN_BRANCH, "type": SnapshotRefType.BRANCH, "snapshot-id": snapshot_id}
-    )
-    updates = (AddSnapshotUpdate(snapshot=snapshot), branch, SetPropertiesUpdate(updates=dict(properties)))
-    return (unmoved, AssertTableUUID(uuid=metadata.table_uuid)), updates
+    staged = stage_snapshot(table, snapshot_id, manifests, _summary(table, files, parent, properties), now_ms=now_ms)
+    return replace(staged, updates=(*staged.updates, SetPropertiesUpdate(updates=dict(properties))))
 
 
 def _summary(table: IcebergTable, files: list[DataFile], parent: Snapshot | None, properties: Mapping[str, str]) -> Summary:

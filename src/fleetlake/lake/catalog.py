@@ -28,6 +28,7 @@ from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.aws_properties import is_s3
 from fleetlake.lake.evolution import changes_to, make_changes
 from fleetlake.lake.object_store import require_listable
+from fleetlake.lake.snapshots import keep_times_in_order
 from fleetlake.lake.storage_errors import storage_told
 
 # Commits are retried by commits.py and the ingest, which check again what they build on; PyIceberg's own retry does not.
@@ -57,6 +58,7 @@ class Lake:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        keep_times_in_order(catalog)
         self._listed: set[str] = set()
 
     def ensure(self, tables: Iterable[Table]) -> None:

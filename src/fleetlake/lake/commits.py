@@ -17,6 +17,7 @@ from fleetlake.foundation.errors import Retryable
 from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.lake.append import stage_append
 from fleetlake.lake.replace import NewFile, stage_replace
+from fleetlake.lake.snapshots import Clock, wall_clock_ms
 
 
 class Conflict(Retryable):
@@ -35,20 +36,23 @@ def commit(
     carried: Iterable[NewFile] = (),
     properties: Mapping[str, str],
     at: At = nowhere,
+    clock: Clock = wall_clock_ms,
 ) -> IcebergTable:
     """Makes one snapshot of `table` as it was loaded and returns the table as it is then.
 
     `properties` go into the snapshot's summary and, in the same commit, into the table's properties, where they outlive the
     snapshot's expiry. Without files the snapshot is empty but moves the branch all the same, so that every writer that built on the
     older one conflicts. carried: more files to add, with sequence numbers of their own: their rows are those of `removed`.
+    clock: what dates the snapshot, unless it is behind the table (snapshots.py).
     Raises Conflict if the branch moved since `table` was loaded, UnknownOutcome if the catalog did not say, BadInput if AWS did not
     let these credentials.
     """
     gone = [file.file_path for file in removed]
     if not gone:
-        return commit_staged(table, *stage_append(table, added, properties), at=at)
+        staged = stage_append(table, added, properties, now_ms=clock())
+        return commit_staged(table, staged.requirements, staged.updates, at=at)
     files = [*(NewFile(file, None) for file in added), *carried]
-    staged = stage_replace(table, gone, files, properties, same_rows=False)
+    staged = stage_replace(table, gone, files, properties, same_rows=False, now_ms=clock())
     stored = SetPropertiesUpdate(updates=dict(properties))
     return commit_staged(table, staged.requirements, (*staged.updates, stored), at=at)
 

@@ -6,25 +6,17 @@ by the highest number of theirs (Iceberg spec, sequence numbers; Java's RewriteF
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest_list
+from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
+from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
-from pyiceberg.table.update import (
-    AddSnapshotUpdate,
-    AssertRefSnapshotId,
-    AssertTableUUID,
-    SetSnapshotRefUpdate,
-    TableRequirement,
-    TableUpdate,
-)
 
 from fleetlake.foundation.errors import Retryable
-from fleetlake.lake.append import COMPRESSION, FORMAT_VERSION, write_entries
+from fleetlake.lake.append import write_entries
+from fleetlake.lake.snapshots import Staged, stage_snapshot
 from fleetlake.lake.storage_errors import telling_of_storage
 
 SAME_ROWS_AS = "fleetlake.same-rows-as"  # in the summary: the snapshot before, which may be expired when someone asks
@@ -40,15 +32,6 @@ class NewFile:
 
     file: DataFile
     sequence: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What a catalog needs to commit it, and the metadata files written for it, which are for nothing if it does not land."""
-
-    requirements: tuple[TableRequirement, ...]
-    updates: tuple[TableUpdate, ...]
-    written: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +66,15 @@ def stage_replace(
     properties: Mapping[str, str],
     *,
     same_rows: bool,
+    now_ms: int,
     without: set[str] | None = None,
 ) -> Staged:
     """Writes the manifests of a snapshot on top of `table` as it was loaded, without the files `removed` (locations).
 
     same_rows: the rows stay what they are, as in a compaction. `properties` go into the snapshot's summary only: the table's own,
     an ingest's marker among them, stay untouched. without: manifests known to have none of `removed`, which are not read; it gains
-    those that are found so, for who stages the same again, in a hurry. Raises Superseded if one of the files is not in the table.
+    those that are found so, for who stages the same again, in a hurry. now_ms: what the clock says, in milliseconds since 1970.
+    Raises Superseded if one of the files is not in the table.
     """
     parent, wanted = table.metadata.snapshot_by_name(MAIN_BRANCH), set(removed)
     snapshot_id = table.metadata.new_snapshot_id()
@@ -105,36 +90,9 @@ def stage_replace(
         for one in added
     ]
     manifests = [write_entries(table, entries, snapshot_id) for entries in (new, rewritten, gone) if entries]
-    sequence = table.metadata.next_sequence_number()
-    location = f"{table.location()}/metadata/snap-{snapshot_id}-0-{uuid.uuid4()}.avro"
-    with write_manifest_list(
-        format_version=FORMAT_VERSION,
-        output_file=table.io.new_output(location),
-        snapshot_id=snapshot_id,
-        parent_snapshot_id=parent.snapshot_id,
-        sequence_number=sequence,
-        avro_compression=COMPRESSION,
-    ) as writer:
-        writer.add_manifests([*manifests, *kept])
-    snapshot = Snapshot.model_validate(
-        {
-            "snapshot-id": snapshot_id,
-            "parent-snapshot-id": parent.snapshot_id,
-            "manifest-list": location,
-            "sequence-number": sequence,
-            "summary": _summary(table, parent, new, gone, properties, same_rows=same_rows),
-            "schema-id": table.metadata.current_schema_id,
-        }
-    )
-    unmoved = AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": parent.snapshot_id})
-    branch = SetSnapshotRefUpdate.model_validate(
-        {"ref-name": MAIN_BRANCH, "type": SnapshotRefType.BRANCH, "snapshot-id": snapshot_id}
-    )
-    return Staged(
-        (unmoved, AssertTableUUID(uuid=table.metadata.table_uuid)),
-        (AddSnapshotUpdate(snapshot=snapshot), branch),
-        (location, *(manifest.manifest_path for manifest in manifests)),
-    )
+    summary = _summary(table, parent, new, gone, properties, same_rows=same_rows)
+    staged = stage_snapshot(table, snapshot_id, [*manifests, *kept], summary, now_ms=now_ms)
+    return replace(staged, written=(*staged.written, *(manifest.manifest_path for manifest in manifests)))
 
 
 def _split(

@@ -11,24 +11,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest
-from pyiceberg.manifest import write_manifest_list as open_manifest_list
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
+from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
 from pyiceberg.table.update import (
-    AddSnapshotUpdate,
     AssertRefSnapshotId,
     AssertTableUUID,
     RemoveSnapshotRefUpdate,
     RemoveSnapshotsUpdate,
     SetPropertiesUpdate,
-    SetSnapshotRefUpdate,
     TableUpdate,
 )
 
 from fleetlake.foundation.errors import BadInput
-from fleetlake.lake.append import COMPRESSION, FORMAT_VERSION
 from fleetlake.lake.commits import commit_staged
+from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Clock, stage_snapshot, wall_clock_ms
 from fleetlake.lake.write import EPOCH, describe_file
 from fleetlake.maintain.erase_search import BATCH_ROWS, in_bounds, matches, searchable
 
@@ -112,7 +109,11 @@ def _plain(schema: pa.Schema) -> pa.Schema:
 
 
 def commit_rewritten(
-    table: IcebergTable, rewritten: Mapping[str, Rewritten], pattern: bytes, properties: Mapping[str, str]
+    table: IcebergTable,
+    rewritten: Mapping[str, Rewritten],
+    pattern: bytes,
+    properties: Mapping[str, str],
+    clock: Clock = wall_clock_ms,
 ) -> None:
     """One snapshot on top of `table` as it was loaded, in which the new files stand for the old ones.
 
@@ -123,40 +124,18 @@ def commit_rewritten(
     parent = table.current_snapshot()
     if parent is None:
         return
-    metadata, snapshot_id = table.metadata, table.metadata.new_snapshot_id()
+    snapshot_id = table.metadata.new_snapshot_id()
     manifests = [made for m in parent.manifests(table.io) if (made := _without(table, m, rewritten, pattern, snapshot_id))]
-    location = f"{table.location()}/metadata/snap-{snapshot_id}-0-{uuid.uuid4()}.avro"
-    sequence = metadata.next_sequence_number()
-    with open_manifest_list(
-        format_version=FORMAT_VERSION,
-        output_file=table.io.new_output(location),
-        snapshot_id=snapshot_id,
-        parent_snapshot_id=parent.snapshot_id,
-        sequence_number=sequence,
-        avro_compression=COMPRESSION,
-    ) as writer:
-        writer.add_manifests(manifests)
     counts = SnapshotSummaryCollector()
     for done in rewritten.values():
         counts.remove_file(done.old, table.schema(), table.spec())
         if done.new:
             counts.add_file(done.new, table.schema(), table.spec())
     summary = Summary(Operation.OVERWRITE, **counts.build(), **_kept(table), **properties)
-    snapshot = Snapshot.model_validate(
-        {
-            "snapshot-id": snapshot_id,
-            "parent-snapshot-id": parent.snapshot_id,
-            "manifest-list": location,
-            "sequence-number": sequence,
-            "summary": update_snapshot_summaries(summary=summary, previous_summary=parent.summary),
-            "schema-id": metadata.current_schema_id,
-        }
+    staged = stage_snapshot(
+        table, snapshot_id, manifests, update_snapshot_summaries(summary=summary, previous_summary=parent.summary), now_ms=clock()
     )
-    branch = SetSnapshotRefUpdate.model_validate(
-        {"ref-name": MAIN_BRANCH, "type": SnapshotRefType.BRANCH, "snapshot-id": snapshot_id}
-    )
-    updates: list[TableUpdate] = [AddSnapshotUpdate(snapshot=snapshot), branch, SetPropertiesUpdate(updates=dict(properties))]
-    _commit(table, updates, parent.snapshot_id)
+    commit_staged(table, staged.requirements, (*staged.updates, SetPropertiesUpdate(updates=dict(properties))))
 
 
 def _without(

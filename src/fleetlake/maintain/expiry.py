@@ -17,6 +17,7 @@ from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit_staged
 from fleetlake.lake.scan import Damaged
+from fleetlake.lake.snapshots import commit_times
 from fleetlake.maintain.retention import ExpiryPolicy, Past, plan_expiry
 
 ATTEMPTS = 30
@@ -105,8 +106,10 @@ def _remove(
 def _going(table: IcebergTable, policy: ExpiryPolicy, now: datetime) -> list[Snapshot]:
     metadata = table.metadata
     named = {ref.snapshot_id for ref in metadata.refs.values()}
-    past = [Past.of(snapshot) for snapshot in table.snapshots()]
-    ids = plan_expiry(past, metadata.current_snapshot_id, named, policy, round(now.timestamp() * 1000))
+    now_ms = round(now.timestamp() * 1000)
+    times = commit_times(metadata, now_ms)
+    past = [Past.of(snapshot, times[snapshot.snapshot_id]) for snapshot in table.snapshots()]
+    ids = plan_expiry(past, metadata.current_snapshot_id, named, policy, now_ms)
     by_id = {snapshot.snapshot_id: snapshot for snapshot in table.snapshots()}
     return [by_id[one] for one in ids]
 

@@ -12,13 +12,21 @@ from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit_staged
 from fleetlake.lake.replace import NewFile, Superseded, stage_replace
+from fleetlake.lake.snapshots import Clock, wall_clock_ms
 
 COMMIT_ID = "fleetlake.maintain"
 ATTEMPTS = 15
 
 
 def replace_files(
-    lake: Lake, name: str, removed: Iterable[str], added: Sequence[NewFile], *, same_rows: bool, wait: Callable[[int], None]
+    lake: Lake,
+    name: str,
+    removed: Iterable[str],
+    added: Sequence[NewFile],
+    *,
+    same_rows: bool,
+    wait: Callable[[int], None],
+    clock: Clock = wall_clock_ms,
 ) -> IcebergTable:
     """Puts `added` in the place of `removed` (locations) in one snapshot, and returns the table as it was loaded last.
 
@@ -36,7 +44,7 @@ def replace_files(
             loaded = table = lake.table(name)
             if unsettled and _has(table, commit_id):
                 return table
-            staged = stage_replace(table, gone, added, {COMMIT_ID: commit_id}, same_rows=same_rows, without=without)
+            staged = stage_replace(table, gone, added, {COMMIT_ID: commit_id}, same_rows=same_rows, now_ms=clock(), without=without)
         except Superseded:
             _discard(loaded, [] if unsettled else [one.file.file_path for one in added])
             raise

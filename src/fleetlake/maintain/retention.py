@@ -28,7 +28,10 @@ class ExpiryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A snapshot. takes_files: it may have taken data files out of the table. stream: the Spark query that committed it."""
+    """A snapshot. time_ms: when it was committed, as far as its writers' clocks can be believed (lake/snapshots.py).
+
+    takes_files: it may have taken data files out of the table. stream: the Spark query that committed it.
+    """
 
     snapshot_id: int
     parent_id: int | None
@@ -39,14 +42,14 @@ class Past:
     stream: str | None = None
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Past:
+    def of(cls, snapshot: Snapshot, time_ms: int) -> Past:
         summary = snapshot.summary
         stored = summary.additional_properties if summary else {}
         return cls(
             snapshot.snapshot_id,
             snapshot.parent_snapshot_id,
             snapshot.sequence_number or 0,
-            snapshot.timestamp_ms,
+            time_ms,
             takes_files=summary is None or summary.operation is not Operation.APPEND,
             is_ingest=INGEST in stored,
             stream=stored.get(STREAM),

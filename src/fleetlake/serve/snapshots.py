@@ -9,6 +9,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from fleetlake.foundation.errors import Missing
 from fleetlake.lake.catalog import Lake, builder_of
+from fleetlake.lake.snapshots import Clock, commit_times, wall_clock_ms
 
 OURS = "fleetlake."
 
@@ -17,7 +18,8 @@ OURS = "fleetlake."
 class SnapshotRow:
     """One snapshot. Rows and files are those it added or took out; total_rows what the table held then.
 
-    snapshot_id: as text; it has more digits than a JSON number keeps. properties: what fleetlake stored with the commit.
+    committed_at: as far as its writers' clocks can be believed (lake/snapshots.py). snapshot_id: as text; it has more digits than a
+    JSON number keeps. properties: what fleetlake stored with the commit.
     """
 
     snapshot_id: str
@@ -32,7 +34,7 @@ class SnapshotRow:
     properties: dict[str, str]
 
 
-def list_snapshots(lake: Lake, name: str) -> list[SnapshotRow]:
+def list_snapshots(lake: Lake, name: str, clock: Clock = wall_clock_ms) -> list[SnapshotRow]:
     """The snapshots of a table that have not expired, oldest first. Missing if there is no such table."""
     names = lake.names()
     if name not in names:
@@ -40,10 +42,14 @@ def list_snapshots(lake: Lake, name: str) -> list[SnapshotRow]:
     table = lake.table(name)
     current = table.current_snapshot()
     found = sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
-    return [_row(snapshot, is_current=current is not None and snapshot.snapshot_id == current.snapshot_id) for snapshot in found]
+    times = commit_times(table.metadata, clock())
+    return [
+        _row(snapshot, times[snapshot.snapshot_id], is_current=current is not None and snapshot.snapshot_id == current.snapshot_id)
+        for snapshot in found
+    ]
 
 
-def _row(snapshot: Snapshot, *, is_current: bool) -> SnapshotRow:
+def _row(snapshot: Snapshot, time_ms: int, *, is_current: bool) -> SnapshotRow:
     summary = snapshot.summary
     stored = dict(summary.additional_properties) if summary else {}
 
@@ -52,7 +58,7 @@ def _row(snapshot: Snapshot, *, is_current: bool) -> SnapshotRow:
 
     return SnapshotRow(
         snapshot_id=str(snapshot.snapshot_id),
-        committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
+        committed_at=datetime.fromtimestamp(time_ms / 1000, UTC),
         operation=summary.operation.value if summary else "",
         added_rows=count("added-records"),
         removed_rows=count("deleted-records"),

@@ -20,6 +20,13 @@ MISSED = "[KAFKA_DATA_LOSS.START_OFFSET_RESET] Some data may have been lost beca
         (ABSENT, True, DataLoss, "the topic is not there any more"),
         (MISSED, False, DataLoss, "the records to go on with are not in the topic any more"),
         ("Py4JError: something\nCaused by: java.io.IOException: No space left", True, Retryable, "No space left"),
+        (
+            "java.lang.IllegalArgumentException: [BUG] Expected sorted snapshot log entries.",
+            False,
+            Retryable,
+            "over a minute",
+        ),
+        ("Caused by: x: Invalid update timestamp 1: before last snapshot log entry at 2", True, Retryable, "set the clocks"),
         ("", False, Retryable, "did not say why"),
     ],
 )

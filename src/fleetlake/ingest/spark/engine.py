@@ -21,6 +21,7 @@ from fleetlake.ingest.spark.places import exclusive, has_checkpoint
 from fleetlake.ingest.spark.progress import OBSERVED, QueryReport
 from fleetlake.ingest.spark.topics import require_same
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.snapshots import refused_for_its_clock
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -221,6 +222,8 @@ def told(topic: str, text: str, *, is_last: bool = False) -> FleetlakeError:
             where=where,
             hint="ingest into a new lake: fleetlake --home DIR",
         )
+    if (behind := refused_for_its_clock(text, where)) is not None:
+        return behind
     if ABSENT in text and is_last:
         return DataLoss("the topic is not there any more", where=where, hint="ingest into a new lake: fleetlake --home DIR")
     causes = [line.strip() for line in text.splitlines() if line.strip()]

@@ -21,6 +21,7 @@ from fleetlake.contracts.tables import Table, bronze_of, raw_of
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
 from fleetlake.ingest.landing import SUFFIXES, Plan, named_in, path_of, plan, source_name
 from fleetlake.ingest.spark.decode import bronze_rows, table_schema
+from fleetlake.lake.snapshots import refused_for_its_clock
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
@@ -266,6 +267,8 @@ def _told(table: Table, planned: Plan, error: Exception) -> FleetlakeError:
             where=", ".join(map(source_name, named)),
             hint="repair it or move it out of the landing, then run again",
         )
+    if (behind := refused_for_its_clock(text, table.name)) is not None:
+        return behind
     # Py4J says which call failed, then behind a colon what was thrown; what caused that says more.
     lines = [line.strip(" :") for line in text.splitlines() if line.strip() and "error occurred while calling" not in line]
     what = next((line for line in lines if line.startswith("Caused by")), lines[0] if lines else type(error).__name__)
