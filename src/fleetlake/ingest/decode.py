@@ -39,6 +39,9 @@ _DUCKDB_TYPES = {
 PLACE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
 # A number, boolean, list or object where a string belongs becomes its text: these texts might have been one.
 NOT_SURELY_A_STRING = r"^(?:[-+.0-9eE]+$|true$|false$|(?i:[-+]?(?:nan|inf|infinity))$|[{\[])"
+# DuckDB stops counting an exponent at some 65,000: with as many zeros before it, what is infinite came out as 1.
+LONG_TEXT_BYTES, LONG_NUMBER = 1000, "[0-9]{100}"
+NUMBERS_ARE_SHORT = f"(strlen(text) <= {LONG_TEXT_BYTES} OR NOT regexp_matches(text, '{LONG_NUMBER}'))"
 ENDS_AS_JSON = "ends_with(text, '}') AND NOT ends_with(text, ',}') AND NOT ends_with(text, ', }')"
 NOT_JSON = (duckdb.InvalidInputException, UnicodeDecodeError)  # the latter where its message cuts a character of the record in two
 _TIMESTAMP_SHAPE = "____-__-__T__:__:__.___Z"
@@ -164,7 +167,7 @@ def _statement(event: Event, *, guard: bool) -> str:
         WITH events AS (SELECT *, {decoded} AS e FROM raw),
         typed AS (SELECT kafka_partition, kafka_offset, kafka_timestamp, payload, text, e, {selected} FROM events),
         checked AS (SELECT * EXCLUDE (text, e), coalesce({rules}
-            AND {ENDS_AS_JSON}, false) AS ok FROM typed)
+            AND {ENDS_AS_JSON} AND {NUMBERS_ARE_SHORT}, false) AS ok FROM typed)
         SELECT * REPLACE (CASE WHEN NOT ok THEN payload END AS payload) FROM checked"""
 
 

@@ -28,7 +28,8 @@ static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6, 
 static const int EXACT_POWER = 22;                       /* the last that a double holds exactly */
 static const uint64_t EXACT_WHOLE = 9007199254740992ULL; /* 2^53: up to it a double holds every whole number */
 static const int DIGITS_OF_64_BITS = 19;
-static const int ENOUGH = 100000; /* of an exponent: all above are infinite or nothing */
+static const int ENOUGH = 100000;        /* of an exponent: with MOST_CHARACTERS at most, all above are infinite or nothing */
+static const int MOST_CHARACTERS = 100; /* of a number; a longer one is not plain, so that its digits can't outweigh its exponent */
 
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -114,6 +115,9 @@ static const char *number(const char *p, const char *end, double *value) {
             written = written < ENOUGH ? written * 10 + (*p - '0') : written;
         }
         exponent += down ? -written : written;
+    }
+    if (p - start > MOST_CHARACTERS) {
+        return NULL;
     }
     if (count <= DIGITS_OF_64_BITS && digits <= EXACT_WHOLE && exponent >= -EXACT_POWER && exponent <= EXACT_POWER) {
         *value = exponent < 0 ? (double)digits / POWERS_OF_TEN[-exponent] : (double)digits * POWERS_OF_TEN[exponent];

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tests.event_documents import GOOD, check_rows
 from tests.fuzzing import fuzz
@@ -144,6 +144,34 @@ def test_so_is_one_that_may_be_negative_and_of_any_size(text: str) -> None:
     assert plain == (-90 <= expected <= 60)
     if plain:
         assert struct.pack("d", rows["temperature_c"][0].as_py()) == struct.pack("d", expected)
+
+
+def long_numbers() -> st.SearchStrategy[str]:
+    """Numbers of as many digits as it takes to outweigh their exponents, and some that only look like that."""
+    zeros = st.integers(0, 120) | st.sampled_from([400, 999, 5_000, 70_000])
+    digits, exponents = st.from_regex(r"[1-9][0-9]{0,40}", fullmatch=True), st.integers(-2_000_000, 2_000_000)
+
+    @st.composite
+    def made(draw: st.DrawFn) -> str:
+        count, given = draw(zeros), draw(digits)
+        exponent = draw(exponents | st.integers(count - 30, count + 5) | st.integers(-count - 30, 5 - count))
+        written = f"{exponent:+d}".replace("+", draw(st.sampled_from(["", "+", "+000"])))
+        head = draw(st.sampled_from(["0." + "0" * count + given, given + "0" * count, given + "0" * count + ".0" + given]))
+        return head + draw(st.sampled_from(["e", "E"])) + written
+
+    return made()
+
+
+@given(st.lists(long_numbers(), min_size=1, max_size=3))
+@example(["0." + "0" * 99_999 + "1e1000000", "0." + "0" * 99_999 + "1e100001", "1" + "0" * 99_999 + "e-99999"])
+@fuzz(25)
+def test_a_long_number_is_what_the_reference_makes_of_it(connection: duckdb.DuckDBPyConnection, texts: list[str]) -> None:
+    """In a field of the contract and in one that it does not know, and in a place."""
+    (document,) = documents({"unknown": 654.5})
+    payloads = [with_speed(text) for text in texts] + [document.replace(b"654.5", text.encode()) for text in texts]
+    payloads += [document.replace(b"51.5", text.encode()) for text in texts]
+    for decoder in (Decoder(VEHICLE, connection), Decoder(VEHICLE, connection, quickly=False)):
+        check_rows(VEHICLE, payloads, decoder.decode(raw(payloads), NOW), NOW)
 
 
 @given(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)))
