@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+# The years of times on the wire. Devices without a clock say 1970 or 1980; nothing is measured before, nor for long after 2099. A
+# day of event_time is a partition: so this bounds how many a device with a broken clock can make.
+FIRST_YEAR, LAST_YEAR = 1970, 2099
+
 
 class Type(StrEnum):
     """A column's type. LOCATION exists on the wire only: `[latitude, longitude]`, two columns in a table."""

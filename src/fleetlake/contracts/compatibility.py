@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleetlake.contracts.columns import Type
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Type
+from fleetlake.contracts.json_schema import TIME_OF_ANY_YEAR, TIME_PATTERN
 from fleetlake.contracts.published import Contract, Rule
 
 WIDENINGS = {(Type.INTEGER, Type.LONG)}  # what Iceberg can make of a column; float to double too, but the contracts have no float
@@ -188,6 +189,9 @@ def _choices(old: frozenset[str] | None, new: frozenset[str] | None) -> Check | 
 def _pattern(old: Rule, new: Rule) -> Check | None:
     if old.pattern == new.pattern:
         return None
+    if {old.pattern, new.pattern} == {TIME_OF_ANY_YEAR, TIME_PATTERN}:
+        change = "any year" if new.pattern == TIME_OF_ANY_YEAR else f"years {FIRST_YEAR} to {LAST_YEAR} only"
+        return change, "out_of_range", new.pattern == TIME_OF_ANY_YEAR, old.pattern == TIME_OF_ANY_YEAR
     rule = "bad_timestamp" if old.is_time or new.is_time else "not_allowed"
     return f"pattern {_named(old.pattern)} -> {_named(new.pattern)}", rule, new.pattern is None, old.pattern is None
 

@@ -14,7 +14,9 @@ JSON_TYPES = {
     Type.STRING: "string", Type.DOUBLE: "number", Type.INTEGER: "integer", Type.BOOLEAN: "boolean", Type.TIMESTAMP: "string",
 }  # fmt: skip
 SCHEMA_SUFFIX = ".schema.json"
-TIME_PATTERN = "^" + TIMESTAMP.pattern.replace(r"\d", "[0-9]") + "$"  # \d of a JSON Schema would take any script's digits
+TIME_OF_ANY_YEAR = "^" + TIMESTAMP.pattern.replace(r"\d", "[0-9]") + "$"  # \d of a JSON Schema would take any script's digits
+YEARS = "(19[7-9][0-9]|20[0-9]{2})"  # FIRST_YEAR to LAST_YEAR
+TIME_PATTERN = TIME_OF_ANY_YEAR.replace("[0-9]{4}", YEARS, 1)
 
 
 def schema_id(event: Event) -> str:

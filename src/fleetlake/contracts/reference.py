@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fleetlake.contracts.columns import Column, Field, Type
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Column, Field, Type
 from fleetlake.contracts.events import EVENTS, Event
 from fleetlake.contracts.tables import RAW, Table, all_tables
 
@@ -35,7 +35,7 @@ def _field_row(field: Field) -> tuple[str, ...]:
     return (
         f"`{field.name}`",
         "[number, number]" if field.type is Type.LOCATION else field.type,
-        *(_joined(column.unit for column in field.columns), _joined(allowed(column) for column in field.columns)),
+        *(_joined(column.unit for column in field.columns), _joined(_allowed_on_the_wire(column) for column in field.columns)),
         "yes" if field.required else "",
         ", ".join(f"`{column.name}`" for column in field.columns),
         _joined(column.vss for column in field.columns),
@@ -52,6 +52,11 @@ def _table(table: Table) -> str:
     order = f", sorted by {', '.join(table.sort)}" if table.sort else ""
     description = table.description.removesuffix(".")
     return f"### {table.name}\n\n{description}. Partitioned by day({table.partition_by}){order}.\n\n{_grid(header, rows)}"
+
+
+def _allowed_on_the_wire(column: Column) -> str:
+    """As `allowed`, and the years of a time: a table may hold others, from before there was a range."""
+    return f"{FIRST_YEAR} to {LAST_YEAR}" if column.type is Type.TIMESTAMP else allowed(column)
 
 
 def allowed(column: Column) -> str:

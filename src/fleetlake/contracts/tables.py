@@ -45,7 +45,11 @@ class Table:
 
 KAFKA_PARTITION = Column("kafka_partition", Type.INTEGER, "Partition of the topic", required=True)
 KAFKA_OFFSET = Column("kafka_offset", Type.LONG, "Offset in the partition", required=True)
-KAFKA_TIMESTAMP = Column("kafka_timestamp", Type.TIMESTAMP, "Time the producer or broker gave the record")
+KAFKA_TIMESTAMP = Column(
+    "kafka_timestamp",
+    Type.TIMESTAMP,
+    "Time the producer or broker gave the record; null where it is no date of the years 1970 to 9999",
+)
 INGESTED_AT = Column("ingested_at", Type.TIMESTAMP, "When the ingest decoded the record; never falls from commit to commit")
 REJECT_REASON = Column("reject_reason", Type.STRING, "rule: field: what was seen. Null for a good record")
 PAYLOAD = Column("payload", Type.BINARY, "The record's bytes, kept only where it was rejected")

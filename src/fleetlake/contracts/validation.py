@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fleetlake.contracts.columns import Column, Field, Type
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Column, Field, Type
 from fleetlake.contracts.events import Event
 
 Value = str | float | int | bool | datetime | None
@@ -125,9 +125,12 @@ def _timestamp(field: Field, seen: object) -> datetime:
     try:
         if not TIMESTAMP.fullmatch(seen):
             raise ValueError
-        return datetime.fromisoformat(seen).astimezone(UTC)
+        time = datetime.fromisoformat(seen).astimezone(UTC)
     except ValueError:
         raise _RejectedError("bad_timestamp", field.name, seen) from None
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
+        raise _RejectedError("out_of_range", field.name, f"{seen}, allowed {FIRST_YEAR} to {LAST_YEAR}")
+    return time
 
 
 def _number(field: Field, seen: object) -> float:

@@ -15,16 +15,31 @@ from fleetlake.ingest.buffers import Numbers
 from fleetlake.ingest.decode import RAW_SCHEMA
 
 
+LATEST_TIME_MS = 253_402_300_799_999  # the end of the year 9999, the last that Python and every SQL engine can show
+NO_TIME_MS = -1  # Kafka's, of a record that has none
+
+
+@dataclass(frozen=True, slots=True)
+class StrangeTime:
+    """A record whose producer gave it a time that is no date: before 1970 or after LATEST_TIME_MS."""
+
+    partition: int
+    offset: int
+    time_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Records of one topic, in the order of their partitions' offsets.
 
-    rows: a table of decode.RAW_SCHEMA. read: partition to (first, last) offset in it.
+    rows: a table of decode.RAW_SCHEMA. read: partition to (first, last) offset in it. strange_time: the first record whose time is
+    no date; its kafka_timestamp, and that of all others like it, is null.
     """
 
     topic: str
     rows: pa.Table
     read: Mapping[int, tuple[int, int]]
+    strange_time: StrangeTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +77,13 @@ class Arriving(Protocol):
 
 
 def make_chunk(topic: str, partitions: Numbers, offsets: Numbers, times_ms: Numbers, payload: pa.Array | pa.ChunkedArray) -> Chunk:
-    """All of n records. times_ms: since 1970, negative where there is none. Retryable if a partition's offsets do not ascend."""
-    times = pa.array(times_ms * 1000, pa.timestamp("us", tz="UTC"), mask=times_ms < 0)
+    """All of n records. times_ms: since 1970, any number. Retryable if a partition's offsets do not ascend."""
+    is_date = (times_ms >= 0) & (times_ms <= LATEST_TIME_MS)
+    times = pa.array(np.where(is_date, times_ms, 0) * 1000, pa.timestamp("us", tz="UTC"), mask=~is_date)
     rows = pa.table([pa.array(partitions), pa.array(offsets), times, payload], schema=RAW_SCHEMA)
-    return Chunk(topic, rows, {int(p): _span(offsets[partitions == p]) for p in np.unique(partitions)})
+    strange = np.flatnonzero(~is_date & (times_ms != NO_TIME_MS))
+    first = StrangeTime(*(int(column[strange[0]]) for column in (partitions, offsets, times_ms))) if len(strange) else None
+    return Chunk(topic, rows, {int(p): _span(offsets[partitions == p]) for p in np.unique(partitions)}, first)
 
 
 def _span(offsets: Numbers) -> tuple[int, int]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleetlake.contracts.arrow import ARROW_TYPES, table_schema
-from fleetlake.contracts.columns import Column, Field, Type
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Column, Field, Type
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.contracts.validation import parse
@@ -216,8 +216,8 @@ def _is_a_string(wire: str) -> str:
 
 
 def _is_a_timestamp(wire: str) -> str:
-    """DuckDB's cast also takes blanks and a sign before a year or an hour, the years before 1, and 24 o'clock."""
-    digits = f"{wire} BETWEEN '0001' AND '9999~' AND substr({wire}, 12, 2) BETWEEN '00' AND '23'"
+    """DuckDB's cast also takes blanks and a sign before a year or an hour, any year, and 24 o'clock."""
+    digits = f"{wire} BETWEEN '{FIRST_YEAR}' AND '{LAST_YEAR}~' AND substr({wire}, 12, 2) BETWEEN '00' AND '23'"
     return f"{wire} LIKE '{_TIMESTAMP_SHAPE}' AND {digits}"
 
 

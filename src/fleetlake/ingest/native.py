@@ -21,6 +21,7 @@ from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.ingest.arrivals import Chunk
 from fleetlake.ingest.backlog import Backlog
+from fleetlake.ingest.cuts import cut_by_days
 from fleetlake.ingest.decode import Decoder
 from fleetlake.ingest.flush import Buffered, FlushPolicy, should_flush
 from fleetlake.ingest.offsets import Offsets, Source, advance
@@ -221,12 +222,13 @@ class NativeIngest:
         if flush.rows:
             self._topics.require_same(stopped=self._stop.is_set)
         for topic, tables in flush.rows.items():
-            self._writers[topic].append(tables, flush.positions[topic], flush.ingested_at_us)
-            report = self.reports[topic]
-            report.landed += sum(table.num_rows for table in tables)
-            report.rejected += sum(table.num_rows - table["reject_reason"].null_count for table in tables)
-            report.commits += 1
-            self._on_commit(topic, report)
+            writer, report = self._writers[topic], self.reports[topic]
+            for rows, following in cut_by_days(pa.concat_tables(tables), writer.marker.next, flush.positions[topic]):
+                writer.append([rows], following, flush.ingested_at_us)
+                report.landed += rows.num_rows
+                report.rejected += rows.num_rows - rows["reject_reason"].null_count
+                report.commits += 1
+                self._on_commit(topic, report)
         if flush.rows:
             reader.note_committed({topic: flush.positions[topic] for topic in flush.rows})
             self._at(Step.GROUP_TOLD)

@@ -16,7 +16,7 @@ typedef struct {
     int64_t name_size;
     int64_t kind;
     int64_t required;
-    double minimum[2];
+    double minimum[2]; /* of a TIME, in microseconds */
     double maximum[2];
     void *values[2];   /* double; uint8_t for BOOLEAN; int64_t microseconds since 1970 for TIME; int32_t place in the data for TEXT */
     int32_t *sizes;    /* for TEXT */
@@ -211,7 +211,7 @@ static const char *value(const char *p, const char *end, const char *data, const
         return p + 1;
     case TIME:
         p = *p == '"' ? time_of(start, end, &((int64_t *)f->values[0])[row]) : NULL;
-        return p ? p + 1 : NULL;
+        return p && in_range(f, 0, (double)((int64_t *)f->values[0])[row]) ? p + 1 : NULL;
     case BOOLEAN:
         ((uint8_t *)f->values[0])[row] = *p == 't';
         return *p == 't' ? literal(p, end, "true", 4) : literal(p, end, "false", 5);

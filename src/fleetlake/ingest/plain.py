@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetlake.contracts.columns import Field, Type
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Field, Type
 from fleetlake.contracts.events import Event
 from fleetlake.ingest.buffers import Numbers, bits_of, join_payloads
 from fleetlake.runtime.compiled import POINTER, compiled
@@ -43,8 +44,7 @@ class _Values:
         self.values: list[Numbers] = [np.empty(count, holds) for _ in field.columns]
         self.sizes = np.zeros(count if field.type is Type.STRING else 0, np.int32)
         self.present = np.zeros(count, np.uint8)
-        low = [-math.inf if column.minimum is None else column.minimum for column in field.columns]
-        high = [math.inf if column.maximum is None else column.maximum for column in field.columns]
+        low, high = _bounds(field)
         pair, name = ctypes.c_double * 2, field.name.encode()
         self.for_c = _Field(
             name, len(name), kind, field.required, pair(*low), pair(*high),
@@ -63,6 +63,19 @@ class _Values:
                 type_ = TIMESTAMP if self.field.type is Type.TIMESTAMP else pa.float64()
                 validity = None if present.all() else bits_of(present)
                 yield column.name, pa.Array.from_buffers(type_, len(values), [validity, pa.py_buffer(values)])
+
+
+def _bounds(field: Field) -> tuple[list[float], list[float]]:
+    """What each column of a field may hold; of a time, in microseconds."""
+    if field.type is Type.TIMESTAMP:
+        return [_microseconds(FIRST_YEAR)], [_microseconds(LAST_YEAR + 1) - 1]
+    low = [-math.inf if column.minimum is None else column.minimum for column in field.columns]
+    return low, [math.inf if column.maximum is None else column.maximum for column in field.columns]
+
+
+def _microseconds(year: int) -> float:
+    """Where a year begins, since 1970; a double holds it exactly."""
+    return datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1e6
 
 
 class PlainDecoder:

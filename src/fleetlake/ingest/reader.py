@@ -62,6 +62,7 @@ class Reader:
         self._notes: deque[Mapping[str, Offsets]] = deque()
         self._suspicious = False  # the client reported an outage, perhaps of one broker among many
         self._lost_at: float | None = None
+        self._strange_times: set[str] = set()  # topics of which it has been said
         self._refused = ""  # why a broker does not let us in, so that it is said once
         self._asked_at = -ASK_EVERY_S
         self._servers, self._a_topic = client_config.get("bootstrap.servers", ""), next(iter(start))
@@ -82,8 +83,19 @@ class Reader:
         arrived = self._arriving.take(BATCH_MESSAGES, timeout_s)
         if self._suspicious:
             self._look_for_broker(answers=bool(arrived.chunks or arrived.troubles))
+        self._tell_of_strange_times(arrived.chunks)
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
         return Batch(arrived.chunks, ends, arrived.records)
+
+    def _tell_of_strange_times(self, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            if (first := chunk.strange_time) and chunk.topic not in self._strange_times:
+                self._strange_times.add(chunk.topic)
+                LOG.warning(
+                    "%s has times of records that are no dates, first at partition %d, offset %d: %d ms since 1970. In bronze their "
+                    "kafka_timestamp is null; the events are read as any other. Is a producer's clock wrong, or its unit?",
+                    chunk.topic, first.partition, first.offset, first.time_ms,
+                )  # fmt: skip
 
     def _on_error(self, error: KafkaError) -> None:
         """Called by `consume` for what concerns no partition."""

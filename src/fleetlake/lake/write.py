@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -50,16 +51,21 @@ def write_files(table: IcebergTable, rows: pa.Table, *, folder: str, sort: tuple
 
 
 def _days(rows: pa.Table, source: str) -> Iterator[tuple[date | None, pa.Table]]:
-    """The rows of each UTC day of column `source`; those without a time come last, as None."""
+    """The rows of each UTC day of column `source`, in their order; those without a time come last, as None.
+
+    Costs one copy of the rows however many days there are; each day is a slice of it.
+    """
     days = pc.cast(rows[source], pa.date32())
     bounds = pc.min_max(days).as_py()
     if bounds["min"] == bounds["max"] and days.null_count in (0, len(days)):
         yield bounds["min"], rows
         return
-    for day in sorted(pc.unique(days.drop_null()).to_pylist()):
-        yield day, rows.filter(pc.equal(days, day))
-    if days.null_count:
-        yield None, rows.filter(days.is_null())
+    numbers = days.cast(pa.int32()).fill_null(np.iinfo(np.int32).max).to_numpy()
+    order = np.argsort(numbers, kind="stable")
+    rows, numbers = rows.take(order), numbers[order]
+    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
+    for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
+        yield days[int(order[start])].as_py(), rows.slice(start, end - start)
 
 
 def parquet_writer(stream: OutputStream, rows: pa.Table) -> pq.ParquetWriter:

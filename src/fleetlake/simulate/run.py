@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.ahead import EncodeAhead, SendBehind
 from fleetlake.simulate.events import Batch, Reporter
@@ -28,7 +29,7 @@ from fleetlake.simulate.world import World
 ROWS_AT_ONCE = 20_000  # vehicles' reports that are encoded together, unless the run is paced: several ticks, or a part of one
 MAX_VEHICLES, MAX_TICK_S = 1_000_000, 60
 SLOWEST_SPEEDUP, MAX_GPS_NOISE_M = 0.001, 1_000.0
-YEARS = (1970, 2199)  # an id's time counts from 1970
+YEARS = (FIRST_YEAR, LAST_YEAR)  # an id's time counts from 1970
 FLEET_NAME = re.compile("[A-Za-z0-9_-]{1,40}")
 LOOK_AROUND_S = 3  # weather, traffic and incidents are looked at this often
 

@@ -16,7 +16,7 @@ from fleetlake.contracts.asyncapi import asyncapi
 from fleetlake.contracts.columns import Column, Field, Type
 from fleetlake.contracts.compatibility import Class, Difference, compare, verdict
 from fleetlake.contracts.events import EVENTS, GPS, Event
-from fleetlake.contracts.json_schema import json_schema
+from fleetlake.contracts.json_schema import TIME_OF_ANY_YEAR, TIME_PATTERN, json_schema
 from fleetlake.contracts.published import Contract, read_contracts
 from fleetlake.foundation.errors import BadInput
 
@@ -189,3 +189,15 @@ def test_steps_that_are_compatible_add_up(made: tuple[Event, Event, Event]) -> N
         for reads in ("reads_old", "reads_new"):
             if all(getattr(difference, reads) for difference in (*one, *two)):
                 assert all(getattr(difference, reads) for difference in both)
+
+
+def test_times_of_any_year_were_taken_once() -> None:
+    """An export from before times had a range: its records may be rejected now, those of today are taken there."""
+    text = json.dumps({GPS.topic: json_schema(GPS)})
+    before = read_contracts(
+        json.loads(text.replace(*(json.dumps(pattern) for pattern in (TIME_PATTERN, TIME_OF_ANY_YEAR)))), where="before"
+    )
+    (narrower,), (wider,) = compare(before, published(GPS)), compare(published(GPS), before)
+    assert (narrower.field, narrower.change, narrower.kind) == ("timestamp", "years 1970 to 2099 only", Class.FORWARD)
+    assert "(out_of_range)" in narrower.old_records
+    assert (wider.change, wider.kind) == ("any year", Class.BACKWARD)

@@ -1,13 +1,14 @@
 """JSON Schema and the reference rules agree, wherever JSON Schema can express a rule."""
 
 import json
+import re
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from fleetlake.contracts.columns import Type
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Type
 from fleetlake.contracts.events import EMERGENCY, EVENTS, GPS, TRAFFIC, VEHICLE, WEATHER, Event
-from fleetlake.contracts.json_schema import json_schema
+from fleetlake.contracts.json_schema import TIME_PATTERN, json_schema
 from fleetlake.contracts.validation import parse
 
 GOOD = {
@@ -88,3 +89,8 @@ def test_units_names_and_ranges_are_carried_over() -> None:
     assert "location" in json_schema(TRAFFIC)["required"]
     assert "location" not in json_schema(GPS)["required"]
     assert json_schema(EMERGENCY)["properties"]["type"]["enum"] == ["Accident", "Fire", "Medical", "Police", "None"]
+
+
+def test_the_years_of_a_time_are_those_of_the_contract() -> None:
+    taken = [year for year in range(10_000) if re.search(TIME_PATTERN, f"{year:04}-01-05T06:05:00.000Z")]
+    assert taken == list(range(FIRST_YEAR, LAST_YEAR + 1))

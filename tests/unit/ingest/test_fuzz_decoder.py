@@ -36,7 +36,8 @@ TEXTS = [b'""', b'"a"', b'"North"', b'"12"', b'"true"', b'"null"', b'"[1]"', b'"
          b'"\xef\xbb\xbfa"', b'"\xe2\x80\xa8"', b"'a'", b'"', b'"\\"', b'"},{"', b'"' + b"x" * 70_000 + b'"']  # fmt: skip
 TIMES = [b'"2026-01-31T12:30:45.123Z"', b'"2026-01-31T24:00:00.000Z"', b'"2026-01-31T 2:00:00.000Z"', b'"0000-01-31T12:30:45.123Z"',
          b'"-026-01-31T12:30:45.123Z"', b'"2026-01-31T12:30:45Z"', b'"2026-02-30T12:30:45.123Z"', b'"2026-01-31T12:30:60.000Z"',
-         b'"infinity"', b'"epoch"', b'"9999-12-31T23:59:59.999Z"', b'"0001-01-01T00:00:00.000Z"']  # fmt: skip
+         b'"infinity"', b'"epoch"', b'"9999-12-31T23:59:59.999Z"', b'"0001-01-01T00:00:00.000Z"', b'"1970-01-01T00:00:00.000Z"',
+         b'"2099-12-31T23:59:59.999Z"', b'"2100-01-01T00:00:00.000Z"', b'"1969-12-31T23:59:59.999Z"']  # fmt: skip
 PLACES = [b"[51.5,-0.1]", b"[91,0]", b"[1]", b"[1,2,3]", b"[]", b'["1","2"]', b"[null,1]", b"[[1,2]]", b'{"0":1,"1":2}', b'"[1,2]"',
           b"[1e999,0]", b"[NaN,0]", b"[-0.0,180.00000000000001]"]  # fmt: skip
 OTHERS = [b"null", b"true", b"false", b"tru", b"", b"{}", b"[" * 400 + b"]" * 400, b'{"a":' * 400 + b"1" + b"}" * 400, b"/*x*/1"]
@@ -151,7 +152,7 @@ def test_a_time_with_any_two_characters_changed(connection: duckdb.DuckDBPyConne
     good, characters = "2026-01-31T12:30:45.123Z", " +-0249:\tZ"
     places = combinations([0, 1, 3, 4, 5, 6, 8, 9, 10, 11, 12, 14, 17, 18, 19, 20, 22, 23], 2)
     texts = {good[:i] + a + good[i + 1 : j] + b + good[j + 1 :] for (i, j), a, b in product(places, characters, characters)} | {
-        year + good[4:] for year in ("0000", "0001", "-001", "9999", "+999", "\u0662026")
+        year + good[4:] for year in ("0000", "0001", "-001", "1969", "1970", "2099", "2100", "9999", "+999", "\u0662026")
     }
     payloads = [json.dumps(GOOD | {"timestamp": text}).encode() for text in sorted(texts)]
     rows = check_rows(VEHICLE, payloads, Decoder(VEHICLE, connection, quickly=quickly).decode(raw(payloads), NOW), NOW)

@@ -3,10 +3,11 @@
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from fleetlake.contracts.events import GPS
 from fleetlake.contracts.gold import TRIPS
 from fleetlake.contracts.tables import all_tables, bronze_of
 from fleetlake.foundation.errors import Missing, Retryable
+from fleetlake.lake import write
 from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
 from fleetlake.lake.commits import Conflict, commit, commit_staged
 from fleetlake.lake.scan import added_files, expose, expose_added
@@ -130,6 +132,21 @@ def test_files_are_split_by_day_and_sorted(lake: Lake) -> None:
     commit(table, added=files, properties={})
     assert table.scan().count() == 6
     assert [len(list(table.scan("event_time >= '2026-01-02T00:00:00+00:00'").plan_files()))] == [1]
+
+
+def test_rows_of_very_many_days_are_not_looked_through_for_each(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every day's file has its rows in their order; 30,000 filters took 9 s."""
+    days, first = 30_000, datetime(1970, 1, 1, tzinfo=UTC)
+    times = pa.array([first + timedelta(days=n % days) for n in range(2 * days)], pa.timestamp("us", tz="UTC"))
+    names = table_schema(TABLE).names
+    made = rows(0, 2 * days).set_column(names.index("event_time"), "event_time", times)
+    written: list[tuple[date, pa.Table]] = []
+    monkeypatch.setattr(write, "_write_file", lambda table, part, location, day: written.append((day, part)))
+    began = time.process_time()
+    write_files(lake.table(TABLE.name), made, folder="x/1")
+    assert time.process_time() - began < 3
+    assert [day for day, _ in written] == [(first + timedelta(days=n)).date() for n in range(days)]
+    assert [part["kafka_offset"].to_pylist() for _, part in written[::1000]] == [[n, n + days] for n in range(0, days, 1000)]
 
 
 def test_numbers_that_repeat_are_kept_as_a_dictionary(lake: Lake) -> None:

@@ -113,7 +113,7 @@ def test_the_same_command_twice_gives_the_same_bytes(monkeypatch: pytest.MonkeyP
         (("--speedup", "nan"), "--speedup nan; allowed: a number, or max"),
         (("--speedup", "0"), "a speed-up of 0; allowed: 0.001 or more, or max"),
         (("--faults", "lates=0.1"), "--faults lates=0.1 is not understood; allowed: duplicates, late, poison"),
-        (("--start-time", "9999-12-31"), "allowed: with a time zone, years 1970 to 2199"),
+        (("--start-time", "9999-12-31"), "allowed: with a time zone, years 1970 to 2099"),
         (("--truth", "/dev/null/truth"), "the truth can't be written: Not a directory; at /dev/null/truth"),
         (("--start-time", "yesterday"), "Invalid value for '--start-time'"),
         (("--to", "nowhere"), "Invalid value for '--to'"),

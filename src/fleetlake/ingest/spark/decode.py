@@ -17,6 +17,7 @@ import pyarrow as pa
 from fleetlake.contracts.arrow import ARROW_TYPES
 from fleetlake.contracts.columns import Column, Field, Type
 from fleetlake.contracts.events import Event
+from fleetlake.contracts.json_schema import YEARS
 from fleetlake.contracts.tables import Table, bronze_of
 from fleetlake.contracts.validation import parse
 
@@ -36,8 +37,7 @@ RAW = ("kafka_partition", "kafka_offset", "kafka_timestamp", "payload")
 JSON_SPACE = " \t\r\n"
 # A number, boolean, list or object where a string belongs becomes its text: these texts might have been one.
 NOT_SURELY_A_STRING = r"^(?:[-+.0-9eE]+|true|false|[{\[](?s:.)*)\z"
-# Years from 1000 on: what is before them, engines do not agree about.
-SURELY_A_TIME = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\z"
+SURELY_A_TIME = rf"^{YEARS}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}\.[0-9]{{3}}Z\z"
 ESCAPED_SURROGATE = (r"\ud", r"\uD")
 
 

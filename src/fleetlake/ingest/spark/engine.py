@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import DataLoss, FleetlakeError, Retryable
+from fleetlake.ingest.arrivals import LATEST_TIME_MS
 from fleetlake.ingest.offsets import Source
 from fleetlake.ingest.spark.claim import claim
 from fleetlake.ingest.spark.decode import bronze_rows
@@ -24,6 +25,7 @@ from fleetlake.lake.catalog import Lake
 from fleetlake.lake.snapshots import refused_for_its_clock
 
 if TYPE_CHECKING:
+    from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
@@ -166,7 +168,7 @@ class SparkIngest:
         ).load()  # fmt: skip
         raw = records.select(
             sf.col("partition").alias("kafka_partition"), sf.col("offset").alias("kafka_offset"),
-            sf.col("timestamp").alias("kafka_timestamp"), sf.col("value").alias("payload"),
+            _date(sf.col("timestamp")).alias("kafka_timestamp"), sf.col("value").alias("payload"),
         )  # fmt: skip
         rows = bronze_rows(event, raw, sf.current_timestamp()).withWatermark("event_time", WATERMARK)
         if self._settings.deduplicate:
@@ -203,6 +205,13 @@ class SparkIngest:
             self._follow(event, query, failures)
         except Exception as error:  # of pyspark and py4j: the JVM may be gone
             raise told(self._sources[event].topic, str(error)) from error
+
+
+def _date(time: SparkColumn) -> SparkColumn:
+    """A record's time where it is a date, else null: Kafka's -1 for none, and whatever a producer made up."""
+    from pyspark.sql import functions as sf
+
+    return sf.when(sf.unix_millis(time).between(0, LATEST_TIME_MS), time)
 
 
 def _deduplicated(rows: DataFrame) -> DataFrame:

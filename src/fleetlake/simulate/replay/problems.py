@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetlake.contracts.columns import Column
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Column, Type
 from fleetlake.contracts.events import GPS, Event
 from fleetlake.simulate.replay.mapping import POSITION, mappable, target
 from fleetlake.simulate.replay.rows import FILE, MALFORMED, NUMBER, text_of, value_of
@@ -52,6 +52,10 @@ def _problems_of(rows: pa.Table, event: Event) -> Iterator[tuple[str, np.ndarray
             continue
         seen = _valid(rows, values)
         column = target(event, name)
+        if column.type is Type.TIMESTAMP:
+            years = pc.year(rows[values])
+            strange = pc.or_(pc.less(years, FIRST_YEAR), pc.greater(years, LAST_YEAR)).fill_null(False)
+            yield f"{name} is outside {FIRST_YEAR} to {LAST_YEAR}", strange.to_numpy()
         yield f"{name} is not a {column.type}", _valid(rows, text)
         yield f"{name} is {_broken(column)}", seen & ~_within(rows[values], column)
         if name in required:

@@ -1,0 +1,99 @@
+"""Whatever bytes and numbers a record is made of, it lands, and every command goes on working."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from tests.command_line import GOOD, Cli
+
+from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.contracts.events import EVENTS
+
+SEED, RECORDS = 18, 1_500
+ANY_INT64 = str(2**63 - 1)
+EDGES = [
+    -1,
+    1,
+    2**31,
+    253_402_300_799_999,
+    253_402_300_800_000,
+    1_767_600_000_000_000,
+    2**53,
+    2**63 // 1000,
+    2**63 - 1,
+    -2,
+    -(2**63),
+]
+
+
+@pytest.fixture
+def cli(broker: EmbeddedBroker, home: Path) -> Iterator[Cli]:
+    made = Cli(broker, home)
+    yield made
+    made.end()
+
+
+def let_in_any_time(broker: EmbeddedBroker) -> None:
+    """As brokers before 3.6 did."""
+    admin = AdminClient(broker.settings.client_config())
+    limits = [
+        ConfigEntry(f"message.timestamp.{side}.max.ms", ANY_INT64, incremental_operation=AlterConfigOpType.SET)
+        for side in ("after", "before")
+    ]
+    changes = [ConfigResource(ResourceType.TOPIC, event.topic, incremental_configs=limits) for event in EVENTS]
+    for done in admin.incremental_alter_configs(changes).values():
+        done.result(30)
+
+
+def any_payload(chosen: random.Random, number: int) -> bytes | None:
+    good = json.dumps(GOOD | {"id": f"any-{number}", "deviceId": f"veh-{number % 7}"}).encode()
+    cut = chosen.randrange(len(good))
+    return chosen.choice(
+        [good, good, None, b"", chosen.randbytes(chosen.randrange(200)), good[:cut], good[:cut] + b"\0" + good[cut:]]
+    )
+
+
+def send_any(broker: EmbeddedBroker, seed: int, count: int) -> int:
+    """Sends records of any time, key, headers and payload; returns how many the broker took: it has rules of its own for times."""
+    chosen, taken = random.Random(seed), 0
+
+    def note(error: object, _: object) -> None:
+        nonlocal taken
+        taken += error is None
+
+    producer = Producer(broker.settings.client_config() | {"linger.ms": 20})
+    for number in range(count):
+        time_ms = chosen.choice([*EDGES, *struct.unpack("4q", chosen.randbytes(32))])
+        headers = [
+            (chosen.randbytes(3).hex(), chosen.choice([None, b"", chosen.randbytes(20)])) for _ in range(chosen.randrange(3))
+        ]
+        key = chosen.choice([None, b"", chosen.randbytes(chosen.randrange(1, 50))])
+        topic = EVENTS[number % len(EVENTS)].topic
+        producer.produce(topic, any_payload(chosen, number), key, timestamp=time_ms, headers=headers, on_delivery=note)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    return taken
+
+
+def test_any_record_lands_and_every_command_goes_on(broker: EmbeddedBroker, cli: Cli) -> None:
+    let_in_any_time(broker)
+    taken = send_any(broker, SEED, RECORDS)
+    assert taken > RECORDS // 2
+    landed = json.loads(cli.run("ingest", "--once", "--json"))
+    assert sum(counts["landed"] for counts in landed.values()) == taken
+    assert all(0 < counts["rejected"] < counts["landed"] for counts in landed.values())
+    assert [check["problems"] for check in json.loads(cli.run("verify", "--json"))] == [[]] * 5
+    times = json.loads(cli.run("query", "SELECT DISTINCT kafka_timestamp AS t FROM bronze.gps ORDER BY t", "--json"))
+    assert {"1970-01-01", "9999-12-31", "None"} <= {str(row["t"])[:10] for row in times}
+    cli.run("query", "SELECT * FROM bronze.vehicle")
+    cli.run("quarantine")
+    assert json.loads(cli.run("quarantine", "--json"))["rejected"] == sum(counts["rejected"] for counts in landed.values())
+    for command in (["transform"], ["maintain", "compact"], ["report", "trips"], ["quality"], ["status"], ["verify"]):
+        cli.run(*command)
