@@ -1,11 +1,14 @@
 /* What a loop in Python costs microseconds a message for, over many messages of librdkafka at a time. Called by broker/queueing.py and
  * ingest/by_columns.py, which pass the functions of the librdkafka that confluent-kafka brings. */
 
+#define _POSIX_C_SOURCE 199309L /* for clock_gettime */
+
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* rd_kafka_message_t of librdkafka's public header rdkafka.h, unchanged since 0.8: part of its stable ABI. */
 typedef struct {
@@ -19,6 +22,40 @@ typedef struct {
     int64_t offset;
     void *internal;
 } message;
+
+enum { FIRST_ASKED_FOR = 16, MOST_ASKED_FOR = 512 };
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Messages of a queue until there are `limit` of them, or `enough` bytes of payload, or the time is over; returns how many. The library
+ * counts messages only: it is asked for as many at a time as will hardly be more bytes than are still wanted. */
+size_t take(void *queue, ptrdiff_t (*consume_batch)(void *, int, message **, size_t), int timeout_ms, message **messages, size_t limit,
+            int64_t enough) {
+    const int64_t until = now_ms() + timeout_ms;
+    int64_t bytes = 0, largest = 1;
+    size_t count = 0, asked = FIRST_ASKED_FOR;
+    while (count < limit && bytes < enough) {
+        const int64_t left = until - now_ms();
+        asked = asked < limit - count ? asked : limit - count;
+        const ptrdiff_t came = consume_batch(queue, left > 0 ? (int)left : 0, messages + count, asked);
+        for (ptrdiff_t i = 0; i < came; i++) {
+            const int64_t size = messages[count + (size_t)i]->payload ? (int64_t)messages[count + (size_t)i]->size : 0;
+            largest = size > largest ? size : largest;
+            bytes += size;
+        }
+        count += came > 0 ? (size_t)came : 0;
+        if (came < (ptrdiff_t)asked) {
+            break;
+        }
+        asked = (size_t)((enough - bytes) / largest + 1);
+        asked = asked < MOST_ASKED_FOR ? asked : MOST_ASKED_FOR;
+    }
+    return count;
+}
 
 /* Fills an array for each attribute. A size is -1 for a record without a value; a time is -1 where there is none. */
 void describe(message *const *messages, size_t count, int64_t (*time_of)(const message *, int *), int32_t *error, void **topic,

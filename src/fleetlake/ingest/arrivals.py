@@ -14,7 +14,7 @@ from fleetlake.foundation.errors import Retryable
 from fleetlake.ingest.buffers import Numbers
 from fleetlake.ingest.decode import RAW_SCHEMA
 
-
+ENOUGH_BYTES = 16 * 1024 * 1024  # of payloads taken at a time; twice a full batch of usual records
 LATEST_TIME_MS = 253_402_300_799_999  # the end of the year 9999, the last that Python and every SQL engine can show
 NO_TIME_MS = -1  # Kafka's, of a record that has none
 
@@ -63,12 +63,19 @@ class Arrivals:
     def records(self) -> int:
         return sum(chunk.rows.num_rows for chunk in self.chunks)
 
+    @property
+    def bytes(self) -> int:
+        return sum(chunk.rows.nbytes for chunk in self.chunks)
+
 
 class Arriving(Protocol):
     """A way to take records from a client. Belongs to one thread."""
 
-    def take(self, limit: int, timeout_s: float) -> Arrivals:
-        """At most `limit` records and troubles, waiting up to `timeout_s` for as many. Calls the client's callbacks."""
+    def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
+        """At most `limit` records and troubles, waiting up to `timeout_s` for as many. Calls the client's callbacks.
+
+        Ends early once the payloads are `enough_bytes`; they are hardly ever twice as many.
+        """
         ...
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
-"""A queue between two threads that is bounded by what its items weigh, not by how many they are."""
+"""What is under way between threads, bounded by what it weighs, not by how many items it is."""
 
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -31,3 +32,28 @@ class Backlog(queue.Queue[Item]):
         item: Item = super()._get()
         self._held -= self._weigh(item)
         return item
+
+
+class Held:
+    """Counts the bytes that one thread has taken on and another has not yet finished with. For any thread."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._held, self._changed = limit, 0, threading.Condition()
+
+    @property
+    def is_full(self) -> bool:
+        return self._held >= self._limit
+
+    def add(self, count: int) -> None:
+        with self._changed:
+            self._held += count
+
+    def release(self, count: int) -> None:
+        with self._changed:
+            self._held -= count
+            self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> None:
+        """Returns when it is not full, at the latest after `timeout_s`."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.is_full, timeout_s)

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError
 
 from fleetlake.broker.librdkafka import address_of, handle_of, librdkafka
 from fleetlake.foundation.errors import Retryable
-from fleetlake.ingest.arrivals import Arrivals, Trouble, make_chunk
+from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arrivals, Trouble, make_chunk
 from fleetlake.ingest.buffers import MAX_ARRAY_BYTES, Numbers, join_payloads
 from fleetlake.ingest.by_objects import troubles_of
 from fleetlake.ingest.offsets import Offsets
@@ -29,6 +29,7 @@ class ByColumns:
     def __init__(self, consumer: Consumer, start: Mapping[str, Offsets]) -> None:
         self._c, self._messages = librdkafka(), compiled()
         self._time_of = address_of(self._c.rd_kafka_message_timestamp)
+        self._consume_batch = address_of(self._c.rd_kafka_consume_batch_queue)
         self._destroy = address_of(self._c.rd_kafka_message_destroy)
         self._consumer, handle = consumer, handle_of(consumer)
         self._queue = self._c.rd_kafka_queue_new(handle)
@@ -38,11 +39,12 @@ class ByColumns:
                 self._c.rd_kafka_queue_forward(records, self._queue)
                 self._c.rd_kafka_queue_destroy(records)
 
-    def take(self, limit: int, timeout_s: float) -> Arrivals:
+    def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
         troubles = self._call_back()
         messages = np.empty(limit, np.uintp)
-        count = self._c.rd_kafka_consume_batch_queue(self._queue, int(timeout_s * 1000), messages.ctypes.data, limit)
-        if count < 1:
+        into = messages.ctypes.data
+        count = self._messages.take(self._queue, self._consume_batch, int(timeout_s * 1000), into, limit, enough_bytes)
+        if not count:
             return Arrivals([], troubles)
         messages = messages[:count]
         try:

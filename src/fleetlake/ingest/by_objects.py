@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import groupby
 from operator import itemgetter
 
@@ -9,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, Message
 
-from fleetlake.ingest.arrivals import Arrivals, Chunk, Trouble, make_chunk
+from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arrivals, Chunk, Trouble, make_chunk
 from fleetlake.ingest.buffers import MAX_ARRAY_BYTES, join_payloads
+
+FIRST_ASKED_FOR, MOST_ASKED_FOR = 16, 512
 
 
 class ByObjects:
@@ -19,8 +22,8 @@ class ByObjects:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
 
-    def take(self, limit: int, timeout_s: float) -> Arrivals:
-        messages = self._consumer.consume(limit, timeout_s)
+    def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
+        messages = self._consume(limit, timeout_s, enough_bytes)
         troubles = troubles_of(messages)
         if troubles:
             messages = [m for m in messages if m.error() is None]
@@ -30,6 +33,20 @@ class ByObjects:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _consume(self, limit: int, timeout_s: float, enough_bytes: int) -> list[Message]:
+        """As `take` of messages.c: as many at a time as will hardly be more bytes than are still wanted."""
+        until, messages, size, largest, asked = time.monotonic() + timeout_s, list[Message](), 0, 1, FIRST_ASKED_FOR
+        while len(messages) < limit and size < enough_bytes:
+            asked = min(asked, limit - len(messages))
+            came = self._consumer.consume(asked, max(0.0, until - time.monotonic()))
+            sizes = list(map(len, came))
+            size, largest = size + sum(sizes), max(largest, *sizes, 1)
+            messages += came
+            if len(came) < asked:
+                break
+            asked = min((enough_bytes - size) // largest + 1, MOST_ASKED_FOR)
+        return messages
 
 
 def troubles_of(messages: list[Message]) -> list[Trouble]:

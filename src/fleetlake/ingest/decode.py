@@ -136,11 +136,15 @@ class Decoder:
 
 
 def _text(payload: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Payloads as strings, without a copy; null where they are not UTF-8."""
+    """Payloads as strings, chunk by chunk, without a copy of those that are all UTF-8; null where one is not."""
+    return pa.chunked_array([_chunk_text(chunk) for chunk in payload.chunks], pa.string())
+
+
+def _chunk_text(payload: pa.Array) -> pa.Array:
     try:
         return payload.cast(pa.string())
     except pa.ArrowInvalid:
-        return pa.chunked_array([pa.array([_utf8(value) for value in payload.to_pylist()], pa.string())])
+        return pa.array([_utf8(value) for value in payload.to_pylist()], pa.string())
 
 
 def _utf8(value: bytes | None) -> bytes | None:

@@ -20,19 +20,20 @@ from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.ingest.arrivals import Chunk
-from fleetlake.ingest.backlog import Backlog
+from fleetlake.ingest.backlog import Backlog, Held
 from fleetlake.ingest.cuts import cut_by_days
 from fleetlake.ingest.decode import Decoder
 from fleetlake.ingest.flush import Buffered, FlushPolicy, should_flush
 from fleetlake.ingest.offsets import Offsets, Source, advance
-from fleetlake.ingest.reader import BATCH_MESSAGES, Reader
+from fleetlake.ingest.reader import Reader
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake
 
 POLL_S = 0.05
-CHUNK_ROWS, CHUNK_BYTES = 150_000, 64 * 1024 * 1024  # decoded at a time: a statement has a price of its own
+CHUNK_ROWS, CHUNK_BYTES = 150_000, 32 * 1024 * 1024  # decoded at a time: a statement has a price of its own
 DECODING_THREADS = 1  # of DuckDB, which has a core then and leaves one to the others
 QUEUED_BYTES = CHUNK_BYTES  # read ahead while a chunk is decoded
+HELD_FLUSHES = 1.25  # bytes read and not yet committed, in bytes of a commit: one is written while the next one is read
 COMMITS_A_FULL_COLLECTION = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,14 +61,16 @@ class _Cut:
     """The end of a commit: the offsets each topic has been read to."""
 
     positions: Mapping[str, Offsets]
+    read_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Flush:
-    """Decoded rows of a commit, by topic."""
+    """Decoded rows of a commit, by topic. read_bytes: what they were before."""
 
     rows: Mapping[str, list[pa.Table]]
     positions: Mapping[str, Offsets]
+    read_bytes: int
     ingested_at_us: int
 
 
@@ -98,6 +101,7 @@ class NativeIngest:
         self._ingested_at_us = 0
         self._topics = TopicWatch(client_config, {s.topic: s.topic_id for s in sources.values()}, wait=wait)
         self._chunks: Backlog[Chunk | _Cut | None] = Backlog(QUEUED_BYTES, _bytes)
+        self._held = Held(int(HELD_FLUSHES * settings.flush.bytes))
         self._flushes: queue.Queue[_Flush | None] = queue.Queue(1)
         lake.ensure(bronze_of(event) for event in sources)
         self._writers = {
@@ -157,6 +161,12 @@ class NativeIngest:
         buffered_rows = buffered_bytes = 0
         since = time.monotonic()
         while not self._stop.is_set() and (ends is None or _short_of(ends, positions)):
+            if self._held.is_full:
+                if buffered_rows:
+                    self._cut(positions, buffered_bytes)
+                    buffered_rows = buffered_bytes = 0
+                self._held.wait(POLL_S)
+                continue
             batch = reader.poll(POLL_S)
             for chunk in batch.chunks:
                 if not buffered_rows:
@@ -164,20 +174,21 @@ class NativeIngest:
                 positions[chunk.topic] = advance(positions[chunk.topic], chunk.read)
                 buffered_rows += chunk.rows.num_rows
                 buffered_bytes += chunk.rows.nbytes
+                self._held.add(chunk.rows.nbytes)
                 self._chunks.put(chunk)
             for (topic, partition), offset in batch.ends.items():  # past control records, which are never delivered
                 positions[topic][partition] = max(positions[topic][partition], offset)
             if batch.chunks:
                 self._at(Step.BATCH_READ)
-            behind, age_s = batch.messages == BATCH_MESSAGES, time.monotonic() - since
+            behind, age_s = batch.is_full, time.monotonic() - since
             if should_flush(Buffered(buffered_rows, buffered_bytes, age_s, behind, self._cuts > self._done), self._settings.flush):
-                self._cut(positions)
+                self._cut(positions, buffered_bytes)
                 buffered_rows = buffered_bytes = 0
-        self._cut(positions)
+        self._cut(positions, buffered_bytes)
 
-    def _cut(self, positions: Mapping[str, Mapping[int, int]]) -> None:
+    def _cut(self, positions: Mapping[str, Mapping[int, int]], read_bytes: int) -> None:
         self._cuts += 1
-        self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}))
+        self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}, read_bytes))
 
     def _decode(self) -> None:
         connection = duckdb.connect(config={"threads": DECODING_THREADS, "preserve_insertion_order": False})
@@ -200,7 +211,8 @@ class NativeIngest:
             for topic in raw:
                 decode(topic)
             self._at(Step.DECODED)
-            self._flushes.put(_Flush({topic: done for topic, done in rows.items() if done}, item.positions, self._ingested_at_us))
+            decoded = {topic: done for topic, done in rows.items() if done}
+            self._flushes.put(_Flush(decoded, item.positions, item.read_bytes, self._ingested_at_us))
             rows = {topic: [] for topic in rows}
 
     def _now(self) -> datetime:
@@ -233,6 +245,7 @@ class NativeIngest:
             reader.note_committed({topic: flush.positions[topic] for topic in flush.rows})
             self._at(Step.GROUP_TOLD)
         self._done += 1
+        self._held.release(flush.read_bytes)
         return True
 
 

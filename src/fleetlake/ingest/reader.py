@@ -15,7 +15,7 @@ from fleetlake.broker.librdkafka import require_possible
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import DataLoss, Retryable
-from fleetlake.ingest.arrivals import Arriving, Chunk, Trouble
+from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arriving, Chunk, Trouble
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.offsets import Offsets
@@ -25,7 +25,8 @@ LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)
 ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
 BATCH_MESSAGES = 20_000
-MAX_QUEUED_KB = 65_536
+MAX_QUEUED_KB = 32_768
+FETCH_BYTES = 256 * 1024
 # The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. Checksums are the
 # broker's and TCP's business on the way to us.
 TUNING: Mapping[str, str | int | bool] = {
@@ -36,7 +37,10 @@ TUNING: Mapping[str, str | int | bool] = {
     "check.crcs": False,
     "queued.min.messages": 1_000_000,
     "queued.max.messages.kbytes": MAX_QUEUED_KB,
-    "fetch.message.max.bytes": 8 * 1024 * 1024,
+    # An answer is decompressed at once, a hundred times as large or more, so it has to be small as it travels.
+    "fetch.max.bytes": FETCH_BYTES,
+    "fetch.message.max.bytes": FETCH_BYTES,
+    "message.max.bytes": FETCH_BYTES,  # else the client raises fetch.max.bytes to it; a larger record is read all the same
     "fetch.wait.max.ms": 100,
     "fetch.queue.backoff.ms": 5,
     "session.timeout.ms": 6_000,  # we join no group; it only bounds how long close() waits for a broker that is gone
@@ -49,7 +53,7 @@ class Batch:
 
     chunks: Sequence[Chunk]
     ends: Mapping[tuple[str, int], int]
-    messages: int
+    is_full: bool  # so that there is more
 
 
 class Reader:
@@ -75,7 +79,7 @@ class Reader:
         self._consumer.assign(_partitions(start))
 
     def poll(self, timeout_s: float) -> Batch:
-        """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them.
+        """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or ENOUGH_BYTES.
 
         DataLoss if the broker no longer has an offset asked for; Retryable for other errors it reports.
         """
@@ -85,15 +89,16 @@ class Reader:
             self._look_for_broker(answers=bool(arrived.chunks or arrived.troubles))
         self._tell_of_strange_times(arrived.chunks)
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
-        return Batch(arrived.chunks, ends, arrived.records)
+        is_full = arrived.records >= BATCH_MESSAGES or arrived.bytes >= ENOUGH_BYTES
+        return Batch(arrived.chunks, ends, is_full)
 
     def _tell_of_strange_times(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             if (first := chunk.strange_time) and chunk.topic not in self._strange_times:
                 self._strange_times.add(chunk.topic)
                 LOG.warning(
-                    "%s has times of records that are no dates, first at partition %d, offset %d: %d ms since 1970. In bronze their "
-                    "kafka_timestamp is null; the events are read as any other. Is a producer's clock wrong, or its unit?",
+                    "%s has records whose time in Kafka is no date, first at partition %d, offset %d: %d ms since 1970. Their "
+                    "kafka_timestamp is null in bronze; they are read as any other. Is a producer's clock wrong, or its unit?",
                     chunk.topic, first.partition, first.offset, first.time_ms,
                 )  # fmt: skip
 

@@ -23,7 +23,7 @@ from fleetlake.contracts.gold import GOLD
 from fleetlake.lake.storage_errors import telling_of_storage
 
 EPOCH = date(1970, 1, 1)
-ROW_GROUP_ROWS = 250_000
+ROW_GROUP_ROWS, BATCH_ROWS, PAGE_BYTES = 250_000, 1024, 4 * 1024 * 1024
 SAMPLED_ROWS, REPEATING = 1000, 0.9  # a number of some 5,000 values repeats in a tenth of so many rows
 UNIQUE = {"event_id", "payload", *(table.columns[0].name for table in GOLD)}  # a dictionary of values that never repeat only costs
 
@@ -72,8 +72,20 @@ def parquet_writer(stream: OutputStream, rows: pa.Table) -> pq.ParquetWriter:
     """A writer of files like `rows`, of which there may be more: their texts, and numbers that repeat in them, as dictionaries."""
     dictionary = [field.name for field in rows.schema if _pays_as_dictionary(field, rows)]
     return pq.ParquetWriter(
-        stream, rows.schema, compression="zstd", compression_level=1, use_dictionary=dictionary, write_page_index=False
-    )
+        stream, rows.schema, compression="zstd", compression_level=1, use_dictionary=dictionary, write_page_index=False,
+        write_batch_size=_rows_a_page(rows),
+    )  # fmt: skip
+
+
+def _rows_a_page(rows: pa.Table) -> int:
+    """How many values go into a page before its size is looked at: so few of large ones that it does not become much too large."""
+    large = [column for column in rows.columns if column.nbytes > PAGE_BYTES and _has_bytes(column.type)]
+    longest = max((pc.max(pc.binary_length(column)).as_py() or 0 for column in large), default=0)
+    return min(BATCH_ROWS, max(1, PAGE_BYTES // max(longest, 1)))
+
+
+def _has_bytes(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_large_string, pa.types.is_large_binary, pa.types.is_string, pa.types.is_binary))
 
 
 def _pays_as_dictionary(field: pa.Field, rows: pa.Table) -> bool:
