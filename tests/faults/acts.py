@@ -194,6 +194,28 @@ class Maintain:
 
 
 @dataclass(frozen=True, slots=True)
+class Transform:
+    """Silver and gold are brought up to date, beside whatever else is going on; it is waited for."""
+
+    cuts: tuple[Cut, ...] = ()
+    name: str = "t"
+
+    def do(self, world: World) -> None:
+        world.start_transform(self.name, self.cuts)
+        world.end(self.name, RETRYABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class SetClock:
+    """The clocks of processes that begin from now on are so far ahead of the real one, or behind it."""
+
+    seconds: int
+
+    def do(self, world: World) -> None:
+        world.clock_s = self.seconds
+
+
+@dataclass(frozen=True, slots=True)
 class LockCatalog:
     """Another program holds the catalog's database for itself while the scenario goes on."""
 

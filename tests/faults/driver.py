@@ -32,6 +32,7 @@ from fleetlake.ingest.native import IngestSettings, NativeIngest
 from fleetlake.ingest.offsets import Source
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
+from tests.faults.clocks import CLOCK
 
 METADATA_WRITTEN = "metadata_written"  # inside the catalog, just before its swap
 ANSWERED = "answered"  # the catalog has swapped; who asked for it does not know yet
@@ -48,6 +49,7 @@ class Deed(StrEnum):
     TERMINATE = "terminate"  # SIGTERM
     DELAY = "delay"
     CONFLICT = "conflict"  # somebody else commits to every table
+    SET_CLOCK = "set clock"  # of this process, `seconds` ahead of the real one
 
 
 class Answer(StrEnum):
@@ -75,7 +77,7 @@ class Order:
     """What to ingest and what is to go wrong.
 
     run: ends the names of its topics. out: folder for `outcome.json` and late requests. answers: of the catalog, to its first
-    requests. clock_jumps_s: drawn from at each look at the clock.
+    requests. clock_s: how far its clock is ahead at first. clock_jumps_s: drawn from at each look at the clock.
     """
 
     lake: LakeSettings
@@ -88,6 +90,7 @@ class Order:
     flush_age_s: float = 0.03
     cuts: tuple[Cut, ...] = ()
     answers: tuple[Answer, ...] = ()
+    clock_s: int = 0
     clock_jumps_s: tuple[int, ...] = ()
 
 
@@ -119,8 +122,9 @@ def tell_outcome(work: Callable[[], None], out: Path) -> None:
 
 
 def ingest(order: Order, told_to_end: threading.Event) -> None:
+    CLOCK.shift(order.clock_s)
     if order.clock_jumps_s:
-        _skew_clock(order.clock_jumps_s)
+        CLOCK.jump(order.clock_jumps_s)
     lake = open_lake(order.lake)
     at = cut_in(lake, order.cuts, order.lake)
     _Catalog(lake, order.answers, order.out)
@@ -196,6 +200,8 @@ def _do(cut: Cut, settings: LakeSettings) -> None:
             time.sleep(cut.seconds)
         case Deed.CONFLICT:
             interfere(settings)
+        case Deed.SET_CLOCK:
+            CLOCK.shift(cut.seconds)
 
 
 def interfere(settings: LakeSettings) -> None:
@@ -232,9 +238,3 @@ class _Catalog:
         if answer is Answer.LANDED:
             raise CommitStateUnknownException("it landed, the answer was lost")
         return given
-
-
-def _skew_clock(jumps_s: tuple[int, ...]) -> None:
-    """From now on the time of day jumps, back and forward, whenever it is asked for."""
-    real, draw = time.time_ns, random.Random(str(jumps_s))
-    time.time_ns = lambda: real() + draw.choice(jumps_s) * 1_000_000_000

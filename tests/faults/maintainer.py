@@ -14,6 +14,7 @@ from fleetlake.maintain.compaction import CompactionPolicy, compact
 from fleetlake.maintain.expiry import expire
 from fleetlake.maintain.orphans import DEFAULT_AGE, delete_orphans
 from fleetlake.maintain.retention import ExpiryPolicy
+from tests.faults.clocks import CLOCK
 from tests.faults.driver import Cut, back_off, cut_in
 
 HARSH = ExpiryPolicy(newest=1, planning_s=0.0, reading_s=0.0, hourly_s=0.0)  # readers have no time at all
@@ -22,16 +23,18 @@ SOFT = ExpiryPolicy(newest=1, planning_s=1.5, reading_s=1.5, hourly_s=0.0)
 
 @dataclass(frozen=True, slots=True)
 class MaintainOrder:
-    """rounds: over all tables; None: until it is told to end. cuts: into its commits."""
+    """rounds: over all tables; None: until it is told to end. cuts: into its commits. clock_s: how far its clock is ahead."""
 
     lake: LakeSettings
     out: Path
     expiry: ExpiryPolicy
     rounds: int | None
     cuts: tuple[Cut, ...] = ()
+    clock_s: int = 0
 
 
 def maintain(order: MaintainOrder, told_to_end: threading.Event) -> None:
+    CLOCK.shift(order.clock_s)
     lake, done = open_lake(order.lake), 0
     cut_in(lake, order.cuts, order.lake)
     while not told_to_end.is_set() and done != order.rounds:

@@ -29,10 +29,12 @@ from tests.faults.acts import (
     Maintain,
     MakeTopicsAnew,
     Produce,
+    SetClock,
     SetWeather,
     Signal,
     Start,
     Storm,
+    Transform,
     mount_small_disk,
 )  # fmt: skip
 from tests.faults.driver import ANSWERED, METADATA_WRITTEN, PLACES, Answer, Cut, Deed
@@ -193,6 +195,38 @@ def clock_skew(random: Random) -> list[Act]:
     ]  # fmt: skip
 
 
+MINUTE_S, DAY_S = 60, 86_400
+CLOCKS_S = (-10 * MINUTE_S, -MINUTE_S, -DAY_S, DAY_S, -56 * 365 * DAY_S, 0)  # the last but one: a battery was empty, it is 1970
+
+
+def clock_moves(random: Random, places: tuple[str, ...] = COMMIT_STEPS) -> tuple[Cut, ...]:
+    """Within the commits of one process its clock goes back, and forward by a day and back."""
+    moves = random.sample(range(1, 7), 3)
+    return tuple(Cut(random.choice(places), nth, Deed.SET_CLOCK, random.choice(CLOCKS_S)) for nth in moves)
+
+
+def clock_back(random: Random) -> list[Act]:
+    """Between the commits of ingest, transform and maintenance, and within them; each may be on another machine."""
+    acts: list[Act] = []
+    for number in range(3):
+        of_catalog = clock_moves(random, (METADATA_WRITTEN, ANSWERED))
+        acts += [Produce(random.randint(40, 120)), SetClock(random.choice(CLOCKS_S))]
+        acts += [Start(f"i{number}", once=True, cuts=clock_moves(random)), End(f"i{number}"), SetClock(random.choice(CLOCKS_S))]
+        acts += random.choice(
+            ([Maintain(HARSH, rounds=1)], [Maintain(HARSH, "m", rounds=1, cuts=of_catalog), End("m")], [Transform(of_catalog)])
+        )
+    return [*acts, SetClock(0)]
+
+
+def clock_back_beside(random: Random) -> list[Act]:
+    """A running ingest's clock moves while maintenance, whose clock is another, commits to the same tables."""
+    return [
+        Produce(random.randint(40, 120)), Load(every_s=0.1), SetClock(random.choice(CLOCKS_S)), Start(cuts=clock_moves(random)),
+        AwaitRows(100), SetClock(random.choice(CLOCKS_S)), Maintain(HARSH, cuts=clock_moves(random, (METADATA_WRITTEN, ANSWERED))),
+        AwaitRows(random.randint(250, 400)), *ended("m"), Signal(signal.SIGTERM), End(), SetClock(0),
+    ]  # fmt: skip
+
+
 def catalog_locked(random: Random) -> list[Act]:
     return [
         Produce(random.randint(60, 150)), Start(), AwaitRows(20), LockCatalog(random.uniform(0.1, 1.2)), Produce(60),
@@ -284,6 +318,8 @@ NATIVE: tuple[Scenario, ...] = (
     Scenario("flood of late events", partial(flood, Mix(late=0.7))),
     Scenario("flood of poison", partial(flood, Mix(poison=0.7))),
     Scenario("clock skew", clock_skew),
+    Scenario("clock set back", clock_back),
+    Scenario("clock set back beside maintenance", clock_back_beside),
     Scenario("catalog locked", catalog_locked),
     Scenario("catalog locked, no patience", catalog_locked, lake=impatient),
     Scenario("disk full", disk_full, prepare=partial(mount_small_disk, megabytes=2)),
@@ -312,6 +348,7 @@ def play(scenario: Scenario, seed: int, servers: Servers, *, gold: bool = False)
             if scenario.settles:
                 world.settle()
             world.check_bronze()
+            world.check_with_java()
             if gold and scenario.settles:
                 world.check_silver_and_gold()
         except Exception as error:

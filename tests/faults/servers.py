@@ -1,4 +1,4 @@
-"""What all runs share: the broker, and an S3 server and a Spark for those that need one."""
+"""What all runs share: the broker, Iceberg's Java reader, and an S3 server and a Spark for those that need one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fleetlake.broker.embedded import EmbeddedBroker
 from tests.conftest import free_ports
 from tests.faults.spark_host import SparkHost
 from tests.forking import forking
+from tests.java_reader import JavaReader
 from tests.s3_server import S3Server, s3_server
 
 
@@ -40,6 +41,14 @@ class Servers:
     @cached_property
     def _spark_folder(self) -> Path:
         return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-spark-")))
+
+    @cached_property
+    def java(self) -> JavaReader:
+        """Started when it is first asked for."""
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-java-"))
+        made = JavaReader(Path(folder) / "java.log")
+        self._stack.callback(made.stop)
+        return made
 
     @cached_property
     def s3(self) -> S3Server:

@@ -17,6 +17,7 @@ from random import Random
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from py4j.protocol import Py4JJavaError
 
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import ensure_topics
@@ -25,7 +26,7 @@ from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.ingest.offsets import Engine
-from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake, row_count
 from fleetlake.maintain.retention import ExpiryPolicy
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
@@ -37,6 +38,7 @@ from tests.faults.records import Mix, draw_records
 from tests.faults.s3_proxy import S3Proxy
 from tests.faults.servers import Servers
 from tests.faults.spark_host import SparkOrder
+from tests.faults.transformer import TransformOrder, transform
 from tests.forking import forking
 from tests.s3_server import BUCKET, S3Server
 
@@ -77,6 +79,7 @@ class World:
         self.records: dict[str, dict[Place, bytes]] = {topic: {} for topic in self.topics}
         self.frozen: dict[str, dict[Place, bytes]] | None = None  # what the tables have to hold, if later records are not theirs
         self.flush_rows = ROWS_A_COMMIT_ON_S3 if on_s3 else ROWS_A_COMMIT
+        self.clock_s = 0  # how far the clocks of processes are ahead that begin from now on
         self.verdict = Verdict()
         self.places = {bronze_of(event).name: Places() for event in INGESTED}
         self._sent, self._started, self._context = 0, 0, forking()
@@ -147,7 +150,7 @@ class World:
     def start(self, name: str, order: Callable[[Order], Order] = lambda order: order) -> Ingest:
         """Starts an ingest under a name. order: changes what it is told; Spark only knows of `once`."""
         out = self._new_folder("ingest")
-        told = order(Order(self.ingest_lake, self.kafka, self.run, out, flush_rows=self.flush_rows))
+        told = order(Order(self.ingest_lake, self.kafka, self.run, out, flush_rows=self.flush_rows, clock_s=self.clock_s))
         if self._engine is Engine.SPARK:
             host = self._servers.spark
             host.give(SparkOrder(self.ingest_lake, self.kafka, self.run, self.folder, out, told.once))
@@ -159,7 +162,12 @@ class World:
         """Starts maintenance under a name. From now on readers have but the time that `expiry` gives them."""
         self.watcher.grace_s = min(self.watcher.grace_s, expiry.planning_s, expiry.reading_s)
         out = self._new_folder("maintain")
-        return self._begin(name, partial(maintain, MaintainOrder(self.lake, out, expiry, rounds, cuts)), out)
+        return self._begin(name, partial(maintain, MaintainOrder(self.lake, out, expiry, rounds, cuts, self.clock_s)), out)
+
+    def start_transform(self, name: str, cuts: tuple[Cut, ...]) -> Ingest:
+        """Starts a transform under a name."""
+        out = self._new_folder("transform")
+        return self._begin(name, partial(transform, TransformOrder(self.lake, out, cuts, self.clock_s)), out)
 
     def _new_folder(self, kind: str) -> Path:
         self._started += 1
@@ -235,6 +243,19 @@ class World:
                 for snapshot in table.metadata.snapshots:
                     self.verdict.add(check_snapshot(places.of(table, snapshot), {}, gaps_of(table)))
                 self.verdict.add(check_table(table, (self.frozen or self.records)[topic]))
+
+    def check_with_java(self) -> None:
+        """Iceberg's Java reader takes every table, and finds as many rows in it as its summary says."""
+        with self.opened() as lake:
+            for name in lake.names():
+                table = lake.table(name)
+                try:
+                    counted = self._servers.java.count_rows(table)
+                except Py4JJavaError as error:
+                    self.verdict.wrong.append(f"Java does not read {name}: {str(error.java_exception)[:500]}")
+                    continue
+                if counted != (row_count(table), row_count(table)):
+                    self.verdict.wrong.append(f"Java finds {counted} rows in {name}, not {row_count(table)}")
 
     def check_silver_and_gold(self) -> None:
         """Each event once in silver; silver and gold the same as a rebuild from scratch."""

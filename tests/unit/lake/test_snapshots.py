@@ -34,13 +34,13 @@ from fleetlake.serve.as_of import Moment, parse_moment, snapshot_at
 from fleetlake.serve.snapshots import list_snapshots
 
 TABLE = bronze_of(GPS)
-NOON_MS = 1_800_000_000_000
+NOON_MS = 4_000_000_000_000  # far ahead, as the table itself is made by the real clock
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
 
 @pytest.fixture
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    """A lake whose bronze table was made at noon, by PyIceberg's own clock too."""
+    """A lake whose clock says noon, PyIceberg's too."""
     set_clock(monkeypatch, NOON_MS)
     made = open_lake(local_lake(tmp_path))
     made.ensure([TABLE])
@@ -64,7 +64,6 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, now_ms: int) -> None:
             return datetime.fromtimestamp(now_ms / 1000, tz)
 
     monkeypatch.setattr("pyiceberg.table.update.datetime", Clock)
-    monkeypatch.setattr("pyiceberg.table.metadata.datetime.datetime", Clock, raising=False)
     monkeypatch.setattr(time, "time_ns", lambda: now_ms * 1_000_000)
     monkeypatch.setattr(time, "time", lambda: now_ms / 1000)
 
@@ -108,7 +107,9 @@ def add_column(lake: Lake) -> None:
 
 def expire_all(lake: Lake) -> None:
     policy = ExpiryPolicy(newest=1, planning_s=0.0, reading_s=0.0, hourly_s=0.0)
-    expire(lake, TABLE.name, policy, wait=lambda attempt: None, now=lambda: datetime.fromtimestamp(2 * NOON_MS / 1000, UTC))
+    expire(
+        lake, TABLE.name, policy, wait=lambda attempt: None, now=lambda: datetime.fromtimestamp((NOON_MS + 30 * DAY_MS) / 1000, UTC)
+    )
 
 
 @pytest.mark.parametrize("change", [compact, erase, set_property, add_column, expire_all], ids=lambda change: change.__name__)
