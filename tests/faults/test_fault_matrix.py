@@ -28,7 +28,7 @@ SHORT = ("metadata_written", "swapped")  # of kills, zombies and maintenance, th
 LONG = (
     "flood of copies", "flood of late events", "conflicts with maintenance", "catalog locked", "commit landed, answer lost",
     "S3 resets connections", "S3 does it, its answer is lost", "S3 slow or silent",
-    "maintenance asleep in a commit",
+    "maintenance asleep in a commit", "clock set back beside maintenance",
 )  # fmt: skip
 OWN_TESTS = ("broker killed and restarted", "disk full")  # tests/integration/test_outage.py; a mount needs root
 CHOSEN = [
