@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetlake.app.ingesting import sources_now
@@ -12,6 +15,7 @@ from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import Unproven
 from fleetlake.ingest.offsets import Offsets
+from fleetlake.ingest.presence import OnProgress, find_present
 from fleetlake.ingest.verify import State, TopicCheck, check_topic
 from fleetlake.transform.marker import read_marker
 
@@ -19,17 +23,33 @@ if TYPE_CHECKING:
     from fleetlake.app.settings import Settings
     from fleetlake.lake.catalog import Lake
 
+SAY_EVERY_S = 5.0
+
 
 def check_lake(settings: Settings) -> list[TopicCheck]:
     """The books of the five topics, in the contracts' order."""
     from fleetlake.app.wiring import kafka_settings, open_existing_lake
 
-    lake = open_existing_lake(settings)
-    sources = sources_now(kafka_settings(settings))
+    lake, kafka = open_existing_lake(settings), kafka_settings(settings)
+    sources = sources_now(kafka)
     read = {event: _silver_read(lake, event) for event in sources}
     if any(offsets is not None for offsets in read.values()):  # there was a transform: what it has not read, it has not read yet
         read = {event: offsets or {} for event, offsets in read.items()}
-    return [check_topic(lake, event, source, read[event]) for event, source in sources.items()]
+    look_up = partial(find_present, kafka.client_config(), on_progress=_progress())
+    return [check_topic(lake, event, source, read[event], look_up) for event, source in sources.items()]
+
+
+def _progress() -> OnProgress:
+    """Says on stderr how far Kafka has been asked, where that takes longer."""
+    said_at = time.monotonic()
+
+    def say(topic: str, done: int, of: int) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at > SAY_EVERY_S:
+            said_at = time.monotonic()
+            print(f"{topic}: asked Kafka about {done:,} of {of:,} offsets that bronze lacks", file=sys.stderr)
+
+    return say
 
 
 def require_equal(checks: Sequence[TopicCheck]) -> None:
@@ -56,18 +76,21 @@ def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(check) for check in checks]))
         return
-    any_erased = any(check.erased for check in checks)
-    erased = f"{'erased':>9}" if any_erased else ""
-    print(f"{'topic':<16}{'Kafka':>11}{'bronze':>11}{erased}{'rejected':>10}{'duplicates':>12}{'silver':>11}{'late':>9}")
+    any_erased, any_empty = any(check.erased for check in checks), any(check.no_record for check in checks)
+    erased, empty = f"{'erased':>9}" if any_erased else "", f"{'no record':>11}" if any_empty else ""
+    print(f"{'topic':<16}{'Kafka':>11}{empty}{'bronze':>11}{erased}{'rejected':>10}{'duplicates':>12}{'silver':>11}{'late':>9}")
     for check in checks:
         silver = "-" if check.silver is None else f"{check.silver:,}"
         late = "-" if check.late is None else f"{check.late:,}"
         erased = f"{check.erased:>9,}" if any_erased else ""
-        counts = f"{check.kafka:>11,}{check.landed:>11,}{erased}{check.rejected:>10,}{check.duplicates:>12,}{silver:>11}{late:>9}"
+        empty = f"{check.no_record:>11,}" if any_empty else ""
+        counts = (
+            f"{check.kafka:>11,}{empty}{check.landed:>11,}{erased}{check.rejected:>10,}{check.duplicates:>12,}{silver:>11}{late:>9}"
+        )
         print(f"{check.topic:<16}{counts}  {check.state}")
     for check in checks:
-        for problem in check.problems:
-            print(f"{check.topic}: {problem}")
+        for line in (*check.problems, *check.notes):
+            print(f"{check.topic}: {line}")
     if all(check.state is State.OK for check in checks):
         built = all(check.silver is not None or not check.landed for check in checks)
         silver = "silver has every good event id once." if built else "silver not built yet: fleetlake transform"

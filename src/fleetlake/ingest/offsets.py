@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from fleetlake.foundation.errors import BadInput, DataLoss
@@ -76,12 +76,26 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A topic as the broker shows it now."""
+    """A topic as the broker shows it now.
+
+    stable: partition to where its first open transaction begins, or its end; what is not named has none open.
+    """
 
     topic: str
     cluster_id: str
     topic_id: str
     watermarks: Watermarks
+    stable: Offsets = field(default_factory=dict)
+
+    def readable_end(self, partition: int) -> int:
+        """The offset after the last that a reader of committed records is given now."""
+        _, high = self.watermarks[partition]
+        return min(high, self.stable.get(partition, high))
+
+    @property
+    def unreadable(self) -> int:
+        """Offsets behind open transactions."""
+        return sum(high - self.readable_end(partition) for partition, (_, high) in self.watermarks.items())
 
 
 def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, accept_gaps: bool = False) -> Marker:

@@ -91,22 +91,24 @@ class Account:
         return rows.filter(pa.array(offsets >= firsts[np.searchsorted(known, partitions)])) if len(known) else rows
 
 
-def adjusted(
-    properties: Mapping[str, str], schema: Schema, *, minus: Iterable[pa.Table], plus: Iterable[pa.Table]
-) -> dict[str, str]:
-    """The properties that a commit has to set which takes the rows `minus` out of a bronze table and puts `plus` in.
+def change_between(properties: Mapping[str, str], schema: Schema, before: pa.Table, after: pa.Table) -> Digest:
+    """Return what a table's digest changes by where the rows `after` take the place of `before`; nothing for one without a digest.
 
-    properties, schema: those of the table as loaded, on which the commit is made. Nothing for a table without a digest.
+    properties, schema: the table's. For `adjusted`.
     """
     account = Account.of(properties)
     if account is None:
-        return {}
-    digest = account.digest
-    for rows in minus:
-        digest -= digest_of(account.counted(rows), schema)
-    for rows in plus:
-        digest += digest_of(account.counted(rows), schema)
-    return replace(account, digest=digest).properties()
+        return Digest()
+    return digest_of(account.counted(after), schema) - digest_of(account.counted(before), schema)
+
+
+def adjusted(properties: Mapping[str, str], changes: Iterable[Digest]) -> dict[str, str]:
+    """Return the properties that a commit has to set which removes or alters rows; none for a table without a digest.
+
+    properties: those of the table as loaded, on which the commit is made. changes: as `change_between` gives them.
+    """
+    account = Account.of(properties)
+    return replace(account, digest=sum(changes, start=account.digest)).properties() if account else {}
 
 
 def digest_of(rows: pa.Table, schema: Schema) -> Digest:

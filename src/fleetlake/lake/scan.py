@@ -139,22 +139,25 @@ class Damaged(Permanent):
 def damage_named(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Where a statement fails because a data file of a view is missing or damaged, raises Damaged, which names it.
 
-    Not every such error of DuckDB's says which file it was, so the footers of all are looked at then.
+    Not every such error of DuckDB's says which file it was, so the footers of all are looked at then, and after them the pages.
     """
     try:
         yield
     except STATEMENT_ERRORS:
         raise
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowException, OSError) as error:  # the latter two where DuckDB's rows are taken as Arrow's
         if told := _told_by_object_store(error):
             raise told from error
         for path in _files_of_views(con):
             if path in str(error).split("LINE 1")[0] or not _has_footer(path):
                 raise Damaged(path, _table_of(path)) from error
+        for path in _files_of_views(con):
+            if not _can_be_decoded(path):
+                raise Damaged(path, _table_of(path)) from error
         raise
 
 
-def _told_by_object_store(error: duckdb.Error) -> FleetlakeError | None:
+def _told_by_object_store(error: Exception) -> FleetlakeError | None:
     """What Arrow said of a file in S3 while DuckDB read it: it is gone, it is no Parquet any more, or S3 did not give it."""
     source, code = PARQUET_SOURCE.search(str(error)), error_code(error)
     if source and code in ("", "NoSuchKey", "ResourceNotFound"):
@@ -177,6 +180,16 @@ def _has_footer(path: str) -> bool:
         pq.read_metadata(path)
     except (OSError, pa.ArrowException):
         return False
+    return True
+
+
+def _can_be_decoded(path: str) -> bool:
+    """Whether DuckDB, which has failed on one of the files, can read all of this one."""
+    with duckdb.connect() as con:
+        try:
+            con.execute("SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet(?)", [path]).fetchall()
+        except duckdb.Error:
+            return False
     return True
 
 

@@ -18,6 +18,7 @@ from fleetlake.contracts.tables import ERASED
 from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.catalog import Lake, local_path
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
+from fleetlake.lake.digest import adjusted
 from fleetlake.lake.object_store import place_of
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.erase_search import holds, pattern_of
@@ -138,7 +139,8 @@ class _Table:
             if not counts.files:
                 self._wiring.spoil(self._lake)  # before as well as after: a transform may run in between
             try:
-                commit_rewritten(table, now, self._pattern, {})
+                properties = adjusted(table.properties, (done.change for done in now.values()))
+                commit_rewritten(table, now, self._pattern, properties)
             except (Conflict, UnknownOutcome):
                 self._wiring.wait(attempt)
                 continue

@@ -25,6 +25,7 @@ from pyiceberg.table.update import (
 
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.commits import commit_staged
+from fleetlake.lake.digest import Digest, change_between
 from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Clock, stage_snapshot, wall_clock_ms
 from fleetlake.lake.write import EPOCH, describe_file
 from fleetlake.maintain.erase_search import BATCH_ROWS, in_bounds, matches, searchable
@@ -36,12 +37,16 @@ PLACES = ("kafka_partition", "kafka_offset")
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A file and what takes its place, None if no row is left. places: partition and offset of the rows that went, if any."""
+    """A file and what takes its place, None if no row is left. places: partition and offset of the rows that went, if any.
+
+    change: what the table's digest changes by.
+    """
 
     old: DataFile
     new: DataFile | None
     rows: int
     places: pa.Table | None
+    change: Digest
 
 
 def live_files(table: IcebergTable) -> list[DataFile]:
@@ -79,7 +84,7 @@ def rewrite_file(table: IcebergTable, file: DataFile, device_id: str, pattern: b
     """Copies the file without the device's rows, a batch at a time, beside the others; nobody sees the copy before a commit."""
     folder, _, name = file.file_path.rpartition("/")
     location = f"{folder}/erased-{uuid.uuid4().hex}-{name[-40:]}"
-    gone, places, kept = 0, list[pa.Table](), 0
+    gone, places, kept, change = 0, list[pa.Table](), 0, Digest()
     with table.io.new_input(file.file_path).open() as stream:
         source = pq.ParquetFile(stream)
         output = table.io.new_output(location)
@@ -91,17 +96,18 @@ def rewrite_file(table: IcebergTable, file: DataFile, device_id: str, pattern: b
                 if set(PLACES) <= set(rows.column_names):
                     places.append(rows.filter(mask).select(PLACES))
                 left = rows.filter(pc.invert(mask)).replace_schema_metadata(None)
+                change += change_between(table.properties, table.schema(), rows, left)
                 if left.num_rows:
                     writer.write_table(left)
                 kept += left.num_rows
     went = pa.concat_tables(places) if places else None
     if not kept:
         table.io.delete(location)
-        return Rewritten(file, None, gone, went)
+        return Rewritten(file, None, gone, went, change)
     day = file.partition[0]
     footer = writer.writer.metadata
     made = describe_file(table, location, None if day is None else EPOCH + (type(EPOCH).resolution * day), footer, len(output))
-    return Rewritten(file, made, gone, went)
+    return Rewritten(file, made, gone, went, change)
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
@@ -131,7 +137,7 @@ def commit_rewritten(
         counts.remove_file(done.old, table.schema(), table.spec())
         if done.new:
             counts.add_file(done.new, table.schema(), table.spec())
-    summary = Summary(Operation.OVERWRITE, **counts.build(), **_kept(table), **properties)
+    summary = Summary(Operation.OVERWRITE, **counts.build(), **(_kept(table) | dict(properties)))
     staged = stage_snapshot(
         table, snapshot_id, manifests, update_snapshot_summaries(summary=summary, previous_summary=parent.summary), now_ms=clock()
     )

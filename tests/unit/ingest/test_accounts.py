@@ -17,7 +17,7 @@ from fleetlake.ingest.offsets import Source
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
-from fleetlake.lake.digest import PROPERTY, adjusted, digest_of
+from fleetlake.lake.digest import PROPERTY, adjusted, change_between, digest_of
 from fleetlake.lake.write import write_files
 
 TABLE = bronze_of(VEHICLE)
@@ -70,7 +70,7 @@ def test_rows_that_others_take_out_while_the_ingest_runs_stay_out(lake: Lake) ->
     one.take_over(SOURCE)
     one.append([rows(0, 5)], {0: 5}, 0)
     table = lake.table(TABLE.name)
-    properties = adjusted(table.properties, table.schema(), minus=[rows(0, 5)], plus=[rows(1, 5)])
+    properties = adjusted(table.properties, [change_between(table.properties, table.schema(), rows(0, 5), rows(1, 5))])
     removed = [task.file for task in table.scan().plan_files()]
     commit(table, added=write_files(table, rows(1, 5), folder="erased"), removed=removed, properties=properties)
     one.append([rows(5, 7)], {0: 7}, 0)

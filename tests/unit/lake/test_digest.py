@@ -18,7 +18,7 @@ from fleetlake.contracts.events import EVENTS, VEHICLE
 from fleetlake.contracts.iceberg import iceberg_schema
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake import digest as module
-from fleetlake.lake.digest import Account, Digest, adjusted, digest_of
+from fleetlake.lake.digest import Account, Digest, adjusted, change_between, digest_of
 from fleetlake.runtime.compiled import NotPossible, compiled
 
 TABLE = bronze_of(VEHICLE)
@@ -142,9 +142,11 @@ def test_a_digest_begun_on_a_table_with_rows_counts_the_later_ones_only() -> Non
     rows = pa.table({"kafka_partition": np.array([0, 0, 1, 2], np.int32), "kafka_offset": np.array([6, 7, 0, 5])})
     account = Account(Digest(2, 99), "c", {0: 7, 2: 6})
     assert account.counted(rows)["kafka_offset"].to_pylist() == [7, 0]
-    changed = adjusted(account.properties(begins=True), ICEBERG, minus=[rows], plus=[rows.slice(0, 1)])
-    after = Account.of(account.properties(begins=True) | changed)
+    properties = account.properties(begins=True)
+    changed = adjusted(properties, [change_between(properties, ICEBERG, rows, rows.slice(0, 1))])
+    after = Account.of(properties | changed)
     assert after is not None
     assert after.digest == Digest(2, 99) - digest_of(rows.slice(1, 2), ICEBERG)
     assert after.since == account.since
-    assert adjusted({}, ICEBERG, minus=[rows], plus=[]) == {}
+    assert change_between({}, ICEBERG, rows, rows.slice(0, 0)) == Digest()
+    assert adjusted({}, [Digest(-1, 5)]) == {}

@@ -1,0 +1,188 @@
+"""One bronze table against its topic and against its own digest: which records are missing, doubled or not what was committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow as pa
+from pyiceberg.table import Table as IcebergTable
+
+from fleetlake.contracts.tables import ERASED
+from fleetlake.foundation.errors import DataLoss
+from fleetlake.ingest.accounts import account_of
+from fleetlake.ingest.offsets import Engine, Marker, Source, check_identity
+from fleetlake.ingest.presence import LookUp
+from fleetlake.ingest.ranges import Places, Ranges
+from fleetlake.lake.catalog import Lake
+from fleetlake.lake.digest import Account, Digest, digest_of
+from fleetlake.lake.scan import expose
+
+INGEST = "fleetlake ingest --once"
+RESTORE = "restore the table from a backup, or ingest what Kafka still has into a new lake: fleetlake --home DIR ingest --once"
+BATCH_ROWS = 100_000
+
+
+@dataclass(slots=True)
+class Findings:
+    """problems: what does not add up, and what to do about it, in this order. notes: what could not be looked at, and why.
+
+    erased: places whose record `fleetlake erase` took out. no_record: offsets that are no record's, as Kafka says.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    erased: int = 0
+    no_record: int = 0
+
+    def add(self, problem: str, hint: str) -> None:
+        self.problems.append(problem)
+        self.hints.append(hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What was read of a table. held, rows: by partition, the offsets there are, and how many rows. digest: of those counted."""
+
+    held: Mapping[int, Ranges]
+    rows: Mapping[int, int]
+    digest: Digest
+
+
+def compare_bronze(con: duckdb.DuckDBPyConnection, lake: Lake, bronze: IcebergTable, source: Source, look_up: LookUp) -> Findings:
+    """Compares a bronze table, whose view is `bronze`, with its topic.
+
+    Where the topic is another one than the table was filled from, that is all that is found: its offsets say nothing then.
+    """
+    findings, marker = Findings(), Marker.of(bronze.properties)
+    account = account_of(bronze)
+    rows = _read(con, bronze, account)
+    erased = {
+        partition: ranges - rows.held.get(partition, Ranges()) for partition, ranges in _noted(con, lake, source.topic).items()
+    }
+    findings.erased = sum(ranges.size for ranges in erased.values())
+    _compare_digest(findings, account, marker, rows)
+    if marker is not None:
+        try:
+            check_identity(marker, source)
+        except DataLoss as other:
+            findings.add(other.what, other.hint)
+            return findings
+    _compare_places(findings, source, marker, account, rows, erased, look_up)
+    return findings
+
+
+def _read(con: duckdb.DuckDBPyConnection, bronze: IcebergTable, account: Account | None) -> _Rows:
+    """Every row once, all columns if there is a digest to compare with, else the places."""
+    places, digest, schema = Places(), Digest(), bronze.schema()
+    columns = "*" if account else "kafka_partition, kafka_offset"
+    for batch in con.sql(f"SELECT {columns} FROM bronze").to_arrow_reader(BATCH_ROWS):
+        places.add(*(batch[name].to_numpy() for name in ("kafka_partition", "kafka_offset")))
+        if account:
+            digest += digest_of(account.counted(pa.Table.from_batches([batch])), schema)
+    return _Rows(places.ranges(), places.rows, digest)
+
+
+def _noted(con: duckdb.DuckDBPyConnection, lake: Lake, topic: str) -> Mapping[int, Ranges]:
+    """Places that erasures noted. One that was cut off may have noted a place whose row is still there: that is bronze's."""
+    places = Places()
+    if lake.has(ERASED.name):
+        expose(con, lake.table(ERASED.name), "noted")
+        noted = con.sql("SELECT kafka_partition, kafka_offset FROM noted WHERE topic = $topic", params={"topic": topic})
+        for batch in noted.to_arrow_reader(BATCH_ROWS):
+            places.add(batch["kafka_partition"].to_numpy(), batch["kafka_offset"].to_numpy())
+    return places.ranges()
+
+
+def _compare_digest(findings: Findings, account: Account | None, marker: Marker | None, rows: _Rows) -> None:
+    if account is None:
+        if rows.rows:
+            writer = "Spark" if marker and marker.engine is Engine.SPARK else "an earlier version"
+            findings.notes.append(
+                f"bronze was filled by {writer}, which keeps no digest: whether rows were altered, or are missing where Kafka no "
+                "longer has them, can't be checked"
+            )
+        return
+    if account.since is not None:
+        findings.notes.append(
+            "bronze was begun by an earlier version, which kept no digest: whether its rows were altered, or are missing where "
+            "Kafka no longer has them, can't be checked; of those ingested since it was"
+        )
+    surplus = rows.digest.rows - account.digest.rows
+    if surplus:
+        findings.add(f"bronze: {abs(surplus)} rows {'more' if surplus > 0 else 'fewer'} than its commits wrote", RESTORE)
+    elif rows.digest != account.digest:
+        findings.add("bronze: as many rows as its commits wrote, but not the same: some were altered or exchanged", RESTORE)
+
+
+def _compare_places(
+    findings: Findings,
+    source: Source,
+    marker: Marker | None,
+    account: Account | None,
+    rows: _Rows,
+    erased: Mapping[int, Ranges],
+    look_up: LookUp,
+) -> None:
+    missing, removed = dict[int, Ranges](), dict[int, Ranges]()
+    for partition, (low, high) in sorted(source.watermarks.items()):
+        held, where = rows.held.get(partition, Ranges()), f"partition {partition}"
+        known = held | erased.get(partition, Ranges())
+        if doubled := rows.rows.get(partition, 0) - held.size:
+            findings.add(f"{where}: {doubled} records are in the table twice", RESTORE)
+        if held and held.after > high:
+            findings.add(f"{where}: the table holds offsets up to {held.after - 1}, Kafka ends at {high - 1}", RESTORE)
+        accepted = Ranges.of((gap.first, gap.after) for gap in (marker.gaps if marker else ()) if gap.partition == partition)
+        absent = Ranges.of([(min(low, known.first) if known else low, high)]) - known - accepted
+        readable = source.readable_end(partition)
+        if left := absent.between(max(low, readable), high):
+            findings.notes.append(
+                f"{where}: offsets from {left.first} on follow a transaction that is still open, so they can't be read"
+            )
+        if asked := absent.between(low, readable):
+            missing[partition] = asked
+        if below := absent.between(0, low) - _covered(account, partition, low):
+            removed[partition] = below
+    _compare_missing(findings, source, marker, rows, missing, look_up)
+    _compare_removed(findings, removed)
+    for partition in sorted(rows.rows.keys() - source.watermarks.keys()):
+        findings.add(f"partition {partition}: in the table, but not in the topic", RESTORE)
+
+
+def _covered(account: Account | None, partition: int, low: int) -> Ranges:
+    """Offsets below Kafka's lowest of which the digest says whether their rows are all there."""
+    if account is None:
+        return Ranges()
+    return Ranges.of([((account.since or {}).get(partition, 0), low)])
+
+
+def _compare_missing(
+    findings: Findings, source: Source, marker: Marker | None, rows: _Rows, missing: Mapping[int, Ranges], look_up: LookUp
+) -> None:
+    """Offsets between Kafka's watermarks that bronze lacks: Kafka knows which of them have a record."""
+    for partition, looked in sorted(look_up(source.topic, missing).items() if missing else ()):
+        asked, found = missing[partition], looked.found
+        findings.no_record += asked.between(0, looked.up_to).size - found.size
+        at_least = "at least " if looked.up_to < asked.after else ""
+        held = rows.held.get(partition)
+        ingested = held.after if held else 0
+        if marker and marker.engine is Engine.NATIVE:
+            ingested = marker.next.get(partition, ingested)
+        if lost := found.between(0, ingested):
+            some = f"{at_least}{lost.size} records of Kafka are missing, the first at offset {lost.first}"
+            findings.add(f"partition {partition}: {some}", RESTORE)
+        if waiting := found.between(ingested, looked.up_to):
+            some = f"{at_least}{waiting.size} records of Kafka, from offset {waiting.first} on, are not in the table yet"
+            findings.add(f"partition {partition}: {some}", INGEST)
+
+
+def _compare_removed(findings: Findings, removed: Mapping[int, Ranges]) -> None:
+    """Offsets that bronze lacks and neither Kafka nor a digest knows of: records, unless the topic has offsets without one."""
+    for partition, ranges in sorted(removed.items()):
+        some = f"partition {partition}: {ranges.size} offsets from {ranges.first} to {ranges.after - 1} are missing"
+        if findings.no_record:
+            findings.notes.append(f"{some}; whether they had records can't be checked, as Kafka no longer has them")
+        else:
+            findings.add(f"{some}, and Kafka no longer has them", RESTORE)
