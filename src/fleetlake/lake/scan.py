@@ -27,6 +27,8 @@ STATEMENT_ERRORS = (
     duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException,
     duckdb.OutOfMemoryException, duckdb.PermissionException, duckdb.NotImplementedException,
 )  # fmt: skip
+# Arrow's and the system's where DuckDB's rows are taken as Arrow's; the last where the message holds bytes of the file.
+READING_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
 PARQUET_SOURCE = re.compile(r"Parquet input source '([^']+)'")
 FILES_OF_VIEW = re.compile(r"'((?:[^']|'')*\.parquet)'")
 DUCKDB_TYPES = {
@@ -145,7 +147,7 @@ def damage_named(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
     except STATEMENT_ERRORS:
         raise
-    except (duckdb.Error, pa.ArrowException, OSError) as error:  # the latter two where DuckDB's rows are taken as Arrow's
+    except READING_ERRORS as error:
         if told := _told_by_object_store(error):
             raise told from error
         for path in _files_of_views(con):
@@ -178,7 +180,7 @@ def _is_whole(path: str, size_bytes: int) -> bool:
 def _has_footer(path: str) -> bool:
     try:
         pq.read_metadata(path)
-    except (OSError, pa.ArrowException):
+    except READING_ERRORS:
         return False
     return True
 
@@ -188,7 +190,7 @@ def _can_be_decoded(path: str) -> bool:
     with duckdb.connect() as con:
         try:
             con.execute("SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet(?)", [path]).fetchall()
-        except duckdb.Error:
+        except READING_ERRORS:
             return False
     return True
 

@@ -13,7 +13,7 @@ from tests.tampering import LAKE_SEEDS, make_lake, play
 SEEDS_OF_A_LAKE = 8
 
 
-@pytest.mark.parametrize("lake_seed", range(5))
+@pytest.mark.parametrize("lake_seed", range(4))
 def test_what_is_tampered_with_is_noticed_and_nothing_else(tmp_path: Path, lake_seed: int) -> None:
     made = make_lake(tmp_path, lake_seed)
     played = [play(made, lake_seed * LAKE_SEEDS + number) for number in range(SEEDS_OF_A_LAKE)]
