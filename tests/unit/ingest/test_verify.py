@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from fleetlake.app.verifying import print_checks, require_equal
@@ -17,7 +18,9 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import Table, all_tables, bronze_of, silver_of
 from fleetlake.foundation.errors import Unproven
-from fleetlake.ingest.offsets import Engine, Marker, Source
+from fleetlake.ingest.offsets import Engine, Gap, Marker, Source
+from fleetlake.ingest.presence import Looked
+from fleetlake.ingest.ranges import Ranges
 from fleetlake.ingest.verify import TopicCheck, check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
@@ -133,3 +136,76 @@ def test_the_checks_as_json(lake: Lake, capsys: pytest.CaptureFixture[str]) -> N
     print_checks([check_topic(lake, GPS, SOURCE, {0: 4})], as_json=True)
     (check,) = json.loads(capsys.readouterr().out)
     assert (check["state"], check["hints"]) == ("NOT EQUAL", ["fleetlake transform --full"])
+
+
+NO_KAFKA = replace(SOURCE, watermarks={0: (10, 10)})  # retention took all of it
+
+
+def no_records(topic: str, asked: Mapping[int, Ranges]) -> Mapping[int, Looked]:
+    return {partition: Looked(Ranges(), ranges.after) for partition, ranges in asked.items()}
+
+
+def remove(lake: Lake, *offsets: int) -> None:
+    table = lake.table(bronze_of(GPS).name)
+    left = table.scan().to_arrow().filter(~pc.field("kafka_offset").isin(offsets))
+    removed = [task.file for task in table.scan().plan_files()]
+    commit(table, added=write_files(table, left, folder="left"), removed=removed, properties={})
+
+
+def test_a_table_without_a_digest_says_so_and_its_holes_are_still_told(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    check = check_topic(lake, GPS, NO_KAFKA, None)
+    assert check.state == "ok"
+    assert "filled by an earlier version, which keeps no digest" in said(check, capsys)
+    assert "as far as it can be checked" in said(check, capsys)
+    remove(lake, 3, 4)
+    check = check_topic(lake, GPS, NO_KAFKA, None)
+    assert check.problems == ("partition 0: 2 offsets from 3 to 4 are missing, and Kafka no longer has them",)
+    assert "ingest --once" not in check.hints[0].replace("--home DIR ingest --once", "")
+
+
+def test_a_hole_that_nobody_can_judge_is_told_where_a_topic_has_offsets_without_records(lake: Lake) -> None:
+    remove(lake, 3, 8)
+    check = check_topic(lake, GPS, replace(SOURCE, watermarks={0: (5, 10)}), None, no_records)
+    assert (check.state, check.problems, check.no_record) == ("ok", (), 1)
+    assert "1 offsets from 3 to 3 are missing; whether they had records can't be checked" in check.notes[1]
+
+
+def test_a_record_below_what_was_ingested_is_lost_and_one_behind_it_is_waited_for(lake: Lake) -> None:
+    remove(lake, 3)
+    check = check_topic(lake, GPS, replace(SOURCE, watermarks={0: (0, 12)}), None)
+    assert check.problems == (
+        "partition 0: 1 records of Kafka are missing, the first at offset 3",
+        "partition 0: 2 records of Kafka, from offset 10 on, are not in the table yet",
+    )
+    assert check.hints[0].startswith("restore the table")
+    assert check.hints[1] == "fleetlake ingest --once"
+
+
+def test_a_gap_excuses_its_own_offsets_only(lake: Lake) -> None:
+    add(lake, bronze_of(GPS), [bronze(number) for number in range(15, 20)], replace(MARKER, gaps=(Gap(0, 10, 15),), next={0: 20}))
+    source = replace(SOURCE, watermarks={0: (17, 20)})
+    assert check_topic(lake, GPS, source, None).state == "ok"
+    remove(lake, 15)
+    assert check_topic(lake, GPS, source, None).problems == (
+        "partition 0: 1 offsets from 15 to 15 are missing, and Kafka no longer has them",
+    )
+
+
+def test_what_follows_an_open_transaction_is_no_loss(lake: Lake) -> None:
+    check = check_topic(lake, GPS, replace(SOURCE, watermarks={0: (0, 25)}, stable={0: 10}), None)
+    assert (check.state, check.problems) == ("ok", ())
+    assert "offsets from 10 on follow a transaction that is still open" in check.notes[-1]
+
+
+def test_offsets_that_kafka_no_longer_has_though_they_are_its_newest(lake: Lake) -> None:
+    check = check_topic(lake, GPS, replace(SOURCE, watermarks={0: (0, 4)}), None)
+    assert check.problems == ("partition 0: the table holds offsets up to 9, Kafka ends at 3",)
+
+
+def test_a_silver_row_that_was_altered(lake: Lake) -> None:
+    rows = [bronze(number) | {"is_late": False, "late_by_s": 0.0} for number in range(10)]
+    rows[4]["event_time"] += timedelta(microseconds=1)
+    add(lake, silver_of(GPS), rows, MARKER)
+    check = check_topic(lake, GPS, SOURCE, {0: 10})
+    assert check.problems == ("silver: 1 rows are not what bronze has at their places",)
+    assert check.hints == ("fleetlake transform --full",)

@@ -8,9 +8,12 @@ import typer
 
 
 def verify(as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False) -> None:
-    """Compares Kafka's watermarks with bronze, offset by offset, and silver with bronze's good event ids; exit code 1 if not equal.
+    """Compares Kafka with bronze, bronze with what its commits wrote, and silver with bronze; exit code 1 if not equal.
 
-    A topic is "behind" where bronze is Kafka, but silver has not read all of it; that is exit code 1 too.
+    Offset by offset: where bronze lacks one, Kafka is asked whether it has a record there, so transactions and compacted topics are
+    no losses. All rows are read. What can't be checked is said, with why, and is no error: offsets behind an open transaction, rows
+    from before the table had a digest. A topic is "behind" where bronze is Kafka, but silver has not read all of it; that is exit
+    code 1 too.
 
     Example: fleetlake verify
     """
