@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from fleetlake.lake.spark import SparkSettings
     from fleetlake.transform.settings import TransformSettings
 
-SQLITE = "sqlite:///"
 LOCATIONS = ("warehouse", "uri")  # lake.properties in which file: may begin a location
 OVERRIDES: ContextVar[Overrides] = ContextVar("overrides", default=Overrides())  # noqa: B039  # frozen
 
 
 def load_all() -> Loaded:
-    """The configuration of this invocation, with where each value came from."""
-    return load(OVERRIDES.get())
+    """The configuration of this invocation, with where each value came from. BadInput for a home no file could be named below."""
+    from fleetlake.lake.places import require_usable
+
+    loaded = load(OVERRIDES.get())
+    require_usable(loaded.settings.home.absolute(), "home")
+    return loaded
 
 
 def load_settings() -> Settings:
@@ -59,6 +62,7 @@ def lake_properties(settings: Settings) -> dict[str, str]:
     """
     from fleetlake.foundation.references import resolve
     from fleetlake.lake.aws_properties import aws_properties, is_on_aws
+    from fleetlake.lake.places import local_path, location_of, sqlite_uri
 
     given = {
         name: value if name in LOCATIONS and not value.startswith("env:") else resolve(value, f"lake.properties.{name}")
@@ -66,10 +70,12 @@ def lake_properties(settings: Settings) -> dict[str, str]:
     }
     if is_on_aws(given):
         given = aws_properties(given, region=settings.aws.region or _region_of_environment())
+    if path := local_path(given.get("warehouse", "")):
+        given["warehouse"] = location_of(Path(path).absolute())
     if "type" in given:
         return given
     home = settings.home.resolve()
-    local = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/warehouse"}
+    local = {"type": "sql", "uri": sqlite_uri(home / "catalog.db"), "warehouse": location_of(home / "warehouse")}
     return local | given
 
 
@@ -93,17 +99,20 @@ def open_lake_from(settings: Settings) -> Lake:
 def open_existing_lake(settings: Settings) -> Lake:
     """For those who only read: Missing if the lake is a local one that is not there yet, and nothing is made then."""
     from fleetlake.foundation.errors import Missing
+    from fleetlake.lake.places import sqlite_path
 
-    uri = lake_properties(settings).get("uri", "")
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+    file = sqlite_path(lake_properties(settings).get("uri", ""))
+    if file and not file.is_file():
         raise Missing(f"no lake at {settings.home}", hint="fleetlake ingest makes it, or fleetlake --home DIR")
     return open_lake_from(settings)
 
 
 def spark_settings(settings: Settings, master: str | None = None) -> SparkSettings:
-    """master: overrides the configured one."""
+    """master: overrides the configured one. BadInput for a home whose name Spark would misread."""
+    from fleetlake.lake.places import require_usable_by_spark
     from fleetlake.lake.spark import SparkSettings
 
+    require_usable_by_spark(str(settings.home.resolve()), "home")
     log = settings.home.resolve() / "logs" / "spark.log"
     return SparkSettings(master or settings.spark.master, log, settings.spark.properties)
 

@@ -6,9 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
@@ -28,6 +26,8 @@ from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.aws_properties import is_s3
 from fleetlake.lake.evolution import changes_to, make_changes
 from fleetlake.lake.object_store import require_listable
+from fleetlake.lake.places import local_path as local_path
+from fleetlake.lake.places import sqlite_path
 from fleetlake.lake.snapshots import keep_times_in_order
 from fleetlake.lake.storage_errors import storage_told
 
@@ -199,8 +199,8 @@ def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:
         if "glue.max-retries" in properties:
             properties["glue.max-retries"] = int(properties["glue.max-retries"])  # botocore takes no text
     try:
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        if file := sqlite_path(uri):
+            file.parent.mkdir(parents=True, exist_ok=True)
         with aws_told(f"catalog {settings.name}"):
             return Lake(load_catalog(settings.name, **properties))
     except (SQLAlchemyError, ValueError, OSError) as error:
@@ -224,11 +224,3 @@ def row_count(table: IcebergTable) -> int:
     """Rows of the current snapshot, from its summary."""
     snapshot = table.current_snapshot()
     return int(snapshot.summary["total-records"] or 0) if snapshot and snapshot.summary else 0
-
-
-def local_path(location: str) -> str | None:
-    """The path of a file:// location or plain path; None for a location in an object store."""
-    parsed = urlparse(location)
-    if parsed.scheme in ("", "file"):
-        return unquote(parsed.path) if parsed.scheme else location
-    return None

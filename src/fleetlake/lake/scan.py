@@ -19,8 +19,8 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.aws_errors import error_code, explain
 from fleetlake.foundation.errors import FleetlakeError, Permanent
-from fleetlake.lake.catalog import local_path
 from fleetlake.lake.object_store import place_of
+from fleetlake.lake.places import local_path, path_of_pattern, pattern_of
 
 MAGIC = b"PAR1"  # how a Parquet file ends
 STATEMENT_ERRORS = (
@@ -120,7 +120,9 @@ def expose_files(con: duckdb.DuckDBPyConnection, table: IcebergTable, view: str,
     if not locations:
         _create(con, view, f"SELECT {_null_columns(table)} WHERE false")
     elif len(paths) == len(locations):
-        _create(con, view, f"SELECT * FROM read_parquet([{', '.join(map(quote, paths))}], schema = {_by_field_id(table)})")
+        places = ", ".join(quote(pattern_of(path)) for path in paths)
+        options = f"schema = {_by_field_id(table)}, hive_partitioning = false"  # a folder may be called a=b
+        _create(con, view, f"SELECT * FROM read_parquet([{places}], {options})")
     else:
         _view_of_arrow(con, table, view, _dataset(table, files))
 
@@ -197,7 +199,7 @@ def _can_be_decoded(path: str) -> bool:
 
 def _files_of_views(con: duckdb.DuckDBPyConnection) -> list[str]:
     views = con.execute("SELECT sql FROM duckdb_views() WHERE NOT internal").fetchall()
-    return [path.replace("''", "'") for (sql,) in views for path in FILES_OF_VIEW.findall(sql)]
+    return [path_of_pattern(path.replace("''", "'")) for (sql,) in views for path in FILES_OF_VIEW.findall(sql)]
 
 
 def _table_of(path: str) -> str:

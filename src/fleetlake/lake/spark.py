@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fleetlake.foundation.errors import BadInput, Missing, Retryable
 from fleetlake.lake.aws_properties import is_on_aws
 from fleetlake.lake.catalog import LakeSettings
+from fleetlake.lake.places import local_path, require_usable_by_spark, sqlite_path
 from fleetlake.runtime.jars import SPARK, SPARK_S3
 from fleetlake.runtime.java import Java, java_for_spark
 
@@ -106,9 +107,11 @@ def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3:
 def catalog_conf(lake: LakeSettings) -> dict[str, str]:
     """PyIceberg's catalog properties as those of Iceberg's Spark catalog; keys begin with a dot, but for the class itself.
 
-    BadInput for a kind of catalog that Spark has no counterpart of.
+    BadInput for a kind of catalog that Spark has no counterpart of, and for a folder whose name Spark would misread.
     """
     given = dict(lake.properties)
+    if warehouse := local_path(given.get("warehouse", "")):
+        require_usable_by_spark(warehouse, "lake.properties.warehouse")
     kind, uri = given.pop("type", ""), given.pop("uri", "")
     conf = {"": f"{ICEBERG}.spark.SparkCatalog", ".cache-enabled": "false"}
     if kind == "sql":
@@ -142,8 +145,9 @@ def s3a_conf(properties: Mapping[str, str]) -> dict[str, str]:
 
 
 def _jdbc(uri: str) -> str:
-    if uri.startswith("sqlite:///"):
-        return f"jdbc:sqlite:{uri.removeprefix('sqlite:///')}?busy_timeout={SQLITE_BUSY_MS}"
+    if file := sqlite_path(uri):
+        require_usable_by_spark(str(file), "lake.properties.uri")
+        return f"jdbc:sqlite:{file}?busy_timeout={SQLITE_BUSY_MS}"
     return f"jdbc:{uri.replace('+psycopg2', '')}"
 
 

@@ -16,10 +16,11 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from fleetlake.contracts.tables import ERASED
 from fleetlake.foundation.errors import Missing, Retryable
-from fleetlake.lake.catalog import Lake, local_path
+from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
 from fleetlake.lake.digest import adjusted
 from fleetlake.lake.object_store import place_of
+from fleetlake.lake.places import local_path, sqlite_path
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.erase_search import holds, pattern_of
 from fleetlake.maintain.erase_table import (
@@ -36,7 +37,6 @@ from fleetlake.maintain.erase_table import (
 LAYERS = ("bronze", "raw", "silver", "gold")  # a transform at work meanwhile makes nothing of what is gone already
 ATTEMPTS = 30
 ORPHAN_AGE = timedelta(hours=1)  # an unknown file that is younger may belong to a commit that is on its way
-SQLITE = "sqlite:///"
 
 
 @dataclass(slots=True)
@@ -216,10 +216,9 @@ def _files(lake: Lake, io: PyArrowFileIO) -> Iterator[tuple[str, datetime | None
         for info in filesystem.get_file_info(pa_fs.FileSelector(path, recursive=True, allow_not_found=True)):
             if info.type == pa_fs.FileType.File:
                 yield f"{scheme}{info.path}", info.mtime
-    uri = str(lake.catalog.properties.get("uri", ""))
-    if uri.startswith(SQLITE):
+    if catalog := sqlite_path(str(lake.catalog.properties.get("uri", ""))):
         for suffix in ("", "-wal", "-journal"):
-            if (file := Path(uri.removeprefix(SQLITE) + suffix)).is_file():
+            if (file := Path(f"{catalog}{suffix}")).is_file():
                 yield str(file), None
 
 

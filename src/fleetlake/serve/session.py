@@ -13,7 +13,8 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Permanent
-from fleetlake.lake.catalog import builder_of, local_path
+from fleetlake.lake.catalog import builder_of
+from fleetlake.lake.places import local_path, pattern_of
 from fleetlake.lake.scan import damage_named, quote
 
 NO_TABLE = re.compile('Table with name "?([^" ]+)"? does not exist')
@@ -38,8 +39,8 @@ def reading_session(
         }
         with duckdb.connect(config=config) as con:
             con.execute("SET TimeZone = 'UTC'")
-            locations = [local_path(table.location()) for table in expose(con)]
-            folders = ", ".join(quote(location.rstrip("/") + "/") for location in locations if location)
+            places = [f"{place.rstrip('/')}/" for table in expose(con) if (place := local_path(table.location()))]
+            folders = ", ".join(quote(folder) for place in places for folder in dict.fromkeys((place, pattern_of(place))))
             con.execute(f"SET allowed_directories = [{folders}]")
             con.execute("SET enable_external_access = false")
             con.execute("SET python_enable_replacements = false")

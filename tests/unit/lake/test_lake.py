@@ -289,14 +289,6 @@ def test_a_column_is_found_by_its_id_after_a_rename(lake: Lake, con: duckdb.Duck
     assert con.sql("SELECT log_offset FROM bronze.gps ORDER BY 1").fetchall() == [(0,), (1,)]
 
 
-@pytest.mark.parametrize(
-    ("location", "path"),
-    [("file:///a/b%20c", "/a/b c"), ("/a/b", "/a/b"), ("s3://bucket/a", None), ("file:/a/b", "/a/b")],
-)
-def test_local_path(location: str, path: str | None) -> None:
-    assert local_path(location) == path
-
-
 def test_many_appends_keep_the_list_of_manifests_short_and_lose_nothing(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
     for i in range(105):
         append(lake, i, i + 1, f"f{i}")

@@ -33,7 +33,7 @@ def etl(
     from fleetlake.foundation.errors import BadInput, Missing
     from fleetlake.ingest.spark.etl import load_landing
     from fleetlake.lake.aws_properties import is_on_aws, is_s3
-    from fleetlake.lake.catalog import local_path
+    from fleetlake.lake.places import local_path
     from fleetlake.lake.spark import spark_session
 
     known = {event.topic: event for event in EVENTS}

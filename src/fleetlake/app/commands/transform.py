@@ -72,9 +72,9 @@ def _engines(settings: Settings, engine: str, master: str | None) -> Iterator[En
     from fleetlake.lake.spark import spark_session
     from fleetlake.transform.spark import APP_NAME
 
-    lake = lake_settings(settings)
+    lake, spark = lake_settings(settings), spark_settings(settings, master)
     open_lake_from(settings).require_storage()  # said before Spark has started
-    with spark_session(spark_settings(settings, master), lake, app_name=APP_NAME) as session:
+    with spark_session(spark, lake, app_name=APP_NAME) as session:
         from fleetlake.transform.spark.engine import spark_engine
 
         yield partial(spark_engine, session, lake.name)
