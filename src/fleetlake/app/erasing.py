@@ -47,7 +47,7 @@ def erase(settings: Settings, device_id: str, *, dry_run: bool) -> Report:
 
     if not device_id.strip():
         raise BadInput("a device's id is not empty", where="--device")
-    lake = open_existing_lake(settings)
+    lake = open_existing_lake(settings, to_write=not dry_run)
     erasure = count_device(lake, device_id) if dry_run else erase_device(lake, device_id, erase_wiring())
     elsewhere = tuple(_in_home(settings.home, pattern_of(device_id)))
     return Report(device_id, dry_run, erasure, elsewhere, (*_topics(settings), *OUTSIDE))

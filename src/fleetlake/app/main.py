@@ -35,6 +35,7 @@ COMMANDS = {
     "transform": "bring silver and gold up to what was ingested",
     "verify": "compare Kafka with the lake, offset by offset",
     "erase": "take a device out of the lake, and prove it",
+    "adopt": "make a copied lake a lake of its own",
     "maintain": "small files together, old snapshots and unknown files out, beside an ingest",
     "query": "SQL over all tables, now or as of a snapshot",
     "snapshots": "the snapshots of a table",

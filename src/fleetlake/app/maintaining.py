@@ -54,7 +54,7 @@ def back_off(attempt: int) -> None:
 
 def compact_tables(settings: Settings, names: Sequence[str], policy: CompactionPolicy, *, dry_run: bool) -> list[Compacted]:
     """names: of tables, none for all. Missing if there is no such table."""
-    lake = _lake(settings)
+    lake = _lake(settings, dry_run=dry_run)
     return [_compact(lake, name, policy, dry_run=dry_run) for name in _chosen(lake, names)]
 
 
@@ -76,19 +76,19 @@ def read_by_transforms(lake: Lake, name: str) -> set[int]:
 
 def expire_tables(settings: Settings, names: Sequence[str], policy: ExpiryPolicy, *, dry_run: bool) -> list[Expired]:
     """names: of tables, none for all. Missing if there is no such table."""
-    lake = _lake(settings)
+    lake = _lake(settings, dry_run=dry_run)
     return [expire(lake, name, policy, wait=back_off, dry_run=dry_run) for name in _chosen(lake, names)]
 
 
 def delete_orphans_of_tables(settings: Settings, names: Sequence[str], age: timedelta, *, dry_run: bool) -> list[Orphans]:
-    lake = _lake(settings)
+    lake = _lake(settings, dry_run=dry_run)
     return [delete_orphans(lake, name, age, dry_run=dry_run) for name in _chosen(lake, names)]
 
 
-def _lake(settings: Settings) -> Lake:
+def _lake(settings: Settings, *, dry_run: bool = False) -> Lake:
     from fleetlake.app.wiring import open_existing_lake
 
-    return open_existing_lake(settings)
+    return open_existing_lake(settings, to_write=not dry_run)
 
 
 def _chosen(lake: Lake, names: Sequence[str]) -> list[str]:

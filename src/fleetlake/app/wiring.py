@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -86,6 +87,16 @@ def lake_settings(settings: Settings) -> LakeSettings:
 
 
 def open_lake_from(settings: Settings) -> Lake:
+    """For those who write: the lake is made if it is absent. Claimed, with nothing written, if its warehouse is another's."""
+    from fleetlake.lake.identity import require_own
+
+    lake = open_unchecked_lake(settings)
+    require_own(lake, settings.home.resolve(), say=say)
+    return lake
+
+
+def open_unchecked_lake(settings: Settings) -> Lake:
+    """For those who find out what is wrong with a lake."""
     from fleetlake.lake.catalog import open_lake
 
     lake = lake_settings(settings)
@@ -96,15 +107,43 @@ def open_lake_from(settings: Settings) -> Lake:
     return open_lake(lake, botocore_session=bounded_session())
 
 
-def open_existing_lake(settings: Settings) -> Lake:
-    """For those who only read: Missing if the lake is a local one that is not there yet, and nothing is made then."""
+def open_existing_lake(settings: Settings, *, to_write: bool = False) -> Lake:
+    """Missing if the lake is a local one that is not there yet, and nothing is made then.
+
+    Those who only read are warned of a copy and of a warehouse that is another's; to_write: Claimed then.
+    """
+    from fleetlake.lake.identity import look
+
+    _require_there(settings)
+    if to_write:
+        return open_lake_from(settings)
+    lake = open_unchecked_lake(settings)
+    look(lake, say=say)
+    return lake
+
+
+def adopt_lake(settings: Settings) -> str:
+    """Makes a copied lake one of its own and returns its id; Missing, Claimed or Permanent as `lake.identity.adopt` says."""
+    from fleetlake.lake.identity import adopt
+
+    _require_there(settings)
+    return adopt(open_unchecked_lake(settings), say=say)
+
+
+def _require_there(settings: Settings) -> None:
     from fleetlake.foundation.errors import Missing
     from fleetlake.lake.places import sqlite_path
 
     file = sqlite_path(lake_properties(settings).get("uri", ""))
     if file and not file.is_file():
         raise Missing(f"no lake at {settings.home}", hint="fleetlake ingest makes it, or fleetlake --home DIR")
-    return open_lake_from(settings)
+
+
+def say(line: str) -> None:
+    """A line on stderr, for what a command does besides what it was asked for."""
+    from fleetlake.app.masking import without_secrets
+
+    print(without_secrets(line), file=sys.stderr)
 
 
 def spark_settings(settings: Settings, master: str | None = None) -> SparkSettings:

@@ -45,9 +45,9 @@ def etl(
     local = local_path(place)
     if local is not None and not Path(local).is_dir():  # said before Spark has started
         raise Missing("there is no landing", where=place, hint="fleetlake ingest --engine spark --sink parquet --once")
-    lake = lake_settings(settings)
-    if is_on_aws(lake.properties):  # what AWS refuses is said before Spark has started, too
-        reached = open_lake_from(settings)
+    lake, spark = lake_settings(settings), spark_settings(settings, master)
+    reached = open_lake_from(settings)  # whose the lake is, and what AWS refuses, is said before Spark has started, too
+    if is_on_aws(lake.properties):
         reached.require_storage(place)
         reached.has(raw_of(EVENTS[0]).name)
 
@@ -55,7 +55,7 @@ def etl(
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\033[Ketl: {topic}, {files:,} files")
 
-    with spark_session(spark_settings(settings, master), lake, app_name="fleetlake-etl", s3=is_s3(place)) as session:
+    with spark_session(spark, lake, app_name="fleetlake-etl", s3=is_s3(place)) as session:
         added = load_landing(session, lake.name, place, [known[name] for name in topic or known], on_plan=tell)
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
