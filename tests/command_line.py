@@ -27,7 +27,8 @@ class Cli:
     """Runs fleetlake commands against one broker and one home folder."""
 
     def __init__(self, broker: EmbeddedBroker, home: Path) -> None:
-        self._words = ["--home", str(home), "--set", f"kafka.port={broker.port}"]
+        kafka = f"port={broker.port}" if broker.home == home else f"bootstrap_servers=127.0.0.1:{broker.port}"
+        self._words = ["--home", str(home), "--set", f"kafka.{kafka}"]
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEETLAKE")}
         self._home = home
         self._started: list[subprocess.Popen[str]] = []

@@ -8,12 +8,13 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from fleetlake.foundation.errors import BadInput, Missing, Retryable
 from fleetlake.ingest.spark.decode import RAW, bronze_rows
 from fleetlake.ingest.spark.etl import ATTEMPTS, Loaded, OnPlan, load_landing
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.identity import moves_of, require_own
 from fleetlake.lake.spark import SparkSettings, attach, session_conf
 from fleetlake.serve.query import run_query
 
@@ -58,8 +60,7 @@ class Landing:
 
     def __init__(self, spark: SparkSession, home: Path, catalog: str) -> None:
         self.spark, self.home, self.catalog, self.path = spark, home, catalog, home / "the landing"
-        home.mkdir(parents=True)
-        (home / "warehouse").mkdir()
+        (home / "warehouse").mkdir(parents=True, exist_ok=True)
         properties = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/warehouse"}
         self.settings = LakeSettings(catalog, properties)
         attach(spark, self.settings)
@@ -169,6 +170,32 @@ def test_a_copied_landing_is_read_where_it_is_now(landing: Landing) -> None:
     with pytest.raises(Missing, match=rf"1 files that the landing's log names .*{new.name}"):
         landing.load_one(GPS)
     assert landing.rows(GPS) == 20
+
+
+def test_a_home_that_was_moved_is_read_by_spark_and_loads_no_file_twice(landing: Landing, tmp_path: Path) -> None:
+    landing.stream(GPS, events(0, 20))
+    assert landing.load_one(GPS) == (1, 20, 2)
+    landing.lake.close()
+    landing.home.rename(tmp_path / "moved")
+    moved = Landing(landing.spark, tmp_path / "moved", f"{landing.catalog}_moved")
+    with closing(sqlite3.connect(moved.home / "catalog.db")) as connection, connection:
+        connection.execute("UPDATE iceberg_tables SET catalog_name = ?", (moved.catalog,))
+    said: list[str] = []
+    require_own(moved.lake, moved.home, say=said.append)
+    assert "this lake was moved from" in said[0]
+    assert moved.rows(GPS) == 20
+    moves = moves_of(moved.lake)
+    assert moves == [(str(landing.home), str(moved.home))]
+
+    def load() -> tuple[int, int, int]:
+        (done,) = load_landing(moved.spark, moved.catalog, str(moved.path), [GPS], moves=moves)
+        return done.files, done.rows, done.rejected
+
+    assert load() == (0, 0, 0)
+    moved.put(GPS, "more.json", b"\n".join(events(20, 10)))
+    assert load() == (1, 10, 1)
+    assert moved.rows(GPS) == 30
+    moved.lake.close()
 
 
 def test_json_lines_keep_every_rule_and_every_bad_line(landing: Landing) -> None:

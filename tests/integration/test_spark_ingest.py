@@ -141,7 +141,13 @@ def test_under_spark_submit(broker: EmbeddedBroker, cli: Cli, home: Path) -> Non
         "--jars",
         ",".join(map(str, SPARK.ensure())),
     ]
-    entry = [str(ROOT / "deploy" / "spark" / "fleetlake_main.py"), "--home", str(home), "--set", f"kafka.port={broker.port}"]
+    entry = [
+        str(ROOT / "deploy" / "spark" / "fleetlake_main.py"),
+        "--home",
+        str(home),
+        "--set",
+        f"kafka.bootstrap_servers=127.0.0.1:{broker.port}",
+    ]
     java = {"JAVA_HOME": str(java_for_spark().home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     done = subprocess.run(
         [*command, *entry, "ingest", "--engine", "spark", "--once", "--json", "--master", "submit"],

@@ -47,7 +47,7 @@ def examine(settings: Settings) -> list[Finding]:
         _disk(settings),
         _kafka(settings),
         *_aws(settings),
-        _lake(settings),
+        *_lake(settings),
     ]
 
 
@@ -125,12 +125,12 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _kafka(settings: Settings) -> Finding:
-    from fleetlake.app.wiring import embedded_broker, kafka_settings
+    from fleetlake.app.wiring import embedded_broker, kafka_address, kafka_settings
     from fleetlake.broker.topics import cluster_id
 
-    kafka = kafka_settings(settings)
+    kafka = kafka_address(settings)
     state = "later" if embedded_broker(settings) else "missing"
-    return _try("Kafka", state, lambda: f"{kafka.bootstrap_servers}, cluster {cluster_id(kafka, timeout_s=3)}")
+    return _try("Kafka", state, lambda: f"{kafka.bootstrap_servers}, cluster {cluster_id(kafka_settings(settings), timeout_s=3)}")
 
 
 def _aws(settings: Settings) -> Iterator[Finding]:
@@ -169,12 +169,27 @@ def _boto3() -> Finding:
     return Finding("boto3", "ok", importlib.metadata.version("boto3"))
 
 
-def _lake(settings: Settings) -> Finding:
-    from fleetlake.app.wiring import open_lake_from
+def _lake(settings: Settings) -> Iterator[Finding]:
+    """Whose the lake is, and whether its files are there: of each table the metadata, the manifests and one data file."""
+    from fleetlake.app.wiring import lake_properties, open_unchecked_lake
+    from fleetlake.lake.health import examine_lake
+    from fleetlake.lake.places import sqlite_path
 
     if "type" not in settings.lake.properties and not (settings.home / "catalog.db").exists():
-        return Finding("lake", "later", f"nothing yet under {settings.home}", "fleetlake ingest makes it")
-    return _try("lake", "broken", lambda: f"catalog {settings.lake.name}, {len(open_lake_from(settings).names())} tables")
+        yield Finding("lake", "later", f"nothing yet under {settings.home}", "fleetlake ingest makes it")
+        return
+
+    def look() -> str:
+        lake = open_unchecked_lake(settings)
+        return f"catalog {settings.lake.name}, {examine_lake(lake)}"
+
+    yield _try("lake", "broken", look)
+    properties = lake_properties(settings)
+    warehouse = local_path(properties.get("warehouse", "")) or ""
+    for place in filter(None, (settings.home, sqlite_path(properties.get("uri", "")), warehouse and Path(warehouse))):
+        if is_open_to_others(place):
+            seen = f"{place} can be read by other users of this machine"
+            yield Finding("privacy", "ok", seen, f"if it should not: chmod go= {place}")
 
 
 def _try(what: str, state: str, look: Callable[[], str]) -> Finding:

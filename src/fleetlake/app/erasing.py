@@ -83,8 +83,8 @@ def _topics(settings: Settings) -> Iterator[str]:
     from fleetlake.app.wiring import kafka_settings
     from fleetlake.broker.topics import cluster_id
 
-    kafka = kafka_settings(settings)
     try:
+        kafka = kafka_settings(settings)
         cluster_id(kafka, timeout_s=PROBE_S)
         sources = list(sources_now(kafka).values())
     except FleetlakeError as error:

@@ -116,11 +116,12 @@ def export_progress(kafka: KafkaSettings, metrics_file: Path, group: str, report
     """Tells lag monitors and Prometheus. Nothing is ever resumed from either, so a failure does not matter."""
     from fleetlake.broker.topics import commit_group_offsets
     from fleetlake.foundation.errors import FleetlakeError
+    from fleetlake.foundation.private import make_private_folder
     from fleetlake.ingest.spark.progress import group_offsets, metrics
 
     with suppress(FleetlakeError):
         commit_group_offsets(kafka, group, group_offsets(reports))
-    metrics_file.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(metrics_file.parent)
     part = metrics_file.with_suffix(".part")
     part.write_text(metrics(reports))
     part.replace(metrics_file)

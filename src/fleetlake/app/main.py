@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from fleetlake import __version__
 from fleetlake.foundation.aws_errors import explain, is_of_aws
 from fleetlake.foundation.errors import FleetlakeError
+from fleetlake.foundation.private import make_private_folder
 
 CRASH_EXIT_CODE = 70  # EX_SOFTWARE
 BAD_HOME_EXIT_CODE = 2
@@ -155,7 +156,7 @@ def _crash_log(home: Path) -> str:
     name, details = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log", traceback.format_exc()
     for folder in (home / "logs", Path(tempfile.gettempdir())):
         with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             (folder / name).write_text(details)
             return f"the details are in {folder / name}"
     return "no folder took the details"

@@ -39,6 +39,14 @@ def load_settings() -> Settings:
 
 
 def kafka_settings(settings: Settings) -> KafkaSettings:
+    """NotOurs if the configuration names no Kafka and the one that answers is not this home's broker."""
+    if broker := embedded_broker(settings):
+        broker.require_own()
+    return kafka_address(settings)
+
+
+def kafka_address(settings: Settings) -> KafkaSettings:
+    """For those who start the broker, or say how it is: nothing is looked at."""
     from fleetlake.broker.settings import KafkaSettings
 
     servers = settings.kafka.bootstrap_servers or f"127.0.0.1:{settings.kafka.port}"

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from fleetlake.broker.access import PROTOCOL, Access
 from fleetlake.broker.settings import DEFAULT_PORT, KafkaSettings
 from fleetlake.broker.topics import cluster_id
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing
+from fleetlake.foundation.private import make_private_folder
 from fleetlake.runtime.daemon import HOST, Daemon, require_free
 from fleetlake.runtime.jars import KAFKA
 from fleetlake.runtime.java import java_for_kafka
@@ -27,6 +32,13 @@ from fleetlake.runtime.java import java_for_kafka
 START_TIMEOUT_S, POLL_S = 60.0, 0.05
 HEAP = ("-Xms128m", "-Xmx512m")
 SHORT_LIVED = "-XX:TieredStopAtLevel=1"  # it is done before compiling itself well would pay
+
+
+LISTENER = re.compile(rf"^listeners=\w+://{re.escape(HOST)}:(\d+),", re.MULTILINE)
+
+
+class NotOurs(BadInput):
+    """The broker that answers is not the home's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +63,50 @@ class EmbeddedBroker:
         """The running broker's process id, None if it does not run."""
         return self._daemon.pid()
 
-    def start(self) -> bool:
-        """Starts it and waits until it answers; False if it ran already. Missing if a port is taken or it does not come up."""
+    def require_own(self) -> None:
+        """NotOurs if what listens on the port is not this home's broker, or this home's broker listens on another; nothing if
+        nobody listens.
+        """
         if self.pid() is not None:
+            if (port := self._port_it_has()) not in (None, self.port):
+                raise NotOurs(
+                    f"this home's broker listens on port {port}",
+                    where=f"kafka.port={self.port}",
+                    hint=f"--set kafka.port={port}, or fleetlake down and up with the other port",
+                )
+            return
+        if not _answers(self.port):
+            return
+        command = command_line_of_listener(self.port)
+        if str(self._properties) in command:
+            return
+        homes = [str(Path(part).parent.parent) for part in command if part.endswith("/kafka/server.properties")]
+        whose = f"the one of {homes[0]}" if homes else "another program's"
+        raise NotOurs(
+            f"what answers on port {self.port} is not the broker of this home, but {whose}",
+            where=str(self.home),
+            hint=f"fleetlake --set kafka.port={self.port + 1000} up, and the same port for what follows; or, to use it on purpose,"
+            f" --set kafka.bootstrap_servers={HOST}:{self.port}",
+        )
+
+    def start(self) -> bool:
+        """Starts it and waits until it answers; False if it ran already.
+
+        Missing if a port is taken or it does not come up; NotOurs if it runs already, on another port; BadInput for a home with a
+        comma in its name, which Kafka takes for a list.
+        """
+        if self.pid() is not None:
+            self.require_own()
             self._wait_until_ready()
             return False
+        if "," in str(self.home):
+            raise BadInput(
+                "the embedded broker can't use a folder with a comma in its name", where=str(self.home), hint="rename it"
+            )
         for port in (self.port, self.port + 1):
             require_free(port, command="fleetlake --set kafka.port={port} up")
         classpath = ":".join(map(str, KAFKA.ensure()))
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         _write_private(self._properties, properties_text(self._configuration()))
         java = [
             java_for_kafka(),
@@ -93,6 +140,13 @@ class EmbeddedBroker:
     @property
     def _properties(self) -> Path:
         return self.folder / "server.properties"
+
+    def _port_it_has(self) -> int | None:
+        """What the running broker was started with; None if that can't be read."""
+        with suppress(OSError):
+            if found := LISTENER.search(self._properties.read_text()):
+                return int(found[1])
+        return None
 
     def _configuration(self) -> dict[str, object]:
         protocol = PROTOCOL if self.access else "PLAINTEXT"
@@ -136,6 +190,15 @@ class EmbeddedBroker:
                         raise  # otherwise it listens, but does not know its cluster yet
             time.sleep(POLL_S)
         raise Missing(f"the broker did not come up: {self._daemon.last_words()}", where=str(self._daemon.log))
+
+
+def command_line_of_listener(port: int) -> list[str]:
+    """Of the process that listens on the port; nothing if that is another user's, who can't be asked."""
+    with suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid is not None:
+                return [str(part) for part in psutil.Process(connection.pid).cmdline()]
+    return []
 
 
 def properties_text(properties: Mapping[str, object]) -> str:

@@ -7,14 +7,15 @@ Files are known by their URIs, percent-encoded as Hadoop writes them. Whether on
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from fleetlake.foundation.errors import Missing
 
 S3_SCHEME = re.compile(r"^s3[an]?://")
+IN_URIS = "/_-!.~'()*,;:$&+=@"
 GLOB_CHARACTERS = re.compile(r"([][{}*?\\])")
 
 
@@ -49,6 +50,20 @@ def source_name(uri: str) -> str:
     """What a file is called in the table: its URI, the same whichever of Hadoop's names for S3 and local files it was read by."""
     uri = S3_SCHEME.sub("s3://", uri)
     return f"file:{urlsplit(uri).path}" if uri.startswith("file:") else uri
+
+
+def names_after(names: Iterable[str], moves: Sequence[tuple[str, str]]) -> set[str]:
+    """The source names, and those that files have now whose folders were moved. moves: folder to folder, in their order."""
+    found = set(names)
+    for old, new in moves:
+        before, after = f"file:{_encoded(old)}/", f"file:{_encoded(new)}/"
+        found |= {after + name.removeprefix(before) for name in found if name.startswith(before)}
+    return found
+
+
+def _encoded(path: str) -> str:
+    """As Java writes it in an URI: all that is not ASCII stays."""
+    return "".join(quote(one, safe=IN_URIS) if one.isascii() else one for one in path)
 
 
 def path_of(uri: str) -> str:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog import Catalog, load_catalog
@@ -23,6 +24,7 @@ from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import RAW, Table, all_tables
 from fleetlake.foundation.aws_errors import aws_told
 from fleetlake.foundation.errors import Missing, Retryable
+from fleetlake.foundation.private import make_private_file, make_private_folder
 from fleetlake.lake.aws_properties import is_s3
 from fleetlake.lake.evolution import changes_to, make_changes
 from fleetlake.lake.object_store import require_listable
@@ -187,7 +189,9 @@ def _is_locked(error: Exception) -> bool:
 
 
 def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:
-    """Opens the catalog, making the folder of a local SQLite file. Missing if it can't be reached, Retryable if it is locked.
+    """Opens the catalog, making a local SQLite file, its folder and its warehouse, for their owner only.
+
+    Missing if it can't be reached, Retryable if it is locked.
 
     botocore_session: what Glue's client is made from; None: one with botocore's own patience.
     """
@@ -200,7 +204,7 @@ def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:
             properties["glue.max-retries"] = int(properties["glue.max-retries"])  # botocore takes no text
     try:
         if file := sqlite_path(uri):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            _make_private(file, properties.get("warehouse", ""))
         with aws_told(f"catalog {settings.name}"):
             return Lake(load_catalog(settings.name, **properties))
     except (SQLAlchemyError, ValueError, OSError) as error:
@@ -211,6 +215,16 @@ def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:
             where=uri or "its configuration",
             hint="fleetlake config show, then fleetlake doctor",
         ) from error
+
+
+def _make_private(catalog: Path, warehouse: str) -> None:
+    """The folder and file of an SQLite catalog, and a new one's warehouse: none of what is in them is for others."""
+    make_private_folder(catalog.parent)
+    if catalog.exists():
+        return
+    make_private_file(catalog)
+    if folder := local_path(warehouse):
+        make_private_folder(Path(folder).absolute())
 
 
 def builder_of(name: str) -> str:

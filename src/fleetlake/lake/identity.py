@@ -28,6 +28,7 @@ from fleetlake.lake.relocation import CatalogTable, State, relocate, tables_of
 
 LOCK_S, LOOK_S = 60.0, 5.0  # how long a process is waited for that relocates the same lake, and that just commits
 RECORD = "CREATE TABLE IF NOT EXISTS fleetlake_lake (id TEXT NOT NULL, created TEXT NOT NULL, catalog TEXT NOT NULL)"
+MOVES = "CREATE TABLE IF NOT EXISTS fleetlake_moves (old TEXT NOT NULL, new TEXT NOT NULL)"
 
 Say = Callable[[str], None]
 Step = Callable[[str], None]  # tests cut in here
@@ -63,6 +64,24 @@ def look(lake: Lake, *, say: Say) -> None:
         say(f"warning: {error}")
 
 
+@dataclass(frozen=True, slots=True)
+class LakeState:
+    """id: empty for a lake that has none yet. moved_from: where its tables were, empty if they are where the catalog says."""
+
+    id: str
+    moved_from: str
+
+
+def state_of(lake: Lake) -> LakeState:
+    """Who the lake is, with nothing written. Claimed or Copied for one that may not write to its warehouse."""
+    file = catalog_file(lake)
+    if file is None:
+        return LakeState(ServedLake(lake, Path()).known_id(), "")
+    judged = _Local(lake, file, lambda line: None, lambda name: None).judge()
+    origins = ", ".join(sorted({str(table.root) for table in judged.moved}))
+    return LakeState(judged.id if judged.is_settled else "", origins)
+
+
 def adopt(lake: Lake, *, say: Say, step: Step = lambda name: None) -> str:
     """Makes a copied lake one of its own: another id, and the paths to its own files. Returns the id.
 
@@ -73,6 +92,20 @@ def adopt(lake: Lake, *, say: Say, step: Step = lambda name: None) -> str:
     if file is None:
         raise BadInput("a catalog of a server is not adopted: those who use it share its warehouse", where="lake.properties.type")
     return _Local(lake, file, say, step).adopt()
+
+
+def moves_of(lake: Lake) -> list[tuple[str, str]]:
+    """The folders that held the warehouse and where they went, oldest first: what lies beside the warehouse went with it."""
+    file = catalog_file(lake)
+    if file is None:
+        return []
+    with closing(sqlite3.connect(file, timeout=LOOK_S)) as connection:
+        try:
+            return [(str(old), str(new)) for old, new in connection.execute("SELECT old, new FROM fleetlake_moves ORDER BY rowid")]
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise Retryable(f"the catalog did not answer: {error}", where=str(file)) from error
+            return []
 
 
 def catalog_file(lake: Lake) -> Path | None:
@@ -119,6 +152,7 @@ class _Local:
                 paths = f"the paths in the metadata of {len(judged.moved)} tables are written again"
                 self._say(f"this lake was moved from {origins} to {self._folder}: {paths}")
                 relocate(connection, judged.moved, self._folder, must_be_whole=False)
+                self._remember_move(connection, judged.moved)
             self._step("relocated")
             self._write(connection, judged.id, judged.created, judged.owners)
         return judged.id
@@ -135,6 +169,7 @@ class _Local:
             if self._folder is None:
                 raise AssertionError(self._warehouse)  # nothing is a copy then
             relocate(connection, tables, self._folder, must_be_whole=True)
+            self._remember_move(connection, tables)
             self._step("relocated")
             id_ = uuid.uuid4().hex
             self._write(connection, id_, now(), {self._warehouse: owner_of(self._lake, self._warehouse)})
@@ -152,6 +187,11 @@ class _Local:
         connection.execute("DELETE FROM fleetlake_lake")
         connection.execute("INSERT INTO fleetlake_lake VALUES (?, ?, ?)", (ours.id, ours.created, ours.catalog))
         self._step("catalog written")
+
+    def _remember_move(self, connection: sqlite3.Connection, tables: Sequence[CatalogTable]) -> None:
+        connection.execute(MOVES)
+        for old in sorted({str(table.root.parent) for table in tables if table.root}):
+            connection.execute("INSERT INTO fleetlake_moves VALUES (?, ?)", (old, str(self._folder and self._folder.parent)))
 
     def _judge(self, connection: sqlite3.Connection) -> _Judged:
         recorded = _recorded(connection)

@@ -119,7 +119,13 @@ class ServedLake:
         server = f"{place.hostname or ''}{place.path}" or properties.get("glue.region", "")
         self._catalog = f"{self._kind} {server}".strip()
 
+    def known_id(self) -> str:
+        """What the warehouse says, empty if it says nothing."""
+        owner = owner_of(self._lake, self._warehouse) if self._warehouse else None
+        return owner.id if owner else ""
+
     def require_own(self) -> str:
+        """The lake's id, taken over from the warehouse, which is given one if it has none. Claimed if another lake has it."""
         if not self._warehouse:
             return ""
         owner = owner_of(self._lake, self._warehouse)

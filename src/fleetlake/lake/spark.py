@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetlake.foundation.errors import BadInput, Missing, Retryable
+from fleetlake.foundation.private import make_private_folder
 from fleetlake.lake.aws_properties import is_on_aws
 from fleetlake.lake.catalog import LakeSettings
 from fleetlake.lake.places import local_path, require_usable_by_spark, sqlite_path
@@ -180,7 +181,7 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
     if log is None:
         yield
         return
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(log.parent)
     sys.stderr.flush()
     kept = os.dup(2)
     with log.open("a") as file:

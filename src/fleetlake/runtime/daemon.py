@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from fleetlake.foundation.errors import Missing
+from fleetlake.foundation.private import make_private_folder
 
 HOST = "127.0.0.1"
 STOP_TIMEOUT_S = 30.0
@@ -52,7 +53,7 @@ class Daemon:
 
     def start(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Starts it in a session of its own, its output appended to the log. Whoever starts it waits until it is ready."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         with self.log.open("a") as log:
             process = subprocess.Popen(  # noqa: S603  # our own command line, no shell
                 list(command), stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,

@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from fleetlake.foundation.errors import BadInput, Missing
+from fleetlake.foundation.private import make_private_folder
 from fleetlake.runtime.daemon import HOST, Daemon, require_free
 from fleetlake.runtime.java import java_for_spark
 from fleetlake.runtime.spark_cluster_state import (
@@ -159,7 +160,7 @@ class SparkCluster:
 
     def _start(self, daemon: Daemon, properties: Mapping[str, str], what: str, *options: str) -> subprocess.Popen[bytes]:
         path = self._properties(daemon.name)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         path.write_text(write_properties(properties))
         if daemon.log.exists():
             daemon.log.replace(daemon.log.with_suffix(".log.old"))

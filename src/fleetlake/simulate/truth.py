@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fleetlake.foundation.errors import BadInput
+from fleetlake.foundation.private import make_private_folder
 from fleetlake.simulate.driver import HARSH
 from fleetlake.simulate.fleet import Bools, Fleet
 from fleetlake.simulate.geodesy import Floats
@@ -104,7 +105,7 @@ def read_truth(folder: Path) -> Mapping[str, pa.Table]:
 def prepare_folder(folder: Path) -> None:
     """Makes the folder. BadInput if that, or writing a file there, is not possible."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()

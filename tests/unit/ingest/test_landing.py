@@ -3,7 +3,7 @@
 import pytest
 
 from fleetlake.foundation.errors import Missing
-from fleetlake.ingest.landing import Format, Plan, format_of, named_in, path_of, plan, source_name
+from fleetlake.ingest.landing import Format, Plan, format_of, named_in, names_after, path_of, plan, source_name
 
 FOLDER = "file:/lake/landing/gps_data"
 DAY = f"{FOLDER}/ingest_date=2026-01-01"
@@ -77,3 +77,9 @@ def test_an_error_is_traced_to_the_file_it_names() -> None:
     assert named_in("Encountered error while reading file file:///lake/landing/gps_data/a b.json.gz", uris) == uris[:1]
     assert named_in("reading file:///lake/landing/gps_data/a%20b.json.gz", uris) == uris[:1]
     assert named_in("Connection refused", uris) == []
+
+
+def test_names_of_files_whose_folder_was_moved_twice_are_known() -> None:
+    names = {"file:/a%20home/landing/1.json", "s3://b/2.json"}
+    moved = names_after(names, [("/a home", "/b"), ("/b", "/c ü")])
+    assert moved == names | {"file:/b/landing/1.json", "file:/c%20ü/landing/1.json"}

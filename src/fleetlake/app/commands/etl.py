@@ -33,6 +33,7 @@ def etl(
     from fleetlake.foundation.errors import BadInput, Missing
     from fleetlake.ingest.spark.etl import load_landing
     from fleetlake.lake.aws_properties import is_on_aws, is_s3
+    from fleetlake.lake.identity import moves_of
     from fleetlake.lake.places import local_path
     from fleetlake.lake.spark import spark_session
 
@@ -56,7 +57,8 @@ def etl(
             sys.stderr.write(f"\r\033[Ketl: {topic}, {files:,} files")
 
     with spark_session(spark, lake, app_name="fleetlake-etl", s3=is_s3(place)) as session:
-        added = load_landing(session, lake.name, place, [known[name] for name in topic or known], on_plan=tell)
+        wanted = [known[name] for name in topic or known]
+        added = load_landing(session, lake.name, place, wanted, moves=moves_of(reached), on_plan=tell)
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
     if as_json:

@@ -15,13 +15,14 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSO
     import json
 
     from fleetlake.app.masking import without_secrets
-    from fleetlake.app.wiring import embedded_broker, kafka_settings, load_settings
+    from fleetlake.app.wiring import embedded_broker, kafka_address, load_settings
+    from fleetlake.broker.embedded import NotOurs
     from fleetlake.broker.topics import cluster_id, watermarks
     from fleetlake.contracts.events import EVENTS
     from fleetlake.foundation.errors import Missing
 
     settings = load_settings()
-    kafka, broker = kafka_settings(settings), embedded_broker(settings)
+    kafka, broker = kafka_address(settings), embedded_broker(settings)
     found: dict[str, object] = {
         "bootstrap_servers": kafka.bootstrap_servers,
         "embedded": broker is not None,
@@ -30,12 +31,14 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSO
         "topics": {},
     }
     try:
+        if broker:
+            broker.require_own()
         found["cluster_id"] = cluster_id(kafka, timeout_s=3)
         marks = watermarks(kafka, [event.topic for event in EVENTS])
         found["topics"] = {
             topic: {"partitions": len(of), "records": sum(high - low for low, high in of.values())} for topic, of in marks.items()
         }
-    except Missing as missing:
+    except (Missing, NotOurs) as missing:
         found |= {"running": "cluster_id" in found, "problem": without_secrets(str(missing))}
     if as_json:
         print(json.dumps(found))

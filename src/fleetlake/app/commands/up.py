@@ -10,12 +10,12 @@ def up() -> None:
 
     Example: fleetlake up
     """
-    from fleetlake.app.wiring import embedded_broker, kafka_settings, load_settings
+    from fleetlake.app.wiring import embedded_broker, kafka_address, load_settings
     from fleetlake.broker.topics import ensure_topics
     from fleetlake.contracts.events import EVENTS
 
     settings = load_settings()
-    kafka, broker = kafka_settings(settings), embedded_broker(settings)
+    kafka, broker = kafka_address(settings), embedded_broker(settings)
     started = broker.start() if broker else False
     ensure_topics(kafka, [event.topic for event in EVENTS])
     if broker:

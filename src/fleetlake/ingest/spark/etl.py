@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import Table, bronze_of, raw_of
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
-from fleetlake.ingest.landing import SUFFIXES, Plan, named_in, path_of, plan, source_name
+from fleetlake.ingest.landing import SUFFIXES, Plan, named_in, names_after, path_of, plan, source_name
 from fleetlake.ingest.spark.decode import bronze_rows, table_schema
 from fleetlake.lake.snapshots import refused_for_its_clock
 
@@ -57,12 +57,14 @@ def load_landing(
     events: Iterable[Event],
     *,
     warehouse: str | None = None,
+    moves: Sequence[tuple[str, str]] = (),
     on_plan: OnPlan = lambda topic, files: None,
 ) -> list[Loaded]:
     """Loads the new files of `<landing>/<topic>/` of each event into its raw table, one commit a table; returns what was added.
 
     Again, or by two at once, adds nothing twice. catalog: an Iceberg catalog of the session. warehouse: where tables that have to
-    be made go, instead of where the catalog would put them. on_plan: told a topic and the number of files before they are read.
+    be made go, instead of where the catalog would put them.
+    moves: folders that held landings, and where they went. on_plan: told a topic and the number of files before they are read.
     Missing if there is no landing; BadInput, naming the file, for one that can't be read, and then nothing of its topic is added.
     """
     if session.conf.get(f"spark.sql.catalog.{catalog}", None) is None:
@@ -73,14 +75,22 @@ def load_landing(
     wanted = list(events)
     if _folder(session, landing) is None:
         raise Missing("there is no landing", where=landing, hint="fleetlake ingest --engine spark --sink parquet --once")
-    return [_Load(session, catalog, landing, event, warehouse).run(on_plan) for event in wanted]
+    return [_Load(session, catalog, landing, event, warehouse, moves).run(on_plan) for event in wanted]
 
 
 class _Load:
     """One topic's load."""
 
-    def __init__(self, session: SparkSession, catalog: str, landing: str, event: Event, warehouse: str | None) -> None:
-        self._session, self._event, self._warehouse = session, event, warehouse
+    def __init__(
+        self,
+        session: SparkSession,
+        catalog: str,
+        landing: str,
+        event: Event,
+        warehouse: str | None,
+        moves: Sequence[tuple[str, str]],
+    ) -> None:
+        self._session, self._event, self._warehouse, self._moves = session, event, warehouse, moves
         self._table, self._place = raw_of(event), f"{landing.rstrip('/')}/{event.topic}"
         self._namespace, self._name = f"`{catalog}`.{self._table.layer}", f"`{catalog}`.{self._table.name}"
         self._run = uuid.uuid4().hex
@@ -149,7 +159,7 @@ class _Load:
             return set()
         with _safe_reads(self._session):
             names = self._session.sql(f"SELECT DISTINCT {SOURCE_FILE} FROM {self._name} VERSION AS OF {base}").collect()
-        return {row[0] for row in names}
+        return names_after((row[0] for row in names), self._moves)
 
     def _files(self) -> list[str]:
         """All files in the topic's folder. Asked for with a pattern, since Spark shows of the folder itself what its log names."""

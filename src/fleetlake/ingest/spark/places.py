@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetlake.foundation.errors import Retryable
+from fleetlake.foundation.private import make_private_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,7 +31,7 @@ def exclusive(session: SparkSession, path: Path) -> Iterator[None]:
 
     After kill -9 of a driver its JVM lives on for a moment, so this waits. Retryable if it is still held after LOCK_TIMEOUT_S.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     jvm: Any = session.sparkContext._jvm
     file = jvm.java.io.RandomAccessFile(str(path), "rw")
     give_up_at = time.monotonic() + LOCK_TIMEOUT_S
