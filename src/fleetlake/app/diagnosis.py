@@ -172,8 +172,9 @@ def _boto3() -> Finding:
 def _lake(settings: Settings) -> Iterator[Finding]:
     """Whose the lake is, and whether its files are there: of each table the metadata, the manifests and one data file."""
     from fleetlake.app.wiring import lake_properties, open_unchecked_lake
+    from fleetlake.foundation.private import is_open_to_others
     from fleetlake.lake.health import examine_lake
-    from fleetlake.lake.places import sqlite_path
+    from fleetlake.lake.places import local_path, sqlite_path
 
     if "type" not in settings.lake.properties and not (settings.home / "catalog.db").exists():
         yield Finding("lake", "later", f"nothing yet under {settings.home}", "fleetlake ingest makes it")

@@ -192,7 +192,6 @@ def open_lake(settings: LakeSettings, *, botocore_session: Any = None) -> Lake:
     """Opens the catalog, making a local SQLite file, its folder and its warehouse, for their owner only.
 
     Missing if it can't be reached, Retryable if it is locked.
-
     botocore_session: what Glue's client is made from; None: one with botocore's own patience.
     """
     properties: dict[str, Any] = dict(settings.properties)
