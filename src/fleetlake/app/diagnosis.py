@@ -186,9 +186,10 @@ def _lake(settings: Settings) -> Iterator[Finding]:
 
     yield _try("lake", "broken", look)
     properties = lake_properties(settings)
-    warehouse = local_path(properties.get("warehouse", "")) or ""
-    for place in filter(None, (settings.home, sqlite_path(properties.get("uri", "")), warehouse and Path(warehouse))):
-        if is_open_to_others(place):
+    catalog, warehouse = sqlite_path(properties.get("uri", "")), local_path(properties.get("warehouse", ""))
+    places = (settings.home, catalog, Path(warehouse) if warehouse else None)
+    for place in places:
+        if place and is_open_to_others(place):
             seen = f"{place} can be read by other users of this machine"
             yield Finding("privacy", "ok", seen, f"if it should not: chmod go= {place}")
 
