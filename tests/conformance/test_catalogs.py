@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.aws_properties import aws_properties
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
+from fleetlake.lake.identity import require_own
+from fleetlake.lake.ownership import Claimed
 from fleetlake.lake.scan import Damaged, added_files, damage_named, expose
 from fleetlake.lake.write import write_files
 from tests.aws_server import KEY, REGION, SECRET, AwsServer, aws_server
@@ -339,3 +343,31 @@ def test_a_namespace_does_not_stay_behind_a_table_that_could_not_be_made(glue_la
     assert glue_lake.catalog.list_namespaces() == [("bronze",)]
     glue_lake.ensure([TRIPS])
     assert glue_lake.has(TRIPS.name)
+
+
+def test_homes_share_a_lake_in_glue_and_no_other_catalog_takes_its_prefix(glue_lake: Lake, tmp_path: Path) -> None:
+    first = require_own(glue_lake, tmp_path / "one", say=print)
+    assert require_own(glue_lake, tmp_path / "two", say=print) == first
+    assert (tmp_path / "two" / "lake.json").is_file()
+    properties = {name: str(value) for name, value in glue_lake.catalog.properties.items() if name.startswith(("s3.", "warehouse"))}
+
+    def local(name: str) -> Lake:
+        (tmp_path / name).mkdir(exist_ok=True)
+        return open_lake(LakeSettings("local", properties | {"type": "sql", "uri": f"sqlite:///{tmp_path}/{name}/catalog.db"}))
+
+    with closing(local("three")) as other, pytest.raises(Claimed, match=f"the warehouse belongs to lake {first} of catalog glue"):
+        require_own(other, tmp_path / "three", say=print)
+    properties["warehouse"] += "/below"
+    with closing(local("three")) as own:
+        ours = require_own(own, tmp_path / "three", say=print)
+        assert ours not in ("", first)
+        assert require_own(own, tmp_path / "three", say=print) == ours
+    (tmp_path / "four").mkdir()
+    shutil.copy(tmp_path / "three" / "catalog.db", tmp_path / "four")
+    with closing(local("four")) as copy, pytest.raises(Claimed, match=r"this catalog is a copy of .*/three/catalog.db"):
+        require_own(copy, tmp_path / "four", say=print)
+    (tmp_path / "three").rename(tmp_path / "five")
+    with closing(local("five")) as moved:
+        assert require_own(moved, tmp_path / "five", say=print) == ours
+    with closing(local("four")) as copy, pytest.raises(Claimed, match=r"this catalog is a copy of .*/five/catalog.db"):
+        require_own(copy, tmp_path / "four", say=print)

@@ -145,16 +145,18 @@ class _Local:
         judged = self.judge()
         if judged.is_settled and not judged.moved:
             return judged.id
+        superseded: list[Path] = []
         with self._transaction() as connection:  # what was judged outside may have changed, and nobody else judges now
             judged = self._judge(connection)
             if judged.moved and self._folder is not None:
                 origins = ", ".join(sorted({str(table.root) for table in judged.moved}))
                 paths = f"the paths in the metadata of {len(judged.moved)} tables are written again"
                 self._say(f"this lake was moved from {origins} to {self._folder}: {paths}")
-                relocate(connection, judged.moved, self._folder, must_be_whole=False)
+                superseded = relocate(connection, judged.moved, self._folder, must_be_whole=False)
                 self._remember_move(connection, judged.moved)
             self._step("relocated")
             self._write(connection, judged.id, judged.created, judged.owners)
+        _delete(superseded)
         return judged.id
 
     def adopt(self) -> str:
@@ -168,11 +170,12 @@ class _Local:
             tables = [table for table in tables_of(connection) if self._state(table) in (State.TWIN, State.MOVED)]
             if self._folder is None:
                 raise AssertionError(self._warehouse)  # nothing is a copy then
-            relocate(connection, tables, self._folder, must_be_whole=True)
+            superseded = relocate(connection, tables, self._folder, must_be_whole=True)
             self._remember_move(connection, tables)
             self._step("relocated")
             id_ = uuid.uuid4().hex
             self._write(connection, id_, now(), {self._warehouse: owner_of(self._lake, self._warehouse)})
+        _delete(superseded)
         self._say(f"lake {id_}: its {len(tables)} tables now use the files in {self._folder}, and nothing else does")
         return id_
 
@@ -262,6 +265,13 @@ class _Local:
             if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
                 raise
             raise _not_writable(Path(error.filename or self._file), error) from error
+
+
+def _delete(superseded: Sequence[Path]) -> None:
+    """Old manifests may hold ids in their bounds, which an erasure would find. What can't be deleted is an orphan."""
+    for path in superseded:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _recorded(connection: sqlite3.Connection) -> Owner | None:

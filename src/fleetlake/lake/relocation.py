@@ -1,8 +1,8 @@
 """The tables of a local lake whose folder was moved or copied: their metadata written again, with the paths they have now.
 
 Iceberg's metadata holds absolute paths. New metadata, manifest lists and manifests are written beside the old ones under new
-names; only then the catalog is switched, all tables in one transaction of SQLite. Killed before that, it leaves files that no table
-knows, which `fleetlake maintain orphans` takes away. Data files are never touched.
+names; only then the catalog is switched, all tables in one transaction of SQLite, and then the old ones are deleted. Killed
+anywhere, it leaves files that no table knows, which `fleetlake maintain orphans` takes away. Data files are never touched.
 """
 
 from __future__ import annotations
@@ -86,19 +86,23 @@ def tables_of(connection: sqlite3.Connection) -> list[CatalogTable]:
         return []
 
 
-def relocate(connection: sqlite3.Connection, tables: Sequence[CatalogTable], warehouse: Path, *, must_be_whole: bool) -> None:
+def relocate(connection: sqlite3.Connection, tables: Sequence[CatalogTable], warehouse: Path, *, must_be_whole: bool) -> list[Path]:
     """Makes the tables use their files in the warehouse, within the transaction that the connection is in.
+
+    Returns the manifests and manifest lists in the warehouse that nothing names any more once the transaction is committed.
 
     must_be_whole: raise Permanent if a file of theirs is not there. Permanent as well for delete files of another engine that name
     data files by their paths. OSError if the folder can't be written.
     """
+    superseded: list[Path] = []
     for table in tables:
-        made = _Relocation(table, Path(str(table.root)), warehouse, must_be_whole).run()
+        made = _Relocation(table, Path(str(table.root)), warehouse, must_be_whole, superseded).run()
         connection.execute(
             "UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?"
             " WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?",
             (made, location_of(table.twin(warehouse)), table.catalog, table.namespace, table.name),
         )
+    return superseded
 
 
 @dataclass(slots=True)
@@ -109,6 +113,7 @@ class _Relocation:
     old: Path
     new: Path
     must_be_whole: bool
+    superseded: list[Path]
     _manifests: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def run(self) -> str:
@@ -163,6 +168,7 @@ class _Relocation:
             return found
 
         changed = with_changes(content, {"manifest_path": path, "manifest_length": lambda value: length or value})
+        self.superseded.append(Path(str(local_path(moved))))
         return self._write(f"snap-{snapshot_id}-0-{uuid.uuid4()}.avro", changed)
 
     def _manifest(self, location: str) -> tuple[str, int]:
@@ -174,6 +180,7 @@ class _Relocation:
                 self._manifests[location] = moved, 0
             else:
                 changed = with_changes(content, _Entries(self).changes)
+                self.superseded.append(Path(str(local_path(moved))))
                 self._manifests[location] = self._write(f"{uuid.uuid4()}-m0.avro", changed), len(changed)
         return self._manifests[location]
 

@@ -128,6 +128,18 @@ def test_a_moved_lake_is_read_and_written_where_it_is_now(tmp_path: Path, age: s
     assert not old.exists()
 
 
+def test_nothing_of_a_device_stays_in_what_a_move_superseded(tmp_path: Path) -> None:
+    """The metadata is young after a move or a copy, and erasure leaves young files that no table knows."""
+    fill(tmp_path / "lake")
+    (tmp_path / "lake").rename(tmp_path / "moved")
+    open_lake_from(Settings(home=tmp_path / "moved")).close()
+    shutil.copytree(tmp_path / "moved", tmp_path / "copy")
+    adopt_lake(Settings(home=tmp_path / "copy"))
+    for home in (tmp_path / "moved", tmp_path / "copy"):
+        with closing(open_lake_from(Settings(home=home))) as lake:
+            assert erase_device(lake, "veh-1", WIRING).remaining == ()
+
+
 @pytest.mark.parametrize("age", ["with an identity", "of 556f44c"])
 def test_a_copy_can_not_touch_the_original_until_it_is_adopted_nor_after(
     tmp_path: Path, age: str, capsys: pytest.CaptureFixture[str]
