@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from fleetlake.app.profiles import save_profile, saved_value
-from fleetlake.app.settings import DEFAULT_FILE
+from fleetlake.app.settings import DEFAULT_FILE, named_file
 from fleetlake.app.wiring import OVERRIDES, aws_of, load_settings, region_of
 from fleetlake.cloud.aws.deployment import Prepared, Wanted, apply_stack, destroy_stack, discard_stack, prepare_stack
 from fleetlake.cloud.aws.package import build_package
@@ -115,7 +115,7 @@ def profile_of(outputs: Mapping[str, str], stack: str, region: str) -> Mapping[t
 
 def _save(wanted: Wanted, outputs: Mapping[str, str], region: str) -> None:
     chosen = OVERRIDES.get()
-    file, profile = chosen.file or Path(DEFAULT_FILE), chosen.profile or PROFILE
+    file, profile = named_file(chosen) or Path(DEFAULT_FILE), chosen.profile or PROFILE
     changed = save_profile(file, profile, profile_of(outputs, wanted.stack, region), unless_set=AT_FIRST)
     typer.echo(f"{file} [profile.{profile}]: {'wrote ' + ', '.join(changed) if changed else 'nothing to change'}")
 
@@ -134,7 +134,7 @@ def _require_answer(yes: bool) -> None:
 def _require_same_warehouse(bucket: str) -> None:
     """BadInput if the profile that would be saved has its tables elsewhere: nobody would find them any more."""
     chosen = OVERRIDES.get()
-    file, profile = chosen.file or Path(DEFAULT_FILE), chosen.profile or PROFILE
+    file, profile = named_file(chosen) or Path(DEFAULT_FILE), chosen.profile or PROFILE
     found = saved_value(file, profile, ("lake", "properties", "warehouse"))
     ours = f"s3://{bucket}/warehouse"
     if found not in ("", ours):

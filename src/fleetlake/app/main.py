@@ -76,7 +76,9 @@ class LazyGroup(TyperGroup):
 def _root(
     home: Annotated[Path | None, typer.Option(help="Folder of the local profile's state, .fleetlake by default.")] = None,
     profile: Annotated[str | None, typer.Option(help="A [profile.NAME] of the configuration file.")] = None,
-    config: Annotated[Path | None, typer.Option(help="The configuration file, fleetlake.toml by default.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The configuration file; FLEETLAKE_CONFIG, or ./fleetlake.toml, by default.")
+    ] = None,
     assign: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting, see config show.")] = None,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:

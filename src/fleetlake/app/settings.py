@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fleetlake.app.masking import shown
+from fleetlake.app.trust import require_no_strange_files, require_trusted, require_trusted_folder
 from fleetlake.foundation.errors import BadInput
 
 DEFAULT_FILE = "fleetlake.toml"
 ENV_PREFIX, ENV_DELIMITER = "FLEETLAKE__", "__"
-ENV_PROFILE = "FLEETLAKE_PROFILE"
+ENV_PROFILE, ENV_CONFIG = "FLEETLAKE_PROFILE", "FLEETLAKE_CONFIG"
+NAME_IT = f"fleetlake --config {DEFAULT_FILE} ..., or {ENV_CONFIG}, if you trust it; chown and chmod go-w, if it is yours"
 Tree = dict[str, Any]
 
 
@@ -171,16 +173,24 @@ class Loaded:
 
 
 def load(overrides: Overrides) -> Loaded:
-    """Reads file, environment and flags. BadInput names the value, where it came from and what is allowed."""
-    file = overrides.file or Path(DEFAULT_FILE)
+    """Reads file, environment and flags.
+
+    Raises: BadInput, with the value, where it came from and what is allowed; also for what was found in the working folder, not
+    named, and may have been put there by others (trust.py).
+    """
+    named, profile = named_file(overrides), overrides.profile or os.environ.get(ENV_PROFILE)
+    file = named or Path(DEFAULT_FILE)
     layers: list[tuple[str, Tree]] = []
-    if overrides.file or file.exists():
-        layers += _file_layers(file, overrides.profile or os.environ.get(ENV_PROFILE))
-    elif overrides.profile or os.environ.get(ENV_PROFILE):
+    if named or file.exists():
+        layers += _file_layers(file, profile)
+    elif profile:
         raise BadInput(
             f"there is no {DEFAULT_FILE} to read a profile from",
             hint="fleetlake --config FILE --profile NAME ..., or fleetlake deploy aws apply, which writes the profile aws",
         )
+    if not named:
+        require_trusted(file, {".".join(name) for _, tree in layers for name, _ in _leaves(tree)}, hint=NAME_IT)
+    require_no_strange_files()
     layers.append(("environment", _environment()))
     layers.append(("flag", _flags(overrides)))
     merged: Tree = {}
@@ -190,9 +200,18 @@ def load(overrides: Overrides) -> Loaded:
             _put(merged, name, value, sources)
             sources[".".join(name)] = _variable(name) if source == "environment" else source
     try:
-        return Loaded(Settings(**merged), sources)
+        settings = Settings(**merged)
     except ValidationError as error:
         raise _bad_value(error, sources) from error
+    if "home" not in sources:
+        require_trusted_folder(settings.home)
+    return Loaded(settings, sources)
+
+
+def named_file(overrides: Overrides) -> Path | None:
+    """The configuration file that the user named, by --config or in the environment; None if the working folder's is to be used."""
+    in_environment = os.environ.get(ENV_CONFIG)
+    return overrides.file or (Path(in_environment) if in_environment else None)
 
 
 def describe(loaded: Loaded) -> Iterator[tuple[str, str, str, str]]:
