@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LOOPBACK, SUBMIT = "127.0.0.1", "submit"
+SAFE_PATH = "PYTHONSAFEPATH"  # Spark starts workers by `python -m`, which would import what is in the working folder first
 ICEBERG = "org.apache.iceberg"
 SQLITE_BUSY_MS = 60_000  # five queries commit to one SQLite file; each waits for its turn
 # PyIceberg's names of S3 settings, and what Iceberg's S3FileIO and Hadoop's s3a call them.
@@ -88,6 +89,7 @@ def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
+        f"spark.executorEnv.{SAFE_PATH}": "1",
         "spark.sql.shuffle.partitions": "8",
         "spark.sql.extensions": f"{ICEBERG}.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.streaming.stateStore.providerClass": (
@@ -159,6 +161,7 @@ def _start(conf: Mapping[str, str], java: Java | None) -> SparkSession:
     if java is not None:
         os.environ["JAVA_HOME"] = str(java.home)
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
+        os.environ.setdefault(SAFE_PATH, "1")
         # Python workers import fleetlake: the same interpreter in local mode and on a cluster of this machine.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     logging.getLogger("py4j").setLevel(logging.ERROR)
