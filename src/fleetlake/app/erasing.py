@@ -15,6 +15,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from fleetlake.contracts.events import EVENTS
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.tables import bronze_of
+from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Unproven
 from fleetlake.maintain.erase import Erasure, Wiring, count_device, erase_device
 from fleetlake.maintain.erase_search import holds, pattern_of
@@ -118,13 +119,14 @@ def print_report(report: Report, *, as_json: bool) -> None:
     if not report.dry_run:
         print(f"{report.erasure.deleted:,} files of before deleted; {report.erasure.searched:,} files of the lake searched")
         for path in report.erasure.remaining:
-            print(f"still holds it: {path}")
+            print(f"still holds it: {escape_controls(path)}")
         if not report.erasure.remaining:
-            print(f"no file of the lake holds {report.device_id}; run fleetlake transform to compute again what cameras saw")
+            device = escape_controls(report.device_id)
+            print(f"no file of the lake holds {device}; run fleetlake transform to compute again what cameras saw")
     for path in report.elsewhere:
-        print(f"not the lake's, holds it: {path}")
+        print(f"not the lake's, holds it: {escape_controls(path)}")
     for place in report.outside:
-        print(f"not searched: {place}")
+        print(f"not searched: {escape_controls(place)}")
 
 
 def require_gone(report: Report) -> None:

@@ -21,6 +21,7 @@ from fleetlake.app.wiring import open_lake_from, transform_settings
 from fleetlake.contracts.events import GPS, VEHICLE, Event
 from fleetlake.contracts.gold import DRIVING_EVENTS, STOPS, TRIPS
 from fleetlake.contracts.tables import bronze_of, silver_of
+from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import Missing, Unproven
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
 from fleetlake.lake.commits import commit
@@ -211,7 +212,7 @@ def print_evaluations(evaluations: Sequence[Evaluation], *, as_json: bool) -> No
     write_rows(_for_people(evaluations), Form.TABLE, limit=0, title="Gold against the truth")
     wrong = [line for evaluation in evaluations for accuracy in evaluation.measures for line in _wrong(evaluation, accuracy)]
     for line in wrong[:MOST_LINES]:
-        print(line)
+        print(escape_controls(line))
     if len(wrong) > MOST_LINES:
         print(f"... and {len(wrong) - MOST_LINES} more; --json has all")
 

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from fleetlake import __version__
 from fleetlake.foundation.aws_errors import explain, is_of_aws
+from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import FleetlakeError
 from fleetlake.foundation.private import make_private_folder
 
@@ -130,7 +131,7 @@ def main() -> None:
 def _say(message: str, exit_code: int) -> int:
     from fleetlake.app.masking import without_secrets
 
-    print(f"error: {' '.join(without_secrets(message).split())}", file=sys.stderr)
+    print(f"error: {escape_controls(' '.join(without_secrets(message).split()))}", file=sys.stderr)
     return exit_code
 
 

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from fleetlake.contracts.tables import all_tables, bronze_of
+from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import FleetlakeError, Missing
 from fleetlake.maintain.compaction import Compacted, CompactionPolicy, compact
 from fleetlake.maintain.expiry import Expired, expire
@@ -142,7 +143,7 @@ def _say(error: Exception) -> None:
     from fleetlake.app.masking import without_secrets
 
     told = str(error) if isinstance(error, FleetlakeError) else f"unexpected {type(error).__name__}: {error}"
-    print(f"error: {' '.join(without_secrets(told).split())}", file=sys.stderr, flush=True)
+    print(f"error: {escape_controls(' '.join(without_secrets(told).split()))}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -173,7 +174,7 @@ def print_reports(reports: Sequence[Report], *, as_json: bool) -> None:
     for report in reports:
         print(_line(report))
         if isinstance(report, Orphans) and report.dry_run:
-            print(*(f"  {path}" for path in report.files), sep="\n", end="\n" if report.files else "")
+            print(*(f"  {escape_controls(path)}" for path in report.files), sep="\n", end="\n" if report.files else "")
 
 
 def _line(report: Report) -> str:

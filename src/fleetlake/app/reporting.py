@@ -21,7 +21,12 @@ Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write one page with a map and the table; 2000 rows unless --limit is given.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="An array of objects with every column, without the totals.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Comma-separated values with every column, without the totals.")]
+AsCsv = Annotated[
+    bool,
+    typer.Option(
+        "--csv", help="Comma-separated values with every column, without the totals; ' before what a spreadsheet would calculate."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fleetlake.foundation.display import escape_controls
+
 
 class FleetlakeError(Exception):
     """Base of all errors raised on purpose.
@@ -26,7 +28,7 @@ class FleetlakeError(Exception):
             parts.append(f"allowed: {self.allowed}")
         if self.hint:
             parts.append(f"try: {self.hint}")
-        return "; ".join(parts)
+        return escape_controls("; ".join(parts), keep="\n\t")
 
 
 class Retryable(FleetlakeError):

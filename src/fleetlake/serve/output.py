@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import json
 import math
 import re
@@ -16,12 +15,17 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
+from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import BadInput
 
 TABLE_ROWS = 50
 WIDEST = 80
 WORD = 20
 PLACE = re.compile(r"(^|_)(lat|latitude|lon|lng|longitude)$", re.IGNORECASE)
+FORMULA = re.compile(r"'*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
+QUOTED = re.compile('[,"\r\n]')
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+UNPRINTED = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 FOLDABLE = 1.5  # times the terminal's width a table may have, to be folded into it
 
 
@@ -52,7 +56,9 @@ def write_rows(
     """Writes rows to `out` (stdout).
 
     JSON: an array of objects; times ISO 8601 in UTC; bytes as text, or base64 if they are not UTF-8; no number for infinities and
-    NaN, but null. CSV: a header, null as nothing. Table: through rich in a terminal, aligned text elsewhere.
+    NaN, but null. CSV: a header, null as nothing; a text that a spreadsheet would calculate has an apostrophe before it, as
+    `csv_text` says. Table: through rich in a terminal, aligned text elsewhere. No form lets a text control a terminal: in JSON and
+    tables control characters are always escaped, in CSV where the stream is a terminal.
     limit: rows at most (0: all); by default 50 in a table, and all in JSON and CSV. numbers: columns of text that a table aligns as
     it does numbers.
     """
@@ -71,17 +77,22 @@ def write_rows(
 
 def write_json(value: object, out: TextIO | None = None) -> None:
     """One JSON document, values as in write_rows."""
-    json.dump(plain(value), out or sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-    (out or sys.stdout).write("\n")
+    (out or sys.stdout).write(_json_text(value, indent=2) + "\n")
 
 
 def write_json_array(records: Iterable[object], stream: TextIO) -> None:
     """A JSON array, a line a record."""
     separator = "[\n"
     for record in records:
-        stream.write(separator + json.dumps(plain(record), ensure_ascii=False, allow_nan=False))
+        stream.write(separator + _json_text(record))
         separator = ",\n"
     stream.write("\n]\n" if separator != "[\n" else "[]\n")
+
+
+def _json_text(value: object, indent: int | None = None) -> str:
+    """JSON of a value, with every character that is not printable by its number: to a parser it is the same."""
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    return text if text.isascii() else UNPRINTED.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def plain(value: Any) -> Any:
@@ -116,7 +127,7 @@ def text_or_base64(value: bytes) -> str:
 
 def printable(text: str, widest: int = WIDEST) -> str:
     """Text that can't move a terminal's cursor or break a line: control characters escaped, what is longer than `widest` cut."""
-    safe = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[: widest + 1])
+    safe = escape_controls(text[: widest + 1])
     return safe if len(safe) <= widest else safe[: widest - 1] + "…"
 
 
@@ -167,11 +178,29 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _write_csv(rows: pa.Table, stream: TextIO) -> None:
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(rows.column_names)
+    put = escape_controls if stream.isatty() else str
+    header = [put(csv_text(name)) for name in rows.column_names]
+    stream.write(_csv_line(header))
     for record in _records(rows):
         values = (plain(value) for value in record.values())
-        writer.writerow(json.dumps(value) if isinstance(value, (dict, list)) else value for value in values)
+        texts = (json.dumps(value) if isinstance(value, (dict, list)) else value for value in values)
+        stream.write(_csv_line([put(csv_text(value)) if isinstance(value, str) else value for value in texts]))
+
+
+def _csv_line(values: Sequence[object]) -> str:
+    """A line of CSV. Python's writer before 3.13 leaves a lone carriage return unquoted, which others take for the end of a row."""
+    cells = ["" if value is None else str(value) for value in values]
+    quoted = ['"' + cell.replace('"', '""') + '"' if QUOTED.search(cell) else cell for cell in cells]
+    return (",".join(quoted) if quoted != [""] else '""') + "\n"
+
+
+def csv_text(text: str) -> str:
+    """Return a text as a cell that no spreadsheet calculates: with an apostrophe before it if it could be a formula (OWASP).
+
+    It could be one if it begins with = + - @, their wide forms, a tab or a line break, and is no number. Such a text that has
+    apostrophes before it already gets one more, so that taking one away from each cell that FORMULA matches gives the texts back.
+    """
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
 def _write_table(rows: pa.Table, stream: TextIO, title: str, numbers: Collection[str]) -> None:

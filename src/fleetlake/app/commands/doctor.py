@@ -19,6 +19,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
 
     from fleetlake.app.diagnosis import examine
     from fleetlake.app.wiring import load_settings
+    from fleetlake.foundation.display import escape_controls
 
     findings = examine(load_settings())
     if as_json:
@@ -26,6 +27,6 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
     else:
         for finding in findings:
             advice = f"  ->  {finding.advice}" if finding.advice else ""
-            print(f"{finding.state:<8} {finding.what:<14} {finding.seen}{advice}")
+            print(escape_controls(f"{finding.state:<8} {finding.what:<14} {finding.seen}{advice}"))
     if any(finding.state not in ("ok", "later") for finding in findings):
         raise typer.Exit(1)

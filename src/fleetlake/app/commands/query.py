@@ -14,7 +14,9 @@ def query(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Rows shown at most, 0 for all; 50 in a table unless given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="An array of objects.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Comma-separated values with a header; ' before what a spreadsheet would calculate.")
+    ] = False,
 ) -> None:
     """Runs one SELECT over the lake's tables by name, now or as of a snapshot or a time. It can't change anything.
 

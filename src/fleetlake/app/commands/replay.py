@@ -50,6 +50,7 @@ def replay(
 
     from fleetlake.app.simulating import parse_speedup
     from fleetlake.app.wiring import load_settings, open_producer
+    from fleetlake.foundation.display import escape_controls
     from fleetlake.simulate.replay import parse_assignments, read_drives, read_mapping, send_drives
     from fleetlake.simulate.sink import NdjsonSink
 
@@ -62,7 +63,7 @@ def replay(
         with open_producer(settings) as producer:
             report = send_drives(drives, producer, speedup=pace, on_progress=_progress)
     for problem in report.problems:
-        print(f"warning: {_in_words(problem)}; sent all the same", file=sys.stderr)
+        print(f"warning: {escape_controls(_in_words(problem))}; sent all the same", file=sys.stderr)
     print(_as_json(report) if as_json else _summary(report), file=sys.stderr if to is Target.NDJSON else sys.stdout)
 
 
