@@ -6,9 +6,16 @@ const EARTH_M = 40_030_174; // around the equator of a sphere
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
+for (const one of [data, ...data.tracks, ...data.marks, ...(data.trips ?? [])]) if (one.device) one.device = visible(one.device);
 const tracks = data.tracks.map(decode);
 const fastest = tracks.reduce((best, track) => track.v.reduce((top, v) => Math.max(top, v ?? 0), best), 0);
 const SPEEDS = Array.from({ length: 6 }, (_, style) => style * (fastest > 70 ? 20 : 10)); // km/h from which s0 to s5 hold; s6: unknown
+
+/** A name with each character that can't be seen, or turns others around, by its number, as the command line writes it. */
+function visible(text) {
+  const number = (char) => char.codePointAt(0).toString(16);
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) => (char < "\u0100" ? `\\x${number(char).padStart(2, "0")}` : `\\u${number(char).padStart(4, "0")}`));
+}
 
 /** A track with its points as arrays: t (s), x and y (Mercator, 0 to 1, from the north-west), way (km), v (km/h or null).
  *  limits: [from km, to km, km/h] where the road's limit is known. */

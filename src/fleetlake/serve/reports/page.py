@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from html import escape
+from html import escape as escape_html
 from pathlib import Path
 
 from fleetlake.contracts.gold import DRIVING_EVENTS_KINDS
+from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
 from fleetlake.serve.page.assemble import assemble
@@ -59,6 +60,11 @@ def render_report(answer: Answer, drawing: Drawing, *, made_at: datetime, limit:
         EXPLAINED=_explained(answer.rows.to_pylist(), most) if is_explained else "",
         MADE=f"{made_at:%Y-%m-%d %H:%M} UTC",
     )  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """Return a text as HTML that shows it, with characters that can't be seen, or turn others around, by their numbers."""
+    return escape_html(escape_controls(text))
 
 
 def _chosen(answer: Answer) -> str:
