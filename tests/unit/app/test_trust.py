@@ -1,5 +1,6 @@
 """What lies in the working folder decides nothing that matters, unless only the user and root could have put it there."""
 
+import json
 import os
 import re
 import socket
@@ -22,7 +23,7 @@ RISKY = [
     '[kafka.properties]\n"plugin.library.paths" = "x"',
     '[kafka.properties]\n"ssl.engine.location" = "x"',
     '[kafka.properties]\n"not.invented.yet" = "x"',
-    '[kafka.properties]\n"sasl.password" = "file:/etc/hostname"',
+    '[kafka.properties]\n"client.id" = "file:/etc/hostname"',
     '[lake.properties]\n"py-io-impl" = "x.Y"',
     '[lake.properties]\nuri = "http://h"',
     '[lake.properties]\n"header.X" = "env:HOME"',
@@ -79,9 +80,13 @@ def test_no_secret_of_the_environment_goes_to_a_server_that_a_found_file_names(f
         listener.settimeout(0.0)
         (folder / "fleetlake.toml").write_text(f'[kafka]\nbootstrap_servers = "127.0.0.1:{listener.getsockname()[1]}"\n')
         environment = {name: text for name, text in os.environ.items() if not name.startswith("FLEETLAKE")}
-        environment["FLEETLAKE__KAFKA__PROPERTIES"] = (
-            '{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanisms": "PLAIN", "sasl.username": "u", "sasl.password": "hunter2"}'
-        )
+        login = {
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanisms": "PLAIN",
+            "sasl.username": "u",
+            "sasl.password": "env:USER",
+        }
+        environment |= {"FLEETLAKE__KAFKA__PROPERTIES": json.dumps(login), "USER": "u"}
         command = [sys.executable, "-m", "fleetlake.app.main", "status"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
         with pytest.raises(BlockingIOError):
