@@ -23,7 +23,7 @@ from typing import Any
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 
 from fleetlake.broker.settings import KafkaSettings
-from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
+from fleetlake.broker.topics import cluster_id, stable_ends, topic_ids, watermarks
 from fleetlake.contracts.events import GPS, VEHICLE, Event
 from fleetlake.foundation.errors import FleetlakeError, Retryable
 from fleetlake.foundation.steps import Step
@@ -148,7 +148,8 @@ def topic_of(event: Event, run: str) -> str:
 def sources_now(kafka: KafkaSettings, run: str) -> dict[Event, Source]:
     topics = [topic_of(event, run) for event in INGESTED]
     cluster, ids, marks = cluster_id(kafka), topic_ids(kafka, topics), watermarks(kafka, topics)
-    return {event: Source(t, cluster, ids[t], marks[t]) for event, t in zip(INGESTED, topics, strict=True)}
+    stable = stable_ends(kafka, marks)
+    return {event: Source(t, cluster, ids[t], marks[t], stable[t]) for event, t in zip(INGESTED, topics, strict=True)}
 
 
 def back_off(attempt: int) -> None:

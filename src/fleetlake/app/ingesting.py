@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
+from fleetlake.broker.topics import cluster_id, stable_ends, topic_ids, watermarks
 from fleetlake.contracts.events import EVENTS, Event
 from fleetlake.ingest.flush import FlushPolicy
 from fleetlake.ingest.native import IngestSettings, NativeIngest, TopicReport
@@ -44,7 +44,8 @@ def sources_now(kafka: KafkaSettings) -> dict[Event, Source]:
     """The five topics as the broker shows them now. Missing if it does not answer or a topic is not there."""
     topics = [event.topic for event in EVENTS]
     cluster, ids, marks = cluster_id(kafka), topic_ids(kafka, topics), watermarks(kafka, topics)
-    return {event: Source(event.topic, cluster, ids[event.topic], marks[event.topic]) for event in EVENTS}
+    stable = stable_ends(kafka, marks)
+    return {event: Source(event.topic, cluster, ids[event.topic], marks[event.topic], stable[event.topic]) for event in EVENTS}
 
 
 def open_ingest(

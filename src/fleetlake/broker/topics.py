@@ -9,7 +9,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, OffsetSpec, TopicDescription, TopicMetadata
 
 from fleetlake.broker.refusals import refusal
@@ -92,6 +99,17 @@ def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[str, dict
     return found
 
 
+def stable_ends(settings: KafkaSettings, partitions: Mapping[str, Iterable[int]]) -> dict[str, dict[int, int]]:
+    """Topic to partition to where its first open transaction begins, or the offset after the last if none is open."""
+    parts = [TopicPartition(topic, partition) for topic, of in partitions.items() for partition in of]
+    with _admin(settings) as (admin, _):
+        ends = _offsets(admin, parts, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+    found: dict[str, dict[int, int]] = {topic: {} for topic in partitions}
+    for part, end in zip(parts, ends, strict=True):
+        found[part.topic][part.partition] = end
+    return found
+
+
 def commit_group_offsets(settings: KafkaSettings, group: str, offsets: Mapping[str, Mapping[int, int]]) -> None:
     """Says for a consumer group without members how far it has read (topic to partition to next offset): for lag monitors."""
     partitions = [TopicPartition(topic, partition, next_) for topic, of in offsets.items() for partition, next_ in of.items()]
@@ -100,11 +118,16 @@ def commit_group_offsets(settings: KafkaSettings, group: str, offsets: Mapping[s
             future.result(TIMEOUT_S)
 
 
-def _offsets(admin: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec) -> list[int]:
+def _offsets(
+    admin: AdminClient,
+    partitions: list[TopicPartition],
+    spec: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+) -> list[int]:
     """An offset of each partition. A partition that was just made has no leader for a moment, so it is asked for again."""
     give_up_at = time.monotonic() + TIMEOUT_S
     while True:
-        futures = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=TIMEOUT_S)
+        futures = admin.list_offsets(dict.fromkeys(partitions, spec), isolation_level=isolation, request_timeout=TIMEOUT_S)
         try:
             return [int(futures[part].result(TIMEOUT_S).offset) for part in partitions]
         except KafkaException as error:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from confluent_kafka import KafkaError
 
 from fleetlake.foundation.errors import Retryable
@@ -91,6 +92,21 @@ def make_chunk(topic: str, partitions: Numbers, offsets: Numbers, times_ms: Numb
     strange = np.flatnonzero(~is_date & (times_ms != NO_TIME_MS))
     first = StrangeTime(*(int(column[strange[0]]) for column in (partitions, offsets, times_ms))) if len(strange) else None
     return Chunk(topic, rows, {int(p): _span(offsets[partitions == p]) for p in np.unique(partitions)}, first)
+
+
+def keep_before(chunk: Chunk, trouble: Trouble) -> Chunk | None:
+    """The chunk without what follows the trouble in its partition; None if nothing is left.
+
+    After a corrupt batch the client may take any bytes for records.
+    """
+    if chunk.topic != trouble.topic or trouble.partition not in chunk.read:
+        return chunk
+    partitions, offsets = chunk.rows["kafka_partition"], chunk.rows["kafka_offset"]
+    rows = chunk.rows.filter(pc.or_(pc.not_equal(partitions, trouble.partition), pc.less(offsets, trouble.offset)))
+    if not rows.num_rows:
+        return None
+    left, places = rows["kafka_offset"].to_numpy(), rows["kafka_partition"].to_numpy()
+    return Chunk(chunk.topic, rows, {int(p): _span(left[places == p]) for p in np.unique(places)})
 
 
 def _span(offsets: Numbers) -> tuple[int, int]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,12 +24,13 @@ from fleetlake.ingest.arrivals import Chunk
 from fleetlake.ingest.backlog import Backlog, Held
 from fleetlake.ingest.cuts import cut_by_days
 from fleetlake.ingest.decode import Decoder
-from fleetlake.ingest.flush import Buffered, FlushPolicy, should_flush
+from fleetlake.ingest.flush import Buffered, FlushPolicy, PassedOffsets, should_flush
 from fleetlake.ingest.offsets import Offsets, Source, advance
 from fleetlake.ingest.reader import Reader
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake
 
+LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 POLL_S = 0.05
 CHUNK_ROWS, CHUNK_BYTES = 150_000, 32 * 1024 * 1024  # decoded at a time: a statement has a price of its own
 DECODING_THREADS = 1  # of DuckDB, which has a core then and leaves one to the others
@@ -58,19 +60,22 @@ class TopicReport:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """The end of a commit: the offsets each topic has been read to."""
+    """The end of a commit: the offsets each topic has been read to.
+
+    read_bytes: of the records before it. passed: topics whose offsets are committed without rows too.
+    """
 
     positions: Mapping[str, Offsets]
     read_bytes: int
+    passed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Flush:
-    """Decoded rows of a commit, by topic. read_bytes: what they were before."""
+    """Decoded rows of a commit, by topic."""
 
     rows: Mapping[str, list[pa.Table]]
-    positions: Mapping[str, Offsets]
-    read_bytes: int
+    cut: _Cut
     ingested_at_us: int
 
 
@@ -115,7 +120,8 @@ class NativeIngest:
         self._stop.set()
 
     def run(self, *, once: bool) -> Mapping[str, TopicReport]:
-        """Ingests until `stop`, or with `once` until all that was in the topics at the start is committed.
+        """Ingests until `stop`, or with `once` until all that could be read of the topics at the start is committed: what lies
+        behind a transaction that is open then is left for a later run.
 
         Raises what stopped it: DataLoss, Fenced, Retryable; what was committed by then stays, nothing is half done.
         """
@@ -141,8 +147,13 @@ class NativeIngest:
         return self.reports
 
     def _ends(self) -> dict[tuple[str, int], int]:
-        """The end of each partition as it was when the ingest began."""
-        return {(s.topic, p): high for s in self._sources.values() for p, (_, high) in s.watermarks.items()}
+        """The end of what could be read of each partition when the ingest began; says what lies behind open transactions."""
+        for source in self._sources.values():
+            if left := source.unreadable:
+                LOG.warning(
+                    "topic %s: %s offsets are behind a transaction that is still open; left for a later run", source.topic, left
+                )
+        return {(s.topic, p): s.readable_end(p) for s in self._sources.values() for p in s.watermarks}
 
     def _stage(self, body: Callable[[], None], inbox: queue.Queue[Any] | None, outbox: queue.Queue[Any] | None) -> None:
         """Runs one of the three threads. If it fails, all stop: nothing more is read, what is still queued is thrown away."""
@@ -158,12 +169,14 @@ class NativeIngest:
 
     def _read(self, reader: Reader, start: Mapping[str, Offsets], ends: dict[tuple[str, int], int] | None) -> None:
         positions = {topic: dict(offsets) for topic, offsets in start.items()}
+        passed = PassedOffsets(self._settings.flush)
         buffered_rows = buffered_bytes = 0
         since = time.monotonic()
         while not self._stop.is_set() and (ends is None or _short_of(ends, positions)):
             if self._held.is_full:
                 if buffered_rows:
-                    self._cut(positions, buffered_bytes)
+                    self._cut(positions, buffered_bytes, ())
+                    passed.note_cut(())
                     buffered_rows = buffered_bytes = 0
                 self._held.wait(POLL_S)
                 continue
@@ -175,20 +188,28 @@ class NativeIngest:
                 buffered_rows += chunk.rows.num_rows
                 buffered_bytes += chunk.rows.nbytes
                 self._held.add(chunk.rows.nbytes)
+                passed.note_rows(chunk.topic)
                 self._chunks.put(chunk)
-            for (topic, partition), offset in batch.ends.items():  # past control records, which are never delivered
-                positions[topic][partition] = max(positions[topic][partition], offset)
+            for (topic, partition), offset in batch.ends.items():  # past control and aborted records, which are never delivered
+                if offset > positions[topic][partition]:
+                    positions[topic][partition] = offset
+                    passed.note(topic, time.monotonic())
             if batch.chunks:
                 self._at(Step.BATCH_READ)
-            behind, age_s = batch.is_full, time.monotonic() - since
-            if should_flush(Buffered(buffered_rows, buffered_bytes, age_s, behind, self._cuts > self._done), self._settings.flush):
-                self._cut(positions, buffered_bytes)
+            if batch.failure:
+                self._cut(positions, buffered_bytes, positions)
+                raise batch.failure
+            behind, age_s, due = batch.is_full, time.monotonic() - since, passed.due(time.monotonic())
+            buffered = Buffered(buffered_rows, buffered_bytes, age_s, behind, self._cuts > self._done)
+            if due or should_flush(buffered, self._settings.flush):
+                self._cut(positions, buffered_bytes, due)
+                passed.note_cut(due)
                 buffered_rows = buffered_bytes = 0
-        self._cut(positions, buffered_bytes)
+        self._cut(positions, buffered_bytes, positions)
 
-    def _cut(self, positions: Mapping[str, Mapping[int, int]], read_bytes: int) -> None:
+    def _cut(self, positions: Mapping[str, Mapping[int, int]], read_bytes: int, passed: Iterable[str]) -> None:
         self._cuts += 1
-        self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}, read_bytes))
+        self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}, read_bytes, frozenset(passed)))
 
     def _decode(self) -> None:
         connection = duckdb.connect(config={"threads": DECODING_THREADS, "preserve_insertion_order": False})
@@ -211,8 +232,7 @@ class NativeIngest:
             for topic in raw:
                 decode(topic)
             self._at(Step.DECODED)
-            decoded = {topic: done for topic, done in rows.items() if done}
-            self._flushes.put(_Flush(decoded, item.positions, item.read_bytes, self._ingested_at_us))
+            self._flushes.put(_Flush({topic: done for topic, done in rows.items() if done}, item, self._ingested_at_us))
             rows = {topic: [] for topic in rows}
 
     def _now(self) -> datetime:
@@ -231,21 +251,25 @@ class NativeIngest:
         flush = self._flushes.get()
         if flush is None:
             return False
-        if flush.rows:
+        positions = flush.cut.positions
+        moved = {topic for topic in flush.cut.passed - flush.rows.keys() if positions[topic] != self._writers[topic].marker.next}
+        if flush.rows or moved:
             self._topics.require_same(stopped=self._stop.is_set)
         for topic, tables in flush.rows.items():
             writer, report = self._writers[topic], self.reports[topic]
-            for rows, following in cut_by_days(pa.concat_tables(tables), writer.marker.next, flush.positions[topic]):
+            for rows, following in cut_by_days(pa.concat_tables(tables), writer.marker.next, positions[topic]):
                 writer.append([rows], following, flush.ingested_at_us)
                 report.landed += rows.num_rows
                 report.rejected += rows.num_rows - rows["reject_reason"].null_count
                 report.commits += 1
                 self._on_commit(topic, report)
-        if flush.rows:
-            reader.note_committed({topic: flush.positions[topic] for topic in flush.rows})
+        for topic in sorted(moved):
+            self._writers[topic].pass_offsets(positions[topic])
+        if flush.rows or moved:
+            reader.note_committed({topic: positions[topic] for topic in (*flush.rows, *moved)})
             self._at(Step.GROUP_TOLD)
         self._done += 1
-        self._held.release(flush.read_bytes)
+        self._held.release(flush.cut.read_bytes)
         return True
 
 

@@ -15,7 +15,7 @@ from fleetlake.broker.librdkafka import require_possible
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import DataLoss, Retryable
-from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arriving, Chunk, Trouble
+from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arriving, Chunk, Trouble, keep_before
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.offsets import Offsets
@@ -27,14 +27,17 @@ ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
 BATCH_MESSAGES = 20_000
 MAX_QUEUED_KB = 32_768
 FETCH_BYTES = 256 * 1024
-# The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. Checksums are the
-# broker's and TCP's business on the way to us.
+# What a broker says, or the client finds, of a batch of records that is not what its producer sent: a disk flipped a bit.
+CORRUPT = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError.INVALID_MSG)
+# The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. A broker serves
+# its files as they lie on its disk, so the checksum is compared here. Records of aborted transactions are never given.
 TUNING: Mapping[str, str | int | bool] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
-    "check.crcs": False,
+    "check.crcs": True,
+    "isolation.level": "read_committed",
     "queued.min.messages": 1_000_000,
     "queued.max.messages.kbytes": MAX_QUEUED_KB,
     # An answer is decompressed at once, a hundred times as large or more, so it has to be small as it travels.
@@ -49,11 +52,16 @@ TUNING: Mapping[str, str | int | bool] = {
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one poll brought. ends: (topic, partition) to the offset at which the client saw the end of the partition."""
+    """What one poll brought.
+
+    ends: (topic, partition) to the offset at which the client saw the end of the partition. failure: why there is no reading on
+    after these records.
+    """
 
     chunks: Sequence[Chunk]
     ends: Mapping[tuple[str, int], int]
     is_full: bool  # so that there is more
+    failure: DataLoss | None = None
 
 
 class Reader:
@@ -81,12 +89,16 @@ class Reader:
     def poll(self, timeout_s: float) -> Batch:
         """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or ENOUGH_BYTES.
 
-        DataLoss if the broker no longer has an offset asked for; Retryable for other errors it reports.
+        A batch of records that is corrupt is the `failure` of the Batch, which has all that precedes it. DataLoss if the broker no
+        longer has an offset asked for; Retryable for other errors it reports.
         """
         self._tell_group()
         arrived = self._arriving.take(BATCH_MESSAGES, timeout_s)
         if self._suspicious:
             self._look_for_broker(answers=bool(arrived.chunks or arrived.troubles))
+        if corrupt := next((t for t in arrived.troubles if t.error.code() in CORRUPT), None):
+            chunks = [rest for chunk in arrived.chunks if (rest := keep_before(chunk, corrupt))]
+            return Batch(chunks, {}, is_full=False, failure=_corrupt(corrupt))
         self._tell_of_strange_times(arrived.chunks)
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
         is_full = arrived.records >= BATCH_MESSAGES or arrived.bytes >= ENOUGH_BYTES
@@ -156,6 +168,15 @@ def _arriving(consumer: Consumer, start: Mapping[str, Offsets]) -> Arriving:
 
 def _partitions(offsets: Mapping[str, Offsets]) -> list[TopicPartition]:
     return [TopicPartition(topic, partition, offset) for topic, of in offsets.items() for partition, offset in of.items()]
+
+
+def _corrupt(trouble: Trouble) -> DataLoss:
+    return DataLoss(
+        f"a batch of records is corrupt on the broker's disk: {trouble.error.str()}",
+        where=f"topic {trouble.topic}, partition {trouble.partition}, offset {trouble.offset}",
+        hint="restore the partition from a replica or a backup; where there is none, delete its records up to the end of the batch "
+        "(kafka-delete-records.sh), and fleetlake ingest --accept-gaps writes the loss down",
+    )
 
 
 def _is_end(trouble: Trouble) -> bool:

@@ -83,6 +83,12 @@ class TableWriter:
         self._at(Step.COMMITTED)
         return self.marker
 
+    def pass_offsets(self, following: Offsets) -> Marker:
+        """Commits that there are no records from the last marker's `next` up to `following`. Fenced as `append` is."""
+        self.marker = self._commit(replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following), [])
+        self._at(Step.COMMITTED)
+        return self.marker
+
     def _commit(self, marker: Marker, files: list[DataFile], digest: Digest = Digest()) -> Marker:  # noqa: B008
         """Commits `files` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled.
 

@@ -43,6 +43,13 @@ def test_a_topic_that_does_not_go_on_from_the_table_is_refused(change: dict[str,
         resume(STORED, replace(SOURCE, **change), job="job", commit_id="c4")  # type: ignore[arg-type]  # a table of cases
 
 
+def test_what_is_behind_an_open_transaction_can_not_be_read_yet() -> None:
+    open_one = replace(SOURCE, stable={0: 70})
+    assert [open_one.readable_end(partition) for partition in (0, 1)] == [70, 50]
+    assert (open_one.unreadable, SOURCE.unreadable) == (30, 0)
+    assert replace(SOURCE, stable={0: 120}).readable_end(0) == 100, "asked later than the watermarks"
+
+
 def test_an_accepted_gap_is_written_down() -> None:
     source = replace(SOURCE, watermarks={0: (70, 100), 1: (0, 50)})
     marker = resume(STORED, source, job="job", commit_id="c4", accept_gaps=True)

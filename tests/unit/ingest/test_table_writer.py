@@ -144,6 +144,21 @@ def test_a_late_commit_can_not_land_behind_its_retry(lake: Lake) -> None:
     assert offsets(lake) == list(range(5))
 
 
+@pytest.mark.parametrize("fault", ["none", "conflict", "lost", "landed", "late"])
+def test_offsets_without_rows_are_committed_as_rows_are(lake: Lake, fault: str) -> None:
+    faults, w = Faults(lake), writer(lake)
+    w.take_over(SOURCE)
+    w.append([rows(0, 5)], {0: 5}, 7)
+    faults.plan = [fault]
+    w.pass_offsets({0: 9})
+    assert faults.deliver_late() == 0
+    assert (w.marker.next, w.marker.ingested_at_us) == ({0: 9}, 7)
+    assert writer(lake).take_over(Source(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (9, 9)})) == {0: 9}
+    assert offsets(lake) == list(range(5))
+    with pytest.raises(Fenced):
+        w.pass_offsets({0: 12})
+
+
 def test_a_catalog_that_always_refuses_ends_in_an_error_after_waiting(lake: Lake) -> None:
     waits: list[int] = []
     faults, w = Faults(lake), writer(lake, waits.append)
