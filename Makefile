@@ -45,6 +45,7 @@ cloud: .venv/cloud
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.shapes
+	$(BIN)/python -m benchmarks.checksums
 	$(BIN)/python -m benchmarks.growth --limit 300
 	$(BIN)/python -m benchmarks.transform
 

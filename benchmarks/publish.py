@@ -43,6 +43,11 @@ SHAPES = """
 The same command, from the first record read to the last commit, each on a broker of its own (`python -m benchmarks.shapes`).
 Vehicle events alone, with a GPS fix to each, or all five kinds in the proportions in which the simulator sends them.
 """
+CHECKSUMS = """
+Native compares each batch of records with its checksum (`check.crcs`). {date} UTC, {count} pairs of runs with and without over the
+same {rows:,} vehicle events, from the first record read to the last commit (`python -m benchmarks.checksums`): the median of the
+pairs' ratios of CPU is {median_ratio:.3f} ({median_with:.2f} and {median_without:.2f} CPU s per million events, the medians).
+"""
 NOT_COMPARABLE = """
 - Only fleetlake checks the contract's rules and keeps rejected records with their reasons. The bare Spark query, Connect
   and Flink parse and write: they do less.
@@ -93,6 +98,8 @@ def page(figures: Figures) -> str:
         parts += ["## Commit time as commits add up", _growth(growth)]
     if shapes := figures.get("shapes"):
         parts += ["## Native on other topics", SHAPES.strip(), markdown(SHAPE_HEAD, map(_shape, shapes))]
+    if checksums := figures.get("checksums"):
+        parts += ["## What checksums cost", CHECKSUMS.strip().format(**checksums, count=len(checksums["pairs"]))]
     measured = PER_SYSTEM.format(rows=figures["rows"], vehicles=figures["vehicles"], fresh_rate=fresh_rate).strip()
     versions = {run["version"]: None for run in figures["runs"] if run.get("version")}
     parts += ["## How it is measured", measured, "## What is not comparable", NOT_COMPARABLE.strip()]

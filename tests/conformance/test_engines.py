@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka import Producer
 
 from fleetlake.app.erasing import erase_wiring
 from fleetlake.app.ingesting import sources_now
@@ -200,3 +201,37 @@ def test_a_deduplicated_landing_keeps_each_event_and_every_reject(
     drives = [event_id for event_id in ids if event_id.startswith("veh-")]
     assert len(drives) == len(set(ids)) - 1 == len(ids) - 1 == 3 * 280, "each once; every good record of the kinds has the id a"
     assert len(rows) - len(ids) == sum(parse(GPS, value).reject_reason is not None for value in every_kind())
+
+
+def test_neither_engine_lands_what_is_aborted_or_still_open(spark: SparkSession, topics: EmbeddedBroker, tmp_path: Path) -> None:
+    """Last in this module: the broker's topics have records of transactions from here on."""
+    producers = [Producer(topics.settings.client_config() | {"transactional.id": f"conforming-{n}"}) for n in range(2)]
+    for producer in producers:
+        producer.init_transactions(60)
+    transact(producers[0], "committed").commit_transaction()
+    transact(producers[0], "aborted").abort_transaction()
+    transact(producers[0], "committed-later").commit_transaction()
+    transact(producers[1], "open")
+    transact(producers[0], "behind-it").commit_transaction()
+    try:
+        with new_lake("n_tx", tmp_path / "n") as one, new_lake("s_tx", tmp_path / "s") as two:
+            attach(spark, lake_settings("s_tx", tmp_path / "s", None))
+            native(topics, one)
+            on_spark(spark, topics, two, tmp_path / "s", [GPS]).run(once=True)
+            native_rows, spark_rows = (contents(lake)["bronze.gps"] for lake in (one, two))
+        assert native_rows == spark_rows
+        names = ("committed", "aborted", "committed-later", "open", "behind-it")
+        assert [name for name in names if any(f"('event_id', '{name}')" in row for row in native_rows)] == [
+            "committed",
+            "committed-later",
+        ]
+    finally:
+        producers[1].abort_transaction()
+
+
+def transact(producer: Producer, name: str) -> Producer:
+    """A transaction of one fix with this id, which the broker has when this returns."""
+    producer.begin_transaction()
+    producer.produce(GPS.topic, json.dumps(GOOD | {"id": name, "deviceId": "veh-1"}), b"veh-1", 0)
+    assert producer.flush(60) == 0
+    return producer

@@ -64,13 +64,14 @@ class Start:
     once: bool = False
     accept_gaps: bool = False
     clock_jumps_s: tuple[int, ...] = ()
+    offsets_age_s: float = 60.0
 
     def do(self, world: World) -> None:
         world.start(
             self.name,
             lambda order: replace(
                 order, cuts=self.cuts, answers=self.answers, once=self.once, accept_gaps=self.accept_gaps,
-                clock_jumps_s=self.clock_jumps_s,
+                clock_jumps_s=self.clock_jumps_s, offsets_age_s=self.offsets_age_s,
             ),
         )  # fmt: skip
 

@@ -88,6 +88,7 @@ class Order:
     once: bool = False
     accept_gaps: bool = False
     flush_age_s: float = 0.03
+    offsets_age_s: float = 60.0
     cuts: tuple[Cut, ...] = ()
     answers: tuple[Answer, ...] = ()
     clock_s: int = 0
@@ -130,7 +131,9 @@ def ingest(order: Order, told_to_end: threading.Event) -> None:
     _Catalog(lake, order.answers, order.out)
     sources = sources_now(order.kafka, order.run)
     settings = IngestSettings(
-        flush=FlushPolicy(rows=order.flush_rows, age_s=order.flush_age_s, behind_age_s=order.flush_age_s),
+        flush=FlushPolicy(
+            rows=order.flush_rows, age_s=order.flush_age_s, behind_age_s=order.flush_age_s, offsets_age_s=order.offsets_age_s
+        ),
         accept_gaps=order.accept_gaps,
     )
     made = NativeIngest(lake, sources, order.kafka.client_config(), settings, wait=back_off, at=at)

@@ -38,6 +38,19 @@ from tests.faults.acts import (
     mount_small_disk,
 )  # fmt: skip
 from tests.faults.driver import ANSWERED, METADATA_WRITTEN, PLACES, Answer, Cut, Deed
+from tests.faults.holes import (
+    AwaitCompaction,
+    AwaitPassed,
+    CompactTopics,
+    Ending,
+    EndTransaction,
+    NoteReadable,
+    ProduceTombstones,
+    ReadKafka,
+    Retain,
+    Transact,
+    TransactAndVanish,
+)
 from tests.faults.maintainer import HARSH, SOFT
 from tests.faults.oracle import Verdict
 from tests.faults.records import Mix
@@ -55,7 +68,7 @@ Plan = Callable[[Random], list[Act]]
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """prepare: what the world needs before anything runs. own_broker: it is harmed, so it can't be shared.
-    settles: whether an ingest may go on afterwards.
+    settles: whether an ingest may go on afterwards. sparse: not every offset is a record's.
     """
 
     name: str
@@ -66,6 +79,7 @@ class Scenario:
     lake: Callable[[Path], LakeSettings] = local_lake
     on_s3: bool = False
     engine: Engine = Engine.NATIVE
+    sparse: bool = False
 
 
 def kill_at(place: str, random: Random) -> list[Act]:
@@ -272,6 +286,62 @@ def retention_overran(random: Random) -> list[Act]:
     ]  # fmt: skip
 
 
+def transactions(random: Random) -> list[Act]:
+    """Of four producers, one of which may vanish; between them ingests, and retention behind what these could read."""
+    acts: list[Act] = []
+    still_open: list[str] = []
+    vanishes_in = random.randrange(20)  # the broker takes ten seconds to notice, so it happens in few seeds only
+    for turn in range(3):
+        for _ in range(random.randint(2, 5)):
+            acts += transact(random, still_open)
+        if turn == vanishes_in and not still_open:
+            acts.append(TransactAndVanish(random.randint(1, 20)))
+        acts += [NoteReadable(), *ingest_of_what_is_readable(random), ReadKafka()]
+        if random.random() < 0.7:
+            acts.append(Retain(half=random.random() < 0.3))
+    acts += [EndTransaction(name, random.choice([Ending.COMMIT, Ending.ABORT, Ending.FENCE])) for name in still_open]
+    return acts
+
+
+def transact(random: Random, still_open: list[str]) -> list[Act]:
+    """Ends a transaction that is open, or has a producer begin one; or sends records outside of any."""
+    chosen = random.random()
+    if still_open and chosen < 0.3:
+        return [
+            EndTransaction(
+                still_open.pop(random.randrange(len(still_open))), random.choice([Ending.COMMIT, Ending.ABORT, Ending.FENCE])
+            )
+        ]
+    if chosen > 0.9:
+        return [Produce(random.randint(1, 20))]
+    name = random.choice([name for name in ("p", "q", "r", "s") if name not in still_open] or ["t"])
+    ending = random.choices([Ending.COMMIT, Ending.ABORT, Ending.FENCE, None], [4, 4, 1, 1 if name != "t" else 0])[0]
+    if ending is None:
+        still_open.append(name)
+    return [Transact(name, random.randint(1, 30), ending)]
+
+
+def ingest_of_what_is_readable(random: Random) -> list[Act]:
+    """Once, or until the tables say that they have all of it, and then it is killed or told to end."""
+    if random.random() < 0.5:
+        return [Start("once", once=True), End("once")]
+    number, allowed = random.choice([(signal.SIGKILL, ("killed",)), (signal.SIGTERM, ("clean",))])
+    return [Start(offsets_age_s=0.2), AwaitPassed(), Signal(number, after_s=random.uniform(0, 0.3)), End(allowed=allowed)]
+
+
+def compacted(random: Random) -> list[Act]:
+    """Records are removed before, between and under ingests; the tables keep those that were read in time."""
+    acts: list[Act] = [CompactTopics()]
+    for _ in range(2):
+        acts += [Produce(random.randint(30, 100), Mix(copies=0.5)), ProduceTombstones(random.randint(1, 10))]
+        if random.random() < 0.5:
+            acts.append(AwaitCompaction())
+        if random.random() < 0.5:
+            acts += [Start(), AwaitRows(1), Signal(signal.SIGKILL, after_s=random.uniform(0, 0.3)), End(allowed=("killed",))]
+        acts += [Start("once", once=True), End("once"), ReadKafka()]
+    return [*acts, AwaitCompaction(), Start("again", once=True), End("again"), Produce(random.randint(1, 20))]
+
+
 def broker_killed(random: Random) -> list[Act]:
     return [
         Produce(random.randint(40, 150)), Start(), AwaitRows(random.randint(1, 40)), KillBroker(random.uniform(0, 1)),
@@ -331,13 +401,16 @@ NATIVE: tuple[Scenario, ...] = (
     Scenario("topic made anew", topic_made_anew, settles=False),
     Scenario("topic made anew under the ingest", topic_made_anew_beside, settles=False),
     Scenario("retention overran the reader", retention_overran),
+    Scenario("transactions and retention", transactions, sparse=True),
+    Scenario("compacted topics", compacted, sparse=True),
     Scenario("broker killed and restarted", broker_killed, own_broker=True),
 )
 
 
 def play(scenario: Scenario, seed: int, servers: Servers, *, gold: bool = False) -> Verdict:
     """One seed of a scenario; the verdict is the oracle's. gold: silver and gold are judged too."""
-    with World(servers, scenario.name, seed, lake=scenario.lake, on_s3=scenario.on_s3, engine=scenario.engine) as world:
+    kind = {"lake": scenario.lake, "on_s3": scenario.on_s3, "engine": scenario.engine, "sparse": scenario.sparse}
+    with World(servers, scenario.name, seed, **kind) as world:  # type: ignore[arg-type]
         try:
             scenario.prepare(world)
             for act in scenario.plan(world.random):
@@ -347,6 +420,8 @@ def play(scenario: Scenario, seed: int, servers: Servers, *, gold: bool = False)
                 world.read_kafka()
             if scenario.settles:
                 world.settle()
+            if scenario.sparse:
+                world.read_kafka()
             world.check_bronze()
             world.check_with_java()
             if gold and scenario.settles:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from py4j.protocol import Py4JJavaError
 
@@ -30,7 +30,7 @@ from fleetlake.lake.catalog import Lake, LakeSettings, open_lake, row_count
 from fleetlake.maintain.retention import ExpiryPolicy
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
-from tests.faults.driver import INGESTED, Cut, Order, ingest, run, sources_now, topic_of
+from tests.faults.driver import INGESTED, Cut, Order, ingest, run, topic_of
 from tests.faults.ingests import PATIENCE_S, Ingest
 from tests.faults.maintainer import MaintainOrder, maintain
 from tests.faults.oracle import Place, Places, Verdict, Watcher, check_silver, check_snapshot, check_table, gaps_of
@@ -51,7 +51,8 @@ RETRYABLE = ("clean", "Retryable")
 
 class World:
     """servers: on whose broker to make topics. on_s3: the warehouse is on their S3 server; ingests reach it through `proxy` only.
-    lake: as the oracle sees it; ingest_lake: as the ingests do. The context ends with nothing left running.
+    lake: as the oracle sees it; ingest_lake: as the ingests do. sparse: not every offset is a record's, so that of those without a
+    row only what plain consumers were given is missed. The context ends with nothing left running.
     """
 
     def __init__(
@@ -63,8 +64,9 @@ class World:
         lake: Callable[[Path], LakeSettings] | None = None,
         on_s3: bool = False,
         engine: Engine = Engine.NATIVE,
+        sparse: bool = False,
     ) -> None:
-        self._servers, self._engine, broker = servers, engine, servers.broker
+        self._servers, self._engine, self._sparse, broker = servers, engine, sparse, servers.broker
         self.name, self.random, self.broker = name, Random(f"{name}/{seed}"), broker
         self.folder = Path(tempfile.mkdtemp(prefix=f"faults-{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}-"))
         self.run = f"{self.folder.name}"
@@ -76,8 +78,13 @@ class World:
         if on_s3:
             self._move_to(servers.s3)
         self.ingests: dict[str, Ingest] = {}
-        self.records: dict[str, dict[Place, bytes]] = {topic: {} for topic in self.topics}
-        self.frozen: dict[str, dict[Place, bytes]] | None = None  # what the tables have to hold, if later records are not theirs
+        self.records: dict[str, dict[Place, bytes | None]] = {topic: {} for topic in self.topics}
+        self.seen: dict[str, set[Place]] = {topic: set() for topic in self.topics}  # by plain consumers
+        self.transactional: dict[str, Producer] = {}
+        self.readable: dict[str, dict[int, int]] = {}  # noted by acts
+        self.frozen: dict[str, dict[Place, bytes | None]] | None = (
+            None  # what the tables have to hold, if later records are not theirs
+        )
         self.flush_rows = ROWS_A_COMMIT_ON_S3 if on_s3 else ROWS_A_COMMIT
         self.clock_s = 0  # how far the clocks of processes are ahead that begin from now on
         self.verdict = Verdict()
@@ -94,7 +101,7 @@ class World:
 
     def __enter__(self) -> World:
         ensure_topics(self.kafka, self.topics, config=ANY_TIME)
-        self.watcher = self.stack.enter_context(Watcher(self.lake, INGESTED, self.places))
+        self.watcher = self.stack.enter_context(Watcher(self.lake, INGESTED, self.places, sparse=self._sparse))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,18 +114,24 @@ class World:
         if self.verdict.holds:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def produce(self, count: int, mix: Mix) -> None:
-        """Sends, and waits until the broker has, `count` records to each topic."""
+    def produce(self, count: int, mix: Mix, *, tombstones: bool = False) -> None:
+        """Sends, and waits until the broker has, `count` records to each topic. tombstones: without their values."""
         if self._producer is None:
             self._producer = Producer(
                 self.kafka.client_config() | {"enable.idempotence": True, "log_level": 0, "linger.ms": 1, "on_delivery": self._note}
             )
+        first = self.take_numbers(count)
         for event, topic in zip(INGESTED, self.topics, strict=True):
-            for record in draw_records(self.random, event.kind, self._sent, count, mix):
-                self._producer.produce(topic, record.value, record.key, timestamp=record.timestamp_ms)
-        self._sent += count
+            for record in draw_records(self.random, event.kind, first, count, mix):
+                value = None if tombstones else record.value
+                self._producer.produce(topic, value, record.key, timestamp=record.timestamp_ms)
         left = self._producer.flush(PATIENCE_S)
         assert not left, f"{left} records were not sent"
+
+    def take_numbers(self, count: int) -> int:
+        """The first of `count` numbers of records that no other record has."""
+        self._sent += count
+        return self._sent - count
 
     def _note(self, error: KafkaError | None, message: Message) -> None:
         assert error is None, error
@@ -126,7 +139,7 @@ class World:
         assert topic is not None
         assert partition is not None
         assert offset is not None
-        self.records[topic][(partition, offset)] = message.value() or b""
+        self.records[topic][(partition, offset)] = message.value()
 
     def load(self, mix: Mix, every_s: float) -> None:
         """Sends on and on, until `stop_load`."""
@@ -241,8 +254,17 @@ class World:
             for event, topic in zip(INGESTED, self.topics, strict=True):
                 table, places = lake.table(bronze_of(event).name), Places()  # all files are read anew: none of them may be gone
                 for snapshot in table.metadata.snapshots:
-                    self.verdict.add(check_snapshot(places.of(table, snapshot), {}, gaps_of(table)))
-                self.verdict.add(check_table(table, (self.frozen or self.records)[topic]))
+                    self.verdict.add(check_snapshot(places.of(table, snapshot), {}, [*gaps_of(table), *self._holes(topic)]))
+                records = (self.frozen or self.records)[topic]
+                optional = records.keys() - self.seen[topic] if self._sparse else frozenset[Place]()
+                self.verdict.add(check_table(table, records, optional))
+
+    def _holes(self, topic: str) -> list[Place]:
+        """Places that no plain consumer was given, where not every offset is a record's."""
+        last: dict[int, int] = {}
+        for partition, offset in self.records[topic] if self._sparse else ():
+            last[partition] = max(last.get(partition, 0), offset)
+        return [(p, o) for p, end in last.items() for o in range(end + 1) if (p, o) not in self.seen[topic]]
 
     def check_with_java(self) -> None:
         """Iceberg's Java reader takes every table, and finds as many rows in it as its summary says."""
@@ -271,21 +293,30 @@ class World:
                     self.verdict.wrong.append(f"{name} is not what a rebuild makes")
 
     def read_kafka(self) -> None:
-        """Adds what the broker has now to the records there ever were: those it has, but did not acknowledge."""
-        consumer = Consumer(self.kafka.client_config() | {"group.id": self.run, "enable.auto.commit": False})
+        """Adds what a plain consumer is given now to the records there ever were: some may not have been acknowledged."""
+        for topic in self.topics:
+            given = self.read(topic)
+            self.seen[topic] |= given.keys()
+            self.records[topic] |= given
+
+    def read(self, topic: str) -> dict[Place, bytes | None]:
+        """All that a plain consumer of committed records is given, from the beginning to the end."""
+        config = {"group.id": self.run, "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
+        consumer, given = Consumer(self.kafka.client_config() | config), dict[Place, bytes | None]()
         try:
-            for source in sources_now(self.kafka, self.run).values():
-                left = {partition: high for partition, (low, high) in source.watermarks.items() if high > low}
-                consumer.assign([TopicPartition(source.topic, p, source.watermarks[p][0]) for p in left])
-                while left:
-                    for message in consumer.consume(1000, 0.2):
-                        assert message.error() is None, message.error()
-                        partition, offset = message.partition() or 0, message.offset() or 0
-                        self.records[source.topic][(partition, offset)] = message.value() or b""
-                        if offset + 1 >= left.get(partition, offset + 2):
-                            del left[partition]
+            left = set(consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions)
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in left])
+            while left:
+                for message in consumer.consume(1000, 0.2):
+                    partition, error = message.partition() or 0, message.error()
+                    if error is None:
+                        given[(partition, message.offset() or 0)] = message.value()
+                    else:
+                        assert error.code() == KafkaError._PARTITION_EOF, error
+                        left.discard(partition)
         finally:
             consumer.close()
+        return given
 
 
 class _Opened:

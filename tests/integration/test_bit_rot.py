@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -14,14 +15,22 @@ from confluent_kafka.admin import AdminClient
 from tests.command_line import GOOD, Cli
 from tests.conftest import free_ports
 
+from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.events import EVENTS, GPS
+from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import DataLoss
 from fleetlake.ingest import reader
 from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.reader import Reader
+from fleetlake.ingest.spark.engine import Sink, SparkIngest, SparkIngestSettings
+from fleetlake.lake.catalog import LakeSettings, open_lake, row_count
+from fleetlake.lake.spark import attach
 from fleetlake.runtime.compiled import NotPossible
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 BATCH = 50  # records of each of three batches; the second is the one that rots
 CODECS = ("none", "lz4", "zstd")
@@ -90,6 +99,24 @@ def test_what_precedes_a_corrupt_batch_is_read_and_nothing_else(
 
 def _not_possible() -> None:
     raise NotPossible("for a test")
+
+
+def test_spark_ends_with_the_place_at_once(rotten: EmbeddedBroker, spark: SparkSession, tmp_path: Path) -> None:
+    settings = LakeSettings("rot", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"file://{tmp_path}/w"})
+    attach(spark, settings)
+    lake = open_lake(settings)
+    try:
+        ingest = SparkIngest(
+            spark, lake, {GPS: sources_now(rotten.settings)[GPS]}, rotten.settings.java_config(),
+            SparkIngestSettings(Sink.ICEBERG, f"{tmp_path}/checkpoints", f"{tmp_path}/landing", tmp_path / "lock"),
+            wait=lambda attempt: pytest.fail("it was tried again"),
+        )  # fmt: skip
+        with pytest.raises(DataLoss, match="is corrupt on the broker's disk") as raised:
+            ingest.run(once=True)
+        assert raised.value.where == f"topic gps_data, partition 0, offset {BATCH}"
+        assert row_count(lake.table(bronze_of(GPS).name)) == 0
+    finally:
+        lake.close()
 
 
 def test_an_ingest_ends_with_the_place_lands_what_precedes_it_and_goes_on_as_its_hint_says(

@@ -12,10 +12,17 @@ Caused by: org.apache.kafka.common.errors.UnknownTopicOrPartitionException: This
 """
 MISSED = "[KAFKA_DATA_LOSS.START_OFFSET_RESET] Some data may have been lost because they are not available in Kafka any more"
 
+CORRUPT = """[STREAM_FAILED] Job aborted due to stage failure: Task 0 in stage 1.0 failed 1 times
+Caused by: org.apache.kafka.common.KafkaException: Received exception when fetching the next record from gps-data-1-3. If needed, seek.
+Caused by: org.apache.kafka.common.errors.CorruptRecordException: Record batch for partition gps-data-1-3 at offset 50 is invalid, cause: Record is corrupt (stored crc = 1, computed crc = 2)
+"""  # noqa: E501
+
 
 @pytest.mark.parametrize(
     ("text", "is_last", "kind", "said"),
     [
+        (CORRUPT, False, DataLoss, "corrupt on the broker's disk: Record batch for partition gps-data-1-3 at offset 50 is invalid"),
+        (CORRUPT, False, DataLoss, "topic gps_data, partition 3, offset 50"),
         (ABSENT, False, Retryable, "UnknownTopicOrPartitionException"),  # a broker that starts says so of topics it has
         (ABSENT, True, DataLoss, "the topic is not there any more"),
         (MISSED, False, DataLoss, "the records to go on with are not in the topic any more"),

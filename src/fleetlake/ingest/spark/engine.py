@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -38,7 +39,9 @@ LANDING_PARTITION = "ingest_date"
 HOPELESS = ("AnalysisException", "IllegalArgumentException", "ValidationException")  # the same again, however often
 # What a broker says when the records to go on with are gone, in the words of Spark's Kafka source.
 LOST = ("KAFKA_DATA_LOSS", "Some data may have been lost", "OffsetOutOfRange")
+CORRUPT = re.compile(r"Record batch for partition (\S+)-(\d+) at offset (\d+) is invalid[^\n]*|CorruptRecordException[^\n]*")
 ABSENT = "UnknownTopicOrPartition"  # also of a broker that has just started, and does not know all of its topics yet
+COMMITTED_ONLY = {"kafka.isolation.level": "read_committed"}  # Kafka's client in Java reads aborted records too, if it is not told
 WATCH_EVERY_S = 1.0
 
 
@@ -164,7 +167,7 @@ class SparkIngest:
         reader = self._session.readStream.format("kafka").options(**{f"kafka.{name}": value for name, value in self._kafka.items()})
         records = reader.options(
             subscribe=self._sources[event].topic, startingOffsets="earliest", failOnDataLoss="true",
-            maxOffsetsPerTrigger=str(RECORDS_A_BATCH), groupIdPrefix=self._settings.job,
+            maxOffsetsPerTrigger=str(RECORDS_A_BATCH), groupIdPrefix=self._settings.job, **COMMITTED_ONLY,
         ).load()  # fmt: skip
         raw = records.select(
             sf.col("partition").alias("kafka_partition"), sf.col("offset").alias("kafka_offset"),
@@ -225,6 +228,13 @@ def _deduplicated(rows: DataFrame) -> DataFrame:
 def told(topic: str, text: str, *, is_last: bool = False) -> FleetlakeError:
     """Spark's exception, by its text, as one of ours. is_last: it will not be tried again."""
     where = f"topic {topic}"
+    if corrupt := CORRUPT.search(text):
+        place = f", partition {corrupt[2]}, offset {corrupt[3]}" if corrupt[1] else ""
+        return DataLoss(
+            f"a batch of records is corrupt on the broker's disk: {corrupt[0]}",
+            where=where + place,
+            hint="restore the partition from a replica or a backup, or ingest into a new lake: fleetlake --home DIR",
+        )
     if any(word in text for word in LOST):
         return DataLoss(
             "the records to go on with are not in the topic any more",
