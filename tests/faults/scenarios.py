@@ -286,7 +286,7 @@ def retention_overran(random: Random) -> list[Act]:
     ]  # fmt: skip
 
 
-def transactions(random: Random) -> list[Act]:
+def transactions(run: Callable[[Random], list[Act]], random: Random) -> list[Act]:
     """Of four producers, one of which may vanish; between them ingests, and retention behind what these could read."""
     acts: list[Act] = []
     still_open: list[str] = []
@@ -296,7 +296,7 @@ def transactions(random: Random) -> list[Act]:
             acts += transact(random, still_open)
         if turn == vanishes_in and not still_open:
             acts.append(TransactAndVanish(random.randint(1, 20)))
-        acts += [NoteReadable(), *ingest_of_what_is_readable(random), ReadKafka()]
+        acts += [NoteReadable(), *run(random), ReadKafka()]
         if random.random() < 0.7:
             acts.append(Retain(half=random.random() < 0.3))
     acts += [EndTransaction(name, random.choice([Ending.COMMIT, Ending.ABORT, Ending.FENCE])) for name in still_open]
@@ -321,10 +321,14 @@ def transact(random: Random, still_open: list[str]) -> list[Act]:
     return [Transact(name, random.randint(1, 30), ending)]
 
 
-def ingest_of_what_is_readable(random: Random) -> list[Act]:
+def ingest_once(random: Random) -> list[Act]:
+    return [Start("once", once=True), End("once")]
+
+
+def ingest_what_is_readable(random: Random) -> list[Act]:
     """Once, or until the tables say that they have all of it, and then it is killed or told to end."""
     if random.random() < 0.5:
-        return [Start("once", once=True), End("once")]
+        return ingest_once(random)
     number, allowed = random.choice([(signal.SIGKILL, ("killed",)), (signal.SIGTERM, ("clean",))])
     return [Start(offsets_age_s=0.2), AwaitPassed(), Signal(number, after_s=random.uniform(0, 0.3)), End(allowed=allowed)]
 
@@ -401,7 +405,7 @@ NATIVE: tuple[Scenario, ...] = (
     Scenario("topic made anew", topic_made_anew, settles=False),
     Scenario("topic made anew under the ingest", topic_made_anew_beside, settles=False),
     Scenario("retention overran the reader", retention_overran),
-    Scenario("transactions and retention", transactions, sparse=True),
+    Scenario("transactions and retention", partial(transactions, ingest_what_is_readable), sparse=True),
     Scenario("compacted topics", compacted, sparse=True),
     Scenario("broker killed and restarted", broker_killed, own_broker=True),
 )

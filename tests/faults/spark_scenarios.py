@@ -22,9 +22,10 @@ from tests.faults.acts import (
     Signal,
     Start,
 )
+from tests.faults.holes import AwaitCompaction, CompactTopics, ProduceTombstones, ReadKafka
 from tests.faults.maintainer import HARSH
 from tests.faults.records import Mix
-from tests.faults.scenarios import Scenario, ended
+from tests.faults.scenarios import Scenario, ended, ingest_once, transactions
 
 
 def driver_killed(random: Random) -> list[Act]:
@@ -96,6 +97,15 @@ def broker_killed(random: Random) -> list[Act]:
     ]  # fmt: skip
 
 
+def compacted(random: Random) -> list[Act]:
+    acts: list[Act] = [CompactTopics()]
+    for _ in range(2):
+        acts += [Produce(random.randint(30, 100), Mix(copies=0.5)), ProduceTombstones(random.randint(1, 10))]
+        acts += [AwaitCompaction()] if random.random() < 0.5 else []
+        acts += [*ingest_once(random), ReadKafka()]
+    return [*acts, AwaitCompaction(), *ingest_once(random), Produce(random.randint(1, 20))]
+
+
 on_spark = partial(Scenario, engine=Engine.SPARK)
 SPARK: tuple[Scenario, ...] = (
     on_spark("SIGTERM in a micro-batch", sigterm_in_a_batch),
@@ -106,5 +116,7 @@ SPARK: tuple[Scenario, ...] = (
     on_spark("topic made anew under the ingest", topic_made_anew_beside, settles=False),
     on_spark("retention overran the reader", retention_overran, settles=False),
     on_spark("broker killed and restarted", broker_killed, own_broker=True),
+    on_spark("transactions and retention", partial(transactions, ingest_once), sparse=True),
+    on_spark("compacted topics", compacted, sparse=True),
     on_spark("driver killed at any time", driver_killed),
 )

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    once: Annotated[bool, typer.Option("--once", help="Stop when all that is in the topics now is committed.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Stop when all that can be read now is committed; what is behind an open transaction is left."),
+    ] = False,
     engine: Annotated[Literal["native", "spark"], typer.Option(help="Which engine ingests.")] = "native",
     accept_gaps: Annotated[
         bool, typer.Option("--accept-gaps", help="Native: go on past records that retention deleted, and write the loss down.")

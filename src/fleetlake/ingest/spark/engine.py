@@ -39,7 +39,7 @@ LANDING_PARTITION = "ingest_date"
 HOPELESS = ("AnalysisException", "IllegalArgumentException", "ValidationException")  # the same again, however often
 # What a broker says when the records to go on with are gone, in the words of Spark's Kafka source.
 LOST = ("KAFKA_DATA_LOSS", "Some data may have been lost", "OffsetOutOfRange")
-CORRUPT = re.compile(r"Record batch for partition (\S+)-(\d+) at offset (\d+) is invalid[^\n]*|CorruptRecordException[^\n]*")
+CORRUPT = re.compile(r"Record batch for partition (\S+)-(\d+) at offset (\d+) is invalid[^\n]*")
 ABSENT = "UnknownTopicOrPartition"  # also of a broker that has just started, and does not know all of its topics yet
 COMMITTED_ONLY = {"kafka.isolation.level": "read_committed"}  # Kafka's client in Java reads aborted records too, if it is not told
 WATCH_EVERY_S = 1.0
@@ -229,10 +229,9 @@ def told(topic: str, text: str, *, is_last: bool = False) -> FleetlakeError:
     """Spark's exception, by its text, as one of ours. is_last: it will not be tried again."""
     where = f"topic {topic}"
     if corrupt := CORRUPT.search(text):
-        place = f", partition {corrupt[2]}, offset {corrupt[3]}" if corrupt[1] else ""
         return DataLoss(
             f"a batch of records is corrupt on the broker's disk: {corrupt[0]}",
-            where=where + place,
+            where=f"{where}, partition {corrupt[2]}, offset {corrupt[3]}",
             hint="restore the partition from a replica or a backup, or ingest into a new lake: fleetlake --home DIR",
         )
     if any(word in text for word in LOST):
