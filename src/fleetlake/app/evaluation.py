@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -25,7 +24,9 @@ from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import Missing, Unproven
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
 from fleetlake.lake.commits import commit
+from fleetlake.lake.memory_database import small_database
 from fleetlake.lake.write import write_files
+from fleetlake.runtime.spill import spill_folder
 from fleetlake.serve.accuracy import Accuracy, Bar, Spread, compare
 from fleetlake.serve.output import Form, write_json_array, write_rows
 from fleetlake.serve.query import UsedTables, expose_tables
@@ -88,8 +89,8 @@ class Evaluation:
 def evaluate_fleet(condition: Condition, vehicles: int, seed: int, on_progress: Progress = lambda step: None) -> Evaluation:
     """Drives a fleet into a lake of its own, made with default settings, and compares. BadInput if there can't be such a fleet."""
     run = SimulationSettings(vehicles, START, condition.tick_s, seed, gps_noise_m=condition.gps_noise_m)
-    with tempfile.TemporaryDirectory(prefix="fleetlake-evaluate-") as folder:
-        settings, truth = Settings(home=Path(folder)), Path(folder) / "truth"
+    with spill_folder("evaluate") as folder:
+        settings, truth = Settings(home=folder), folder / "truth"
         with closing(open_lake_from(settings)) as lake:
             on_progress(f"{condition.name}: simulate")
             land_run(lake, run, FaultRates(dropped_fixes=condition.dropped_fixes), truth)
@@ -104,7 +105,7 @@ def land_run(lake: Lake, run: SimulationSettings, faults: FaultRates, truth: Pat
 
     Only of the kinds that trips, stops and driving events are made of. All of it arrives on the day after the run.
     """
-    with duckdb.connect() as con:
+    with small_database() as con:
         run_simulation(run, _Landing(lake, con, run.start_time + timedelta(days=1)), faults=faults, truth_folder=truth)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import sys
 import tempfile
 import time
@@ -53,6 +54,23 @@ COMMANDS = {
 }
 
 
+class _OfLibrary(Exception):
+    """Carries an error past click."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _is_output_closed() -> bool:
+    """Whether nobody reads our output any more, if it goes into a pipe."""
+    poll = select.poll()
+    with suppress(OSError, ValueError):  # a stdout that is no file
+        for stream in (sys.stdout, sys.stderr):
+            poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 class LazyGroup(TyperGroup):
     """Knows its commands by name; each is in `commands/<name>.py`, as the function `<name>` or the group `app`."""
 
@@ -68,6 +86,20 @@ class LazyGroup(TyperGroup):
             group = typer.Typer(add_completion=False)
             group.command(cmd_name)(getattr(module, cmd_name))
         return typer.main.get_command(group)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command. What click takes for the user's doing, though a library raised it, is wrapped in _OfLibrary.
+
+        The end of a file is no Ctrl-D, which typer.confirm tells by itself; a lost connection is no reader of our output that left.
+        """
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise _OfLibrary(error) from error
+        except BrokenPipeError as error:
+            if _is_output_closed():
+                raise
+            raise _OfLibrary(error) from error
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -109,6 +141,8 @@ def main() -> None:
         sys.exit(cli().main(prog_name="fleetlake", standalone_mode=False))
     except FleetlakeError as error:
         sys.exit(_say(str(error), error.exit_code))
+    except _OfLibrary as carrier:
+        sys.exit(_say_unexpected(carrier.error))
     except KeyboardInterrupt:
         sys.exit(_say("interrupted", 130))
     except BrokenPipeError:

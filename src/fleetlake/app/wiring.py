@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetlake.app.settings import Loaded, Overrides, Settings, load
+from fleetlake.runtime.spill import ROOT as SPILL_ROOT
+from fleetlake.runtime.spill import clean_spills, spill_root, temporary_root
 
 if TYPE_CHECKING:
     from fleetlake.broker.embedded import EmbeddedBroker
@@ -31,6 +33,7 @@ def load_all() -> Loaded:
 
     loaded = load(OVERRIDES.get())
     require_usable(loaded.settings.home.absolute(), "home")
+    SPILL_ROOT.set(spill_root(loaded.settings.home.resolve()))
     return loaded
 
 
@@ -107,6 +110,8 @@ def open_unchecked_lake(settings: Settings) -> Lake:
     """For those who find out what is wrong with a lake."""
     from fleetlake.lake.catalog import open_lake
 
+    clean_spills(spill_root(settings.home.resolve()))
+    clean_spills(temporary_root())
     lake = lake_settings(settings)
     if lake.properties["type"] != "glue":
         return open_lake(lake)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from fleetlake.broker.identity import TopicWatch
@@ -29,6 +28,7 @@ from fleetlake.ingest.offsets import Offsets, Source, advance
 from fleetlake.ingest.reader import Reader
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.memory_database import small_database
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 POLL_S = 0.05
@@ -212,8 +212,7 @@ class NativeIngest:
         self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}, read_bytes, frozenset(passed)))
 
     def _decode(self) -> None:
-        connection = duckdb.connect(config={"threads": DECODING_THREADS, "preserve_insertion_order": False})
-        connection.execute("SET TimeZone = 'UTC'")
+        connection = small_database({"threads": DECODING_THREADS, "preserve_insertion_order": False})
         decoders = {source.topic: Decoder(event, connection) for event, source in self._sources.items()}
         raw: dict[str, list[pa.Table]] = {topic: [] for topic in decoders}
         rows: dict[str, list[pa.Table]] = {topic: [] for topic in decoders}

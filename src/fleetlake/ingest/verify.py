@@ -14,6 +14,7 @@ from fleetlake.ingest.presence import LookUp, every_offset
 from fleetlake.ingest.verify_bronze import INGEST, compare_bronze
 from fleetlake.ingest.verify_silver import compare_silver
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.scan import damage_named, expose
 
 TRANSFORM, REBUILD = "fleetlake transform", "fleetlake transform --full"
@@ -67,8 +68,7 @@ def check_topic(
             return TopicCheck(source.topic, 0, 0, 0, 0, None, None)
         absent = f"{kafka} records are in Kafka, none in the lake"
         return TopicCheck(source.topic, kafka, 0, 0, 0, None, None, (absent,), State.NOT_EQUAL, (INGEST,))
-    with duckdb.connect() as con, damage_named(con):
-        con.execute("SET TimeZone = 'UTC'")
+    with memory_database("verify") as con, damage_named(con):
         return _check(con, lake, event, source, silver_read, look_up)
 
 

@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
-    CommitFailedException,
     NamespaceAlreadyExistsError,
     NoSuchNamespaceError,
     NoSuchTableError,
@@ -26,6 +26,7 @@ from fleetlake.foundation.aws_errors import aws_told
 from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.foundation.private import make_private_file, make_private_folder
 from fleetlake.lake.aws_properties import is_s3
+from fleetlake.lake.commits import Conflict, commit_schema
 from fleetlake.lake.evolution import changes_to, make_changes
 from fleetlake.lake.object_store import require_listable
 from fleetlake.lake.places import local_path as local_path
@@ -118,8 +119,8 @@ class Lake:
             changes = changes_to(stored.schema(), table)
             if not changes:
                 return
-            with suppress(CommitFailedException), stored.update_schema() as update:
-                make_changes(update, changes)
+            with suppress(Conflict):
+                commit_schema(stored, partial(make_changes, changes=changes))
         told = ", ".join(change.column for change in changes)
         raise Retryable(f"columns can't be changed ({told}): other writers are always first", where=table.name)
 

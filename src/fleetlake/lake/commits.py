@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from pyiceberg.exceptions import CommitFailedException
@@ -10,7 +10,8 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table import TableProperties
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.update import SetPropertiesUpdate, TableRequirement, TableUpdate
+from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate, TableRequirement, TableUpdate
+from pyiceberg.table.update.schema import UpdateSchema
 
 from fleetlake.foundation.aws_errors import explain, is_refusal, was_repeated
 from fleetlake.foundation.errors import Retryable
@@ -55,6 +56,27 @@ def commit(
     staged = stage_replace(table, gone, files, properties, same_rows=False, now_ms=clock())
     stored = SetPropertiesUpdate(updates=dict(properties))
     return commit_staged(table, staged.requirements, (*staged.updates, stored), at=at)
+
+
+def commit_properties(table: IcebergTable, properties: Mapping[str, str]) -> IcebergTable:
+    """Sets table properties without a snapshot and returns the table as it is then.
+
+    The branch does not move, so a writer that built on the snapshot before still lands. Raises what `commit` does.
+    """
+    same_table = AssertTableUUID(uuid=table.metadata.table_uuid)
+    return commit_staged(table, (same_table,), (SetPropertiesUpdate(updates=dict(properties)),))
+
+
+def commit_schema(table: IcebergTable, change: Callable[[UpdateSchema], None]) -> IcebergTable:
+    """Changes the schema of `table` as it was loaded and returns the table as it is then; raises what `commit` does.
+
+    change: calls methods of PyIceberg's UpdateSchema. The transaction only collects what they ask for and is never committed.
+    """
+    update = UpdateSchema(table.transaction(), name_mapping=table.name_mapping())
+    change(update)
+    updates, requirements = update._commit()
+    same_table = AssertTableUUID(uuid=table.metadata.table_uuid)
+    return commit_staged(table, (same_table, *requirements), updates) if updates else table
 
 
 def commit_staged(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import date, timedelta
 from itertools import chain
 
-import duckdb
 import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
+from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.scan import damage_named, expose_files
 from fleetlake.lake.storage_errors import telling_of_storage
 from fleetlake.lake.write import EPOCH, ROW_GROUP_ROWS, describe_file, parquet_writer
@@ -25,8 +24,8 @@ def rewrite_files(
     """Writes the rows of `files`, which are of one day, under `<table>/data/<folder>/`; another file begins once one has reached
     target_bytes, so that it may be larger by a row group.
 
-    memory_limit: what the sort may hold before it spills to a temporary folder, for example 512MB. Nothing is committed. Whatever
-    is raised, nothing is left; Damaged if a file is not there or not what was written.
+    memory_limit: what the sort may hold before it spills to a folder below the home, for example 512MB. Nothing is committed.
+    Whatever is raised, nothing is left; Damaged if a file is not there or not what was written.
     """
     written, places = list[DataFile](), list[str]()
     day = files[0].partition[0]
@@ -60,19 +59,12 @@ def _row_groups(
 ) -> Generator[pa.Table, None, None]:
     schema = table.schema().as_arrow()
     columns, order = (", ".join(f'"{name}"' for name in names) for names in (schema.names, sort))
-    with tempfile.TemporaryDirectory(prefix="fleetlake-rewrite-") as spill:
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory_limit,
-            "temp_directory": spill,
-            "threads": 1,  # an ingest is at work beside
-            "autoinstall_known_extensions": False,
-        }
-        with duckdb.connect(config=config) as con, damage_named(con):
-            con.execute("SET TimeZone = 'UTC'")
-            expose_files(con, table, "rewritten", files)
-            batches = con.sql(f"SELECT {columns} FROM rewritten ORDER BY {order}").to_arrow_reader(ROW_GROUP_ROWS)
-            for rows in _in_row_groups(batches):
-                yield rows.cast(schema)
+    # One thread: an ingest is at work meanwhile.
+    with memory_database("compaction", {"memory_limit": memory_limit, "threads": 1}) as con, damage_named(con):
+        expose_files(con, table, "rewritten", files)
+        batches = con.sql(f"SELECT {columns} FROM rewritten ORDER BY {order}").to_arrow_reader(ROW_GROUP_ROWS)
+        for rows in _in_row_groups(batches):
+            yield rows.cast(schema)
 
 
 def _in_row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

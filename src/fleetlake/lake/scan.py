@@ -19,6 +19,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.aws_errors import error_code, explain
 from fleetlake.foundation.errors import FleetlakeError, Permanent
+from fleetlake.lake.memory_database import small_database
 from fleetlake.lake.object_store import place_of
 from fleetlake.lake.places import local_path, path_of_pattern, pattern_of
 
@@ -189,7 +190,7 @@ def _has_footer(path: str) -> bool:
 
 def _can_be_decoded(path: str) -> bool:
     """Whether DuckDB, which has failed on one of the files, can read all of this one."""
-    with duckdb.connect() as con:
+    with small_database() as con:
         try:
             con.execute("SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet(?)", [path]).fetchall()
         except READING_ERRORS:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,14 @@ from fleetlake.lake.catalog import LakeSettings
 from fleetlake.lake.places import local_path, require_usable_by_spark, sqlite_path
 from fleetlake.runtime.jars import SPARK, SPARK_S3
 from fleetlake.runtime.java import Java, java_for_spark
+from fleetlake.runtime.spill import spill_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LOOPBACK, SUBMIT = "127.0.0.1", "submit"
 SAFE_PATH = "PYTHONSAFEPATH"  # Spark starts workers by `python -m`, which would import what is in the working folder first
+LOCAL_DIR = "spark.local.dir"  # what shuffles, sorts and state stores of a driver and its tasks spill to
 ICEBERG = "org.apache.iceberg"
 SQLITE_BUSY_MS = 60_000  # five queries commit to one SQLite file; each waits for its turn
 # PyIceberg's names of S3 settings, and what Iceberg's S3FileIO and Hadoop's s3a call them.
@@ -61,12 +63,13 @@ def spark_session(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3
     """
     java = require_spark(spark)
     conf = session_conf(spark, lake, app_name=app_name, s3=s3)
-    with _stderr_to(spark.log):  # which the JVM inherits
-        session = _start(conf, java)
-    try:
+    with ExitStack() as stack:
+        if spark.master.startswith("local"):  # elsewhere the workers say where they spill
+            conf = {LOCAL_DIR: str(stack.enter_context(spill_folder("spark")))} | conf
+        with _stderr_to(spark.log):  # which the JVM inherits
+            session = _start(conf, java)
+        stack.callback(_stop, session)
         yield session
-    finally:
-        _stop(session)
 
 
 def require_spark(spark: SparkSettings) -> Java | None:

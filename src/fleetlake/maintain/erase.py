@@ -5,32 +5,31 @@ Cut off anywhere, the same again does what is left: rows are looked for in the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.fs as pa_fs
-from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.tables import ERASED
 from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
 from fleetlake.lake.digest import adjusted
-from fleetlake.lake.object_store import place_of
-from fleetlake.lake.places import local_path, sqlite_path
+from fleetlake.lake.scan import Damaged
 from fleetlake.lake.write import write_files
-from fleetlake.maintain.erase_search import holds, pattern_of
+from fleetlake.maintain.erase_files import delete_orphans, known_files, plain, search_lake
+from fleetlake.maintain.erase_history import expire_all_but_current, reached_now
+from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_table import (
+    Counted,
     Rewritten,
     commit_rewritten,
     count_rows,
-    expire_all_but_current,
     live_files,
-    manifests_hold,
-    reached_now,
+    manifests_name,
     rewrite_file,
 )
 
@@ -41,30 +40,36 @@ ORPHAN_AGE = timedelta(hours=1)  # an unknown file that is younger may belong to
 
 @dataclass(slots=True)
 class TableErasure:
-    """rows, files: taken out and written anew or dropped. arrived: of the rows, those that came while it ran."""
+    """rows: of the device, taken out. masked: of rows that only name it, how many of which other device ("": not known whose) have
+    its id masked. files: rewritten or dropped for either. arrived: of the rows, those that came while it ran.
+    """
 
     table: str
     rows: int = 0
     files: int = 0
     arrived: int = 0
+    masked: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """tables: with rows of the device. deleted: files taken from storage. searched: files of the warehouse and of a local catalog,
-    looked through afterwards. remaining: those of them that still hold the id.
+    """tables: those that had something of the device. deleted: files taken from storage. searched: files of the warehouse and of a
+    local catalog, looked through afterwards. remaining: those of them that still hold the id. broken: those that can't be read as
+    what they are, whose bytes were searched. unsearched: those of them that could only be searched in part.
     """
 
     tables: tuple[TableErasure, ...]
     deleted: int = 0
     searched: int = 0
     remaining: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    unsearched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """topics: of each bronze table. spoil: has what was computed from several devices computed anew by the next transform.
-    wait: back-off before attempt n. now: the clock, UTC.
+    """topics: of each bronze table. spoil: has what was computed from several devices computed anew by the next transform; it may
+    raise Conflict, and is repeated then. wait: back-off before attempt n. now: the clock, UTC.
     """
 
     topics: Mapping[str, str]
@@ -74,89 +79,117 @@ class Wiring:
 
 
 def count_device(lake: Lake, device_id: str) -> Erasure:
-    """What `erase_device` would take out. Missing if no table has anything of it."""
-    pattern, found = pattern_of(device_id), []
+    """Counts what `erase_device` would take out and mask, and changes nothing. Missing if no table has a row of the device."""
+    device, found = DeviceName(device_id), list[TableErasure]()
     for name in _tables(lake):
         table = lake.table(name)
-        counts = [count_rows(table, file, device_id, pattern) for file in live_files(table)]
-        if any(counts):
-            found.append(TableErasure(name, sum(counts), sum(count > 0 for count in counts)))
-    if not found:
-        raise _nobody(device_id)
+        counts = [counted for file in live_files(table) if (counted := count_rows(table, file, device)) != Counted()]
+        if counts:
+            masked = sum((Counter(counted.owners) for counted in counts), Counter[str]())
+            found.append(TableErasure(name, sum(counted.own for counted in counts), len(counts), masked=dict(masked)))
+    if not any(table.rows for table in found):
+        raise _nobody(device_id, found)
     return Erasure(tuple(found))
 
 
 def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     """Takes the device out of all tables and all files of theirs, and looks for it in every file afterwards.
 
-    Safe beside an ingest, whose commits go on; what comes in meanwhile is taken out too, as long as it does not come faster. All
-    snapshots but the current one go from tables that had the device. Missing if no table and no file has it; Retryable if
-    other writers never let a commit through.
+    Rows of other devices are never taken out: where a text of theirs names the device, its id is masked. Safe beside an ingest,
+    whose commits go on; what comes in meanwhile is taken out too, as long as it does not come faster. All snapshots but the current
+    one go from tables that had the device. Missing, with nothing changed, if no table and no file has anything of it; Retryable if
+    other writers never let a commit through; Damaged if a file in use can't be read.
     """
-    pattern = pattern_of(device_id)
-    tables = [_Table(lake, name, device_id, pattern, wiring).erase() for name in _tables(lake)]
-    if any(table.rows for table in tables):
-        wiring.spoil(lake)
-    deleted: list[str] = []
-    found = _found(lake, pattern)[0]
+    device = DeviceName(device_id)
+    tables = [_Table(lake, name, device, wiring) for name in _tables(lake)]
     for table in tables:
-        place = _plain(lake.table(table.table).location())
-        if table.files or any(path.startswith(f"{place}/") for path in found):
-            _retried(lambda name=table.table: expire_all_but_current(lake.table(name), deleted.append), table.table, wiring.wait)  # type: ignore[misc]
-    deleted += _delete_orphans(lake, found, wiring.now() - ORPHAN_AGE)
-    if not found and not any(table.rows for table in tables):
-        raise _nobody(device_id)
-    remaining, searched = _found(lake, pattern)
-    return Erasure(tuple(table for table in tables if table.files), len(deleted), searched, tuple(sorted(remaining)))
+        table.erase(masks=False)
+    before = search_lake(lake, device)
+    if not before.has_own and not any(table.counts.rows for table in tables):
+        raise _nobody(device_id, [])
+    for table in tables:
+        table.erase(masks=True)
+    _repeated(lambda: wiring.spoil(lake), "gold", wiring.wait)
+    deleted: list[str] = []
+    holders = set(before.holders(known_files(lake)))
+    for table in tables:
+        if table.counts.files or holders & {plain(path) for path in reached_now(lake.table(table.name))}:
+            _repeated(lambda name=table.name: expire_all_but_current(lake.table(name), deleted.append), table.name, wiring.wait)  # type: ignore[misc]
+    deleted += delete_orphans(lake, before, wiring.now() - ORPHAN_AGE)
+    after = search_lake(lake, device)
+    return Erasure(
+        tuple(table.counts for table in tables if table.counts.files),
+        len(deleted),
+        after.files,
+        tuple(after.holders(known_files(lake))),
+        tuple(file.path for file in after.notable if file.searched.is_broken),
+        tuple(file.path for file in after.notable if file.searched.unread_bytes),
+    )
 
 
 class _Table:
     """One table's erasure. Each of its files is looked through once, however often a commit has to be tried."""
 
-    def __init__(self, lake: Lake, name: str, device_id: str, pattern: bytes, wiring: Wiring) -> None:
-        self._lake, self._name, self._device_id, self._pattern, self._wiring = lake, name, device_id, pattern, wiring
+    def __init__(self, lake: Lake, name: str, device: DeviceName, wiring: Wiring) -> None:
+        self._lake, self.name, self._device, self._wiring = lake, name, device, wiring
+        self._counted: dict[str, Counted] = {}
         self._rewritten: dict[str, Rewritten] = {}
-        self._clean: set[str] = set()
         self._used: set[str] = set()
+        self.counts = TableErasure(name)
 
-    def erase(self) -> TableErasure:
-        counts = TableErasure(self._name)
+    def erase(self, *, masks: bool) -> None:
+        """Rewrites files until none has a row of the device, and, with masks, none names it and no manifest does."""
         for attempt in range(ATTEMPTS):
-            table = self._lake.table(self._name)
-            live = {file.file_path: file for file in live_files(table)}
-            for path, file in live.items():
-                if path in self._clean or path in self._rewritten:
-                    continue
-                if not count_rows(table, file, self._device_id, self._pattern):
-                    self._clean.add(path)
-                    continue
-                self._rewritten[path] = rewrite_file(table, file, self._device_id, self._pattern)
-                self._remember_places(self._rewritten[path].places)
-            now = {path: done for path, done in self._rewritten.items() if path in live}
-            if not now and not manifests_hold(table, self._pattern):
+            table = self._lake.table(self.name)
+            now = self._rewrite(table, masks=masks)
+            if not now and not (masks and manifests_name(table, self._device)):
                 self._drop_unused()
-                return counts
-            if not counts.files:
-                self._wiring.spoil(self._lake)  # before as well as after: a transform may run in between
+                return
+            if any(done.counted.own for done in now.values()) and not self.counts.rows:
+                self._spoil()  # in case this is cut off before the end
             try:
-                properties = adjusted(table.properties, (done.change for done in now.values()))
-                commit_rewritten(table, now, self._pattern, properties)
+                commit_rewritten(table, now, self._device, adjusted(table.properties, (done.change for done in now.values())))
             except (Conflict, UnknownOutcome):
                 self._wiring.wait(attempt)
                 continue
-            rows = sum(done.rows for done in now.values())
-            counts.arrived += rows if counts.files else 0
-            counts.rows, counts.files = counts.rows + rows, counts.files + len(now)
-            self._used |= now.keys()
+            self._count(now)
         raise Retryable(
             f"the device can't be taken out: it, or other writers, came first {ATTEMPTS} times",
-            where=self._name,
+            where=self.name,
             hint="stop what sends it, then the same again",
         )
 
+    def _rewrite(self, table: IcebergTable, *, masks: bool) -> dict[str, Rewritten]:
+        """Copies of the live files that have to be replaced, made if they are not yet."""
+        live = {file.file_path: file for file in live_files(table)}
+        for path, file in live.items():
+            try:
+                if path not in self._counted:
+                    self._counted[path] = count_rows(table, file, self._device)
+                counted = self._counted[path]
+                if path not in self._rewritten and (counted.own or (masks and counted.owners)):
+                    self._rewritten[path] = rewrite_file(table, file, self._device)
+                    self._remember_places(self._rewritten[path].places)
+            except FileNotFoundError as error:
+                if any(path == file.file_path for file in live_files(self._lake.table(self.name))):
+                    raise Damaged(path, self.name) from error  # else replaced and expired meanwhile
+        return {path: done for path, done in self._rewritten.items() if path in live}
+
+    def _spoil(self) -> None:
+        _repeated(lambda: self._wiring.spoil(self._lake), "gold", self._wiring.wait)
+
+    def _count(self, now: Mapping[str, Rewritten]) -> None:
+        own = sum(done.counted.own for done in now.values())
+        self.counts.arrived += own if self.counts.rows else 0
+        self.counts.rows += own
+        self.counts.files += len(now)
+        for done in now.values():
+            self.counts.masked = dict(Counter(self.counts.masked) + Counter(done.counted.owners))
+        self._used |= now.keys()
+
     def _remember_places(self, places: pa.Table | None) -> None:
         """Before the rows go: a place that is in both is not erased yet."""
-        topic = self._wiring.topics.get(self._name)
+        topic = self._wiring.topics.get(self.name)
         if topic is None or places is None or not places.num_rows:
             return
         self._lake.ensure([ERASED])
@@ -169,17 +202,17 @@ class _Table:
             table = self._lake.table(ERASED.name)
             commit(table, added=write_files(table, rows, folder=folder), properties={})
 
-        _retried(append, ERASED.name, self._wiring.wait)
+        _repeated(append, ERASED.name, self._wiring.wait)
 
     def _drop_unused(self) -> None:
         """Copies of files that somebody else replaced before ours could."""
-        io = self._lake.table(self._name).io
+        io = self._lake.table(self.name).io
         for path, done in self._rewritten.items():
             if path not in self._used and done.new:
                 io.delete(done.new.file_path)
 
 
-def _retried(action: Callable[[], None], where: str, wait: Callable[[int], None]) -> None:
+def _repeated(action: Callable[[], None], where: str, wait: Callable[[int], None]) -> None:
     for attempt in range(ATTEMPTS):
         try:
             return action()
@@ -193,55 +226,9 @@ def _tables(lake: Lake) -> list[str]:
     return sorted(names, key=lambda name: (LAYERS.index(layer) if (layer := name.split(".")[0]) in LAYERS else -1, name))
 
 
-def _found(lake: Lake, pattern: bytes) -> tuple[dict[str, datetime | None], int]:
-    """Files of the warehouse, of tables elsewhere, of a local catalog that hold the id, with their times; how many there are."""
-    io, searched, found = PyArrowFileIO(dict(lake.catalog.properties)), 0, dict[str, datetime | None]()
-    for path, changed_at in _files(lake, io):
-        searched += 1
-        if holds(io, path, pattern):
-            found[path] = changed_at
-    return found, searched
-
-
-def _files(lake: Lake, io: PyArrowFileIO) -> Iterator[tuple[str, datetime | None]]:
-    warehouse = str(lake.catalog.properties.get("warehouse", "")).rstrip("/")
-    roots = [warehouse] if warehouse else []
-    for name in lake.names():
-        location = lake.table(name).location()
-        if not any(_plain(location).startswith(f"{_plain(root)}/") for root in roots):
-            roots.append(location)
-    for root in roots:
-        filesystem, path = place_of(io, root)
-        scheme = "" if local_path(root) else f"{root.split('://')[0]}://"
-        for info in filesystem.get_file_info(pa_fs.FileSelector(path, recursive=True, allow_not_found=True)):
-            if info.type == pa_fs.FileType.File:
-                yield f"{scheme}{info.path}", info.mtime
-    if catalog := sqlite_path(str(lake.catalog.properties.get("uri", ""))):
-        for suffix in ("", "-wal", "-journal"):
-            if (file := Path(f"{catalog}{suffix}")).is_file():
-                yield str(file), None
-
-
-def _delete_orphans(lake: Lake, found: Mapping[str, datetime | None], before: datetime) -> Iterable[str]:
-    """Files with the id that no table reaches and that are older than `before`, deleted."""
-    known = {_plain(path) for name in lake.names() for path in reached_now(lake.table(name))}
-    io = PyArrowFileIO(dict(lake.catalog.properties))
-    for path, changed_at in found.items():
-        if path not in known and changed_at is not None and changed_at < before and holds_still(io, path):
-            io.delete(path)
-            yield path
-
-
-def holds_still(io: PyArrowFileIO, path: str) -> bool:
-    return io.new_input(path).exists()
-
-
-def _plain(location: str) -> str:
-    return local_path(location) or location
-
-
-def _nobody(device_id: str) -> Missing:
+def _nobody(device_id: str, named: list[TableErasure]) -> Missing:
+    rows = sum(sum(table.masked.values()) for table in named)
     return Missing(
-        f"nothing in the lake is of device {device_id}",
+        f"no rows for device {device_id!r}" + (f"; {rows:,} rows of other devices name it and stay as they are" if rows else ""),
         hint="fleetlake query 'SELECT DISTINCT device_id FROM bronze.vehicle' lists devices; a table of another kind has others",
     )

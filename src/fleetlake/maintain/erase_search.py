@@ -1,114 +1,220 @@
-"""Where a device's id is: in columns, footers, manifests and plain bytes.
-
-The id counts where it stands as a whole name, not as part of a longer one (veh-1 is not in veh-10), in UTF-8 or JSON's escapes.
-"""
+"""Where a device's id is in a file of any kind: rows, statistics, manifests, plain bytes, what is left of a broken file."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.avro.file import AvroFile
 from pyiceberg.io import FileIO
+from pyiceberg.manifest import DataFile
+from pyiceberg.types import StructType
 
-NAME = b"0-9A-Za-z_-"
-BLOCK_BYTES, BATCH_ROWS = 1 << 22, 65_536
-SHORT = {
-    '"': rb"\\\"", "\\": rb"\\\\", "/": rb"\\/", "\n": rb"\\n", "\r": rb"\\r", "\t": rb"\\t", "\b": rb"\\b", "\f": rb"\\f",
-}  # fmt: skip  # how JSON may write them
+from fleetlake.maintain.erase_broken import contents_of, is_whole_avro
+from fleetlake.maintain.erase_fields import Role, role_of, role_of_field
+from fleetlake.maintain.erase_name import JOINTS, DeviceName
+from fleetlake.maintain.erase_rows import examine, searchable
 
-
-def pattern_of(device_id: str) -> bytes:
-    """A regular expression, for Python's re and Arrow's RE2 alike, that finds the id in bytes."""
-    spelled = b"".join(_spelled(character) for character in device_id)
-    return b"(?:^|[^" + NAME + b"])" + spelled + b"(?:$|[^" + NAME + b"])"
-
-
-def _spelled(character: str) -> bytes:
-    units = character.encode("utf-16-be")
-    escape = b"".join(rb"\\u" + b"".join(_digit(d) for d in units[at : at + 2].hex()) for at in range(0, len(units), 2))
-    ways = [re.escape(character.encode()), escape, *([SHORT[character]] if character in SHORT else [])]
-    return b"(?:" + b"|".join(ways) + b")"
-
-
-def _digit(digit: str) -> bytes:
-    return f"[{digit}{digit.upper()}]".encode() if digit.isalpha() else digit.encode()
+BLOCK_BYTES, OVERLAP_BYTES, BATCH_ROWS = 1 << 22, 8192, 65_536
+UNDECODABLE = (
+    pa.ArrowException,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    zlib.error,
+)  # what cut files make of readers
+BROKEN = (*UNDECODABLE, OSError)  # Arrow's word for some of them; what the storage says comes again where the bytes are read
+METADATA_ENDINGS = ("metadata.json", "metadata.json.gz", ".db", ".db-wal", ".db-journal")  # full of words of the format's
 
 
-def matches(values: pa.Array | pa.ChunkedArray, pattern: bytes) -> Any:
-    """Which of n texts or byte strings hold the id: n booleans, false for null."""
-    return pc.fill_null(pc.match_substring_regex(values, pattern.decode()), False)
+class Found(IntEnum):
+    """key: a bound of event ids begins with the id, in the entry of a data file that is not live; whose it was can't be told.
+
+    named: a field of another device, or a text that is no row, names it. own: a value of the device itself, or its id in the bytes
+    of a broken file.
+    """
+
+    NOTHING = 0
+    KEY = 1
+    NAMED = 2
+    OWN = 3
 
 
-def searchable(schema: pa.Schema) -> list[str]:
-    """The columns that can hold an id: all of texts and bytes."""
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """is_broken: the file can't be read as what it is named. unread_bytes: of it, what could not be searched either."""
+
+    found: Found = Found.NOTHING
+    is_broken: bool = False
+    unread_bytes: int = 0
 
 
-def holds(io: FileIO, location: str, pattern: bytes) -> bool:
-    """Whether a file holds the id, whatever kind of file it is; False if it is gone by now."""
+def search_file(io: FileIO, location: str, device: DeviceName, live: Collection[str] = ()) -> Searched:
+    """Looks for the id where the kind of file has ids, and in its texts if the id is long enough for that.
+
+    live: the locations of data files that are in use, so that what manifests say of them is what they hold. Nothing is found in a
+    file that is gone by now. Raises what the storage raises if it can't be read at all.
+    """
     try:
-        if location.endswith(".parquet") and _in_parquet(io, location, pattern):
-            return True
+        if location.endswith(".parquet"):
+            try:
+                return Searched(_in_parquet(io, location, device))
+            except FileNotFoundError:
+                raise
+            except BROKEN:
+                return _in_broken(_read(io, location), device)
         if location.endswith(".avro"):
-            with AvroFile[Any](io.new_input(location)) as records:
-                return any(_in_value(record, pattern) for record in records)
-        return _in_bytes(io, location, pattern)
+            content = _read(io, location)
+            if not is_whole_avro(content):
+                return _in_broken(content, device)
+            try:
+                return Searched(_in_avro(io, location, device, live))
+            except FileNotFoundError:
+                raise
+            except BROKEN:
+                return _in_broken(content, device)
+        return _in_bytes(io, location, device)
     except FileNotFoundError:
-        return False
+        return Searched()
 
 
-def _in_parquet(io: FileIO, location: str, pattern: bytes) -> bool:
+def search_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
+    """Looks for the id in a file of an engine's own format, such as a spill, in its bytes and in what is compressed in them."""
+    try:
+        return _in_broken(_read(io, location), device)
+    except FileNotFoundError:
+        return Searched()
+
+
+def _read(io: FileIO, location: str) -> bytes:
     with io.new_input(location).open() as stream:
-        try:
-            file = pq.ParquetFile(stream)
-        except pa.ArrowInvalid:  # one that is being written
-            return False
-        if _in_footer(file.metadata, pattern):
-            return True
-        columns = searchable(file.schema_arrow)
-        return any(
-            pc.any(matches(column, pattern)).as_py()
-            for batch in file.iter_batches(BATCH_ROWS, columns=columns)
-            for column in batch.columns
-        )
+        return bytes(stream.read())
 
 
-def _in_footer(footer: pq.FileMetaData, pattern: bytes) -> bool:
+def _in_parquet(io: FileIO, location: str, device: DeviceName) -> Found:
+    with io.new_input(location).open() as stream:
+        file = pq.ParquetFile(stream)
+        found = _in_footer(file, device)
+        for batch in file.iter_batches(BATCH_ROWS, columns=searchable(file.schema_arrow)):
+            examined = examine(batch, device)
+            found = max(found, Found.OWN if examined.own_rows else Found.NAMED if examined.masked else Found.NOTHING)
+            if found is Found.OWN:
+                break
+        return found
+
+
+def _in_footer(file: pq.ParquetFile, device: DeviceName) -> Found:
     """Minima and maxima of the row groups, and what writers put beside them."""
+    roles, footer, found = {column.name: role_of(column.name, column.type) for column in file.schema_arrow}, file.metadata, Found(0)
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
             statistics = column.statistics
-            if statistics and statistics.has_min_max and _in_value((statistics.min, statistics.max), pattern):
-                return True
-    return _in_value(footer.metadata or {}, pattern)
+            if statistics and statistics.has_min_max:
+                for bound in (statistics.min, statistics.max):
+                    found = max(found, _in_bound(bound, roles.get(column.path_in_schema, Role.NONE), device))
+    return max(found, _in_metadata(footer.metadata or {}, device))
 
 
-def _in_value(value: object, pattern: bytes) -> bool:
+def _in_bound(bound: object, role: Role, device: DeviceName) -> Found:
+    if not isinstance(bound, str | bytes):
+        return Found.NOTHING
+    text = bound.decode("utf-8", "surrogateescape") if isinstance(bound, bytes) else bound
+    if role is Role.DEVICE:
+        return Found.OWN if text == device.id else Found.NOTHING
+    if role in (Role.TEXT, Role.REASON, Role.PAYLOAD) and device.is_sought_in_texts and device.word.search(text):
+        return Found.NAMED
+    return Found.NOTHING
+
+
+def bounds_name(file: DataFile, names: dict[int, str], device: DeviceName, *, is_live: bool) -> Found:
+    """Looks through what a manifest says of a data file. names: of the table's columns, by field id.
+
+    Of a live file, bounds of event ids are those of other devices: rows of this one are looked for in the file itself.
+    """
+    bounds = [pair for part in (file.lower_bounds, file.upper_bounds) for pair in (part or {}).items()]
+    return _in_bounds(bounds, names, device, is_live=is_live)
+
+
+def _in_bounds(bounds: list[tuple[int, bytes]], names: dict[int, str], device: DeviceName, *, is_live: bool) -> Found:
+    found = Found.NOTHING
+    for field_id, bound in bounds:
+        name = names.get(field_id)
+        if name is None:  # of no text
+            continue
+        role = role_of_field(name)
+        found = max(found, _in_bound(bound, role, device))
+        if role is Role.KEY and not is_live:
+            text = bound.decode("utf-8", "surrogateescape")
+            begins = text.startswith(device.id) and text[len(device.id) :][:1] in tuple(JOINTS)
+            if begins or (device.is_sought_in_texts and device.word.search(text)):
+                found = max(found, Found.KEY)
+    return found
+
+
+def text_columns(schema: dict[str, Any]) -> dict[int, str]:
+    """Names of the columns of texts and bytes of an Iceberg schema in JSON, by field id."""
+    return {field["id"]: field["name"] for field in schema["fields"] if field["type"] in ("string", "binary")}
+
+
+def _in_avro(io: FileIO, location: str, device: DeviceName, live: Collection[str]) -> Found:
+    """A manifest's bounds by their columns; of a manifest list, or another's file, all texts as metadata."""
+    found = Found.NOTHING
+    with AvroFile[Any](io.new_input(location)) as records:
+        meta = records.header.meta
+        fields = [field.name for field in records.schema.fields]
+        if "schema" not in meta or "data_file" not in fields:
+            return max((_in_metadata(list(record._data), device) for record in records), default=found)
+        names, at = text_columns(json.loads(meta["schema"])), fields.index("data_file")
+        data_file = records.schema.fields[at].field_type
+        inner = [field.name for field in data_file.fields] if isinstance(data_file, StructType) else []
+        for record in records:
+            values = dict(zip(inner, record._data[at]._data, strict=False))
+            bounds = [pair for name in ("lower_bounds", "upper_bounds") for pair in (values.get(name) or {}).items()]
+            found = max(found, _in_bounds(bounds, names, device, is_live=values["file_path"] in live))
+    return found
+
+
+def _in_metadata(value: object, device: DeviceName) -> Found:
+    if not device.is_sought_in_metadata:
+        return Found.NOTHING
     if isinstance(value, str | bytes):
-        return re.search(pattern, value.encode() if isinstance(value, str) else value) is not None
+        text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+        return Found.NAMED if device.word.search(text) else Found.NOTHING
     if isinstance(value, dict):
-        return any(_in_value(part, pattern) for pair in value.items() for part in pair)
-    if isinstance(value, list | tuple):
-        return any(_in_value(part, pattern) for part in value)
-    data = getattr(value, "_data", None)  # an Avro record
-    return data is not None and _in_value(list(data), pattern)
+        value = [part for pair in value.items() for part in pair]
+    parts = value if isinstance(value, list | tuple) else getattr(value, "_data", ())  # an Avro record
+    return max((_in_metadata(part, device) for part in parts), default=Found.NOTHING)
 
 
-def in_bounds(bounds: dict[int, bytes] | None, pattern: bytes) -> bool:
-    return _in_value(bounds or {}, pattern)
+def _in_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
+    """A text or a file of a format that is not known, such as table metadata, a catalog, a log; unpacked if it is gzipped."""
+    is_sought = device.is_sought_in_metadata if location.endswith(METADATA_ENDINGS) else device.is_sought_in_texts
+    patterns = (device.word_in_bytes,) if is_sought else device.values_in_bytes[-1:]
+    try:
+        with io.new_input(location).open() as raw:
+            stream = gzip.GzipFile(fileobj=raw) if location.endswith(".gz") else raw
+            if any(re.search(pattern, block) for block in _overlapping(stream) for pattern in patterns):
+                return Searched(Found.NAMED)
+        return Searched()
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        return _in_broken(_read(io, location), device)
 
 
-def _in_bytes(io: FileIO, location: str, pattern: bytes) -> bool:
-    with io.new_input(location).open() as raw:
-        stream = gzip.GzipFile(fileobj=raw) if location.endswith(".gz") else raw
-        return any(re.search(pattern, block) for block in _overlapping(stream))
+def _in_broken(content: bytes, device: DeviceName) -> Searched:
+    contents = contents_of(content)
+    patterns = (device.word_in_bytes, *device.values_in_bytes) if device.is_sought_in_texts else device.values_in_bytes
+    found = any(re.search(pattern, part) for part in contents.parts for pattern in patterns)
+    return Searched(Found.OWN if found else Found.NOTHING, True, contents.unread_bytes)
 
 
 def _overlapping(stream: Any) -> Iterator[bytes]:
@@ -116,4 +222,4 @@ def _overlapping(stream: Any) -> Iterator[bytes]:
     before = b""
     while block := stream.read(BLOCK_BYTES):
         yield before + block
-        before = (before + block)[-8192:]
+        before = (before + block)[-OVERLAP_BYTES:]

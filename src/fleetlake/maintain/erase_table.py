@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.refs import MAIN_BRANCH
-from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
+from pyiceberg.table.snapshots import Operation, SnapshotSummaryCollector, Summary, update_snapshot_summaries
 from pyiceberg.table.update import (
-    AssertRefSnapshotId,
-    AssertTableUUID,
-    RemoveSnapshotRefUpdate,
-    RemoveSnapshotsUpdate,
     SetPropertiesUpdate,
-    TableUpdate,
 )
+from pyiceberg.types import BinaryType, StringType
 
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.commits import commit_staged
 from fleetlake.lake.digest import Digest, change_between
+from fleetlake.lake.scan import Damaged
 from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Clock, stage_snapshot, wall_clock_ms
 from fleetlake.lake.write import EPOCH, describe_file
-from fleetlake.maintain.erase_search import BATCH_ROWS, in_bounds, matches, searchable
+from fleetlake.maintain.erase_name import DeviceName
+from fleetlake.maintain.erase_rows import examine, searchable, without
+from fleetlake.maintain.erase_search import BATCH_ROWS, UNDECODABLE, Found, bounds_name
 
-IDENTIFYING = ("payload", "reject_reason", "description")  # and columns called *_id: what may name a device
 KEPT = ("fleetlake.", "spark.sql.streaming.")  # of a snapshot's summary: who wrote what, asked for after a crash
 PLACES = ("kafka_partition", "kafka_offset")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Of one file. own: rows of the device. owners: of rows that only name it, how many are of which other device."""
+
+    own: int = 0
+    owners: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,70 +49,97 @@ class Rewritten:
 
     old: DataFile
     new: DataFile | None
-    rows: int
+    counted: Counted
     places: pa.Table | None
     change: Digest
 
 
 def live_files(table: IcebergTable) -> list[DataFile]:
-    """BadInput if another engine deletes rows by delete files, which no rewriting here would see."""
+    """Returns the data files of the current snapshot.
+
+    BadInput if another engine deletes rows by delete files, which no rewriting here would see; Damaged if a manifest is not what
+    was written, so that files it has lost would be taken for unused ones.
+    """
     snapshot = table.current_snapshot()
-    manifests = snapshot.manifests(table.io) if snapshot else []
+    if snapshot is None:
+        return []
+    with _metadata_whole(table, snapshot.manifest_list):
+        manifests = snapshot.manifests(table.io)
     if any(manifest.content == ManifestContent.DELETES for manifest in manifests):
         raise BadInput(
             "the table has delete files", where=".".join(table.name()), hint="rewrite its data files with the engine that made them"
         )
-    return [entry.data_file for m in manifests for entry in m.fetch_manifest_entry(table.io, discard_deleted=True)]
+    files = list[DataFile]()
+    for manifest in manifests:
+        with _metadata_whole(table, manifest.manifest_path):
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+        if len(entries) < (manifest.added_files_count or 0) + (manifest.existing_files_count or 0):
+            raise Damaged(manifest.manifest_path, ".".join(table.name()), "metadata")
+        files += [entry.data_file for entry in entries]
+    return files
 
 
-def is_of(rows: pa.RecordBatch | pa.Table, device_id: str, pattern: bytes) -> pa.Array:
-    """Which rows are the device's: its id is their device_id, or stands in their bytes, reason, description or another *_id."""
-    found = pa.array([False] * rows.num_rows)
-    for name in searchable(rows.schema):
-        column = rows.column(name)
-        if name == "device_id":
-            found = pc.or_(found, pc.fill_null(pc.equal(column, device_id), False))
-        elif name.endswith("_id") or name in IDENTIFYING:
-            found = pc.or_(found, matches(column, pattern))
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+@contextmanager
+def _metadata_whole(table: IcebergTable, location: str) -> Iterator[None]:
+    try:
+        yield
+    except UNDECODABLE as error:
+        raise Damaged(location, ".".join(table.name()), "metadata") from error
 
 
-def count_rows(table: IcebergTable, file: DataFile, device_id: str, pattern: bytes) -> int:
-    with table.io.new_input(file.file_path).open() as stream:
+def count_rows(table: IcebergTable, file: DataFile, device: DeviceName) -> Counted:
+    """Counts the device's rows of a file, and those of others that name it. Damaged if the file can't be read."""
+    own, owners = 0, Counter[str]()
+    with _damage_named(table, file), table.io.new_input(file.file_path).open() as stream:
         source = pq.ParquetFile(stream)
-        columns = searchable(source.schema_arrow)
-        batches = source.iter_batches(BATCH_ROWS, columns=columns)
-        return sum(pc.sum(is_of(batch, device_id, pattern)).as_py() or 0 for batch in batches)
+        for batch in source.iter_batches(BATCH_ROWS, columns=searchable(source.schema_arrow)):
+            examined = examine(batch, device)
+            own += examined.own_rows
+            owners.update(examined.owners)
+    return Counted(own, owners)
 
 
-def rewrite_file(table: IcebergTable, file: DataFile, device_id: str, pattern: bytes) -> Rewritten:
-    """Copies the file without the device's rows, a batch at a time, beside the others; nobody sees the copy before a commit."""
+def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rewritten:
+    """Copies the file without the device's rows, and with its id masked in those of others, a row group at a time.
+
+    The copy is beside the file; nobody sees it before a commit.
+    """
     folder, _, name = file.file_path.rpartition("/")
     location = f"{folder}/erased-{uuid.uuid4().hex}-{name[-40:]}"
-    gone, places, kept, change = 0, list[pa.Table](), 0, Digest()
-    with table.io.new_input(file.file_path).open() as stream:
+    own, owners, places, kept, change = 0, Counter[str](), list[pa.Table](), 0, Digest()
+    with _damage_named(table, file), table.io.new_input(file.file_path).open() as stream:
         source = pq.ParquetFile(stream)
         output = table.io.new_output(location)
         with output.create() as target, pq.ParquetWriter(target, _plain(source.schema_arrow), compression="zstd") as writer:
             for group in range(source.num_row_groups):
                 rows = source.read_row_group(group)
-                mask = is_of(rows, device_id, pattern)
-                gone += pc.sum(mask).as_py() or 0
+                examined = examine(rows, device)
+                own += examined.own_rows
+                owners.update(examined.owners)
                 if set(PLACES) <= set(rows.column_names):
-                    places.append(rows.filter(mask).select(PLACES))
-                left = rows.filter(pc.invert(mask)).replace_schema_metadata(None)
+                    places.append(rows.filter(examined.own).select(PLACES))
+                left = without(rows, examined).replace_schema_metadata(None)
                 change += change_between(table.properties, table.schema(), rows, left)
                 if left.num_rows:
                     writer.write_table(left)
                 kept += left.num_rows
-    went = pa.concat_tables(places) if places else None
+    counted, went = Counted(own, owners), pa.concat_tables(places) if places else None
     if not kept:
         table.io.delete(location)
-        return Rewritten(file, None, gone, went, change)
+        return Rewritten(file, None, counted, went, change)
     day = file.partition[0]
     footer = writer.writer.metadata
-    made = describe_file(table, location, None if day is None else EPOCH + (type(EPOCH).resolution * day), footer, len(output))
-    return Rewritten(file, made, gone, went, change)
+    new = describe_file(table, location, None if day is None else EPOCH + (type(EPOCH).resolution * day), footer, len(output))
+    return Rewritten(file, new, counted, went, change)
+
+
+@contextmanager
+def _damage_named(table: IcebergTable, file: DataFile) -> Iterator[None]:
+    """Damaged for a file that is not Parquet any more; a missing one is left to the caller, who knows whether it was replaced."""
+    try:
+        yield
+    except (pa.ArrowInvalid, EOFError) as error:
+        raise Damaged(file.file_path, ".".join(table.name())) from error
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
@@ -117,7 +149,7 @@ def _plain(schema: pa.Schema) -> pa.Schema:
 def commit_rewritten(
     table: IcebergTable,
     rewritten: Mapping[str, Rewritten],
-    pattern: bytes,
+    device: DeviceName,
     properties: Mapping[str, str],
     clock: Clock = wall_clock_ms,
 ) -> None:
@@ -131,7 +163,7 @@ def commit_rewritten(
     if parent is None:
         return
     snapshot_id = table.metadata.new_snapshot_id()
-    manifests = [made for m in parent.manifests(table.io) if (made := _without(table, m, rewritten, pattern, snapshot_id))]
+    manifests = [made for m in parent.manifests(table.io) if (made := _without(table, m, rewritten, device, snapshot_id))]
     counts = SnapshotSummaryCollector()
     for done in rewritten.values():
         counts.remove_file(done.old, table.schema(), table.spec())
@@ -145,13 +177,19 @@ def commit_rewritten(
 
 
 def _without(
-    table: IcebergTable, manifest: ManifestFile, rewritten: Mapping[str, Rewritten], pattern: bytes, snapshot_id: int
+    table: IcebergTable, manifest: ManifestFile, rewritten: Mapping[str, Rewritten], device: DeviceName, snapshot_id: int
 ) -> ManifestFile | None:
-    """The manifest itself if it names no file that is replaced and no bound holds the id; else a new one, None if it is empty."""
-    entries = manifest.fetch_manifest_entry(table.io, discard_deleted=False)
-    if not any(entry.data_file.file_path in rewritten or _bounds_hold(entry.data_file, pattern) for entry in entries):
+    """The manifest itself if it names no file that is replaced, nor one that was taken out while rows of the device go or whose
+    bounds name it; else a new one, None if it is empty.
+    """
+    entries, names = manifest.fetch_manifest_entry(table.io, discard_deleted=False), _text_columns(table)
+    has_own = any(done.counted.own for done in rewritten.values())
+    if not any(
+        entry.data_file.file_path in rewritten or (_is_deleted(entry) and (has_own or _names(entry, names, device)))
+        for entry in entries
+    ):
         return manifest
-    kept = [made for entry in entries if entry.status != ManifestEntryStatus.DELETED and (made := _entry(entry, rewritten))]
+    kept = [made for entry in entries if not _is_deleted(entry) and (made := _entry(entry, rewritten))]
     if not kept:
         return None
     with write_manifest(
@@ -181,16 +219,27 @@ def _entry(entry: ManifestEntry, rewritten: Mapping[str, Rewritten]) -> Manifest
     )
 
 
-def manifests_hold(table: IcebergTable, pattern: bytes) -> bool:
-    """Whether a bound of a file holds the id, be the file one that was taken out."""
-    snapshot = table.current_snapshot()
+def manifests_name(table: IcebergTable, device: DeviceName) -> bool:
+    """Whether the bounds of a file that was taken out still name the device. Those of live files are what their rows are."""
+    snapshot, names = table.current_snapshot(), _text_columns(table)
     manifests = snapshot.manifests(table.io) if snapshot else []
     entries = (entry for m in manifests for entry in m.fetch_manifest_entry(table.io, discard_deleted=False))
-    return any(_bounds_hold(entry.data_file, pattern) for entry in entries)
+    return any(_is_deleted(entry) and _names(entry, names, device) for entry in entries)
 
 
-def _bounds_hold(file: DataFile, pattern: bytes) -> bool:
-    return in_bounds(file.lower_bounds, pattern) or in_bounds(file.upper_bounds, pattern)
+def _is_deleted(entry: ManifestEntry) -> bool:
+    return entry.status == ManifestEntryStatus.DELETED
+
+
+def _names(entry: ManifestEntry, names: dict[int, str], device: DeviceName) -> bool:
+    found = bounds_name(entry.data_file, names, device, is_live=False)
+    return found > Found.KEY or (found is Found.KEY and device.is_sought_in_texts)
+
+
+def _text_columns(table: IcebergTable) -> dict[int, str]:
+    """Of all the table's schemas: a manifest may be of an older one."""
+    fields = [column for schema in table.schemas().values() for column in schema.fields]
+    return {column.field_id: column.name for column in fields if isinstance(column.field_type, StringType | BinaryType)}
 
 
 def _kept(table: IcebergTable) -> dict[str, str]:
@@ -200,55 +249,3 @@ def _kept(table: IcebergTable) -> dict[str, str]:
         stored = snapshot.summary.additional_properties if snapshot.summary else {}
         found |= {name: value for name, value in stored.items() if name.startswith(KEPT)}
     return found
-
-
-def expire_all_but_current(table: IcebergTable, on_delete: Callable[[str], None]) -> None:
-    """Takes from storage what just older snapshots and branches reach, then those themselves, then older table metadata.
-
-    The files go first: cut off in between, the next run still knows them by the snapshots. Conflict if the table moved on.
-    """
-    current = table.current_snapshot()
-    others = [s for s in table.snapshots() if current is None or s.snapshot_id != current.snapshot_id]
-    stays = set(_reached(table, current, discard_deleted=True)) if current else set()
-    # Data files before the manifests that name them.
-    for location in sorted({path for snapshot in others for path in _reached(table, snapshot)} - stays, key=_is_metadata):
-        with suppress(FileNotFoundError):
-            table.io.delete(location)
-        on_delete(location)
-    if others:
-        ids = [snapshot.snapshot_id for snapshot in others]
-        refs = [name for name, ref in table.metadata.refs.items() if ref.snapshot_id in ids]
-        updates: list[TableUpdate] = [RemoveSnapshotRefUpdate.model_validate({"ref-name": name}) for name in refs]
-        updates.append(RemoveSnapshotsUpdate.model_validate({"snapshot-ids": ids}))
-        _commit(table, updates, current.snapshot_id if current else None)
-        table = table.refresh()
-    for entry in table.metadata.metadata_log:
-        with suppress(FileNotFoundError, OSError):
-            table.io.delete(entry.metadata_file)
-            on_delete(entry.metadata_file)
-
-
-def reached_now(table: IcebergTable) -> set[str]:
-    """Every file the table's snapshots reach, and its metadata."""
-    return {table.metadata_location, *(path for snapshot in table.snapshots() for path in _reached(table, snapshot))}
-
-
-def _reached(table: IcebergTable, snapshot: Snapshot, *, discard_deleted: bool = False) -> Iterator[str]:
-    """The manifest list, manifests and data files of a snapshot; those that are still there, if some are gone."""
-    yield snapshot.manifest_list
-    with suppress(FileNotFoundError):
-        for manifest in snapshot.manifests(table.io):
-            yield manifest.manifest_path
-            with suppress(FileNotFoundError):
-                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=discard_deleted)
-                yield from (entry.data_file.file_path for entry in entries)
-
-
-def _is_metadata(location: str) -> tuple[int, str]:
-    name = location.rpartition("/")[2]
-    return (2 if name.startswith("snap-") else 1 if name.endswith(".avro") else 0), location
-
-
-def _commit(table: IcebergTable, updates: Iterable[TableUpdate], snapshot_id: int | None) -> None:
-    unmoved = AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": snapshot_id})
-    commit_staged(table, (unmoved, AssertTableUUID(uuid=table.metadata.table_uuid)), tuple(updates))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
+import shutil
 import subprocess
 import time
 import uuid
@@ -35,6 +36,7 @@ from fleetlake.runtime.spark_cluster_state import (
 
 DEFAULT_PORT, DEFAULT_WEB_PORT = 17077, 17080
 START_TIMEOUT_S, POLL_S, ANSWER_TIMEOUT_S = 60.0, 0.05, 2.0
+SPILLED = "spilled"  # what workers' executors do not hold in memory; cleaned when the first worker of a cluster starts
 ID_PATTERN = "spark.worker.idPattern"
 MASTER_PROPERTIES = {
     "spark.master.rest.enabled": "false",  # another port, that nothing here submits to
@@ -148,6 +150,8 @@ class SparkCluster:
         if anew:
             for path in recovery.iterdir():
                 path.unlink()
+            shutil.rmtree(self.folder / SPILLED, ignore_errors=True)
+        (self.folder / SPILLED).mkdir(mode=0o700, exist_ok=True)
         daemon = self._daemon("master")
         properties = MASTER_PROPERTIES | {"spark.deploy.recoveryDirectory": str(recovery)}
         return self._start(daemon, properties, "master.Master", "--port", str(self.port), "--webui-port", str(self.web_port))
@@ -170,6 +174,7 @@ class SparkCluster:
             "SPARK_HOME": str(spark),
             "SPARK_LOCAL_IP": HOST,  # which web UIs bind to as well
             "SPARK_PUBLIC_DNS": HOST,
+            "SPARK_LOCAL_DIRS": str(self.folder / SPILLED),
             "SPARK_DAEMON_MEMORY": "512m",
             "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC",
         }

@@ -17,6 +17,7 @@ from fleetlake.contracts.events import EVENTS, Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.memory_database import small_database
 from fleetlake.lake.scan import expose, expose_files
 from fleetlake.serve.as_of import Moment, parse_moment, require_some, snapshot_at
 from fleetlake.serve.session import explain, fetch, no_table, reading_session
@@ -115,7 +116,7 @@ def _expose_at(
 
 def _parse(sql: str) -> dict[str, Any]:
     """DuckDB's own syntax tree: what it does not take for a SELECT is not run."""
-    with duckdb.connect() as con:
+    with small_database() as con:
         try:
             statements = con.extract_statements(sql)
             if len(statements) != 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Permanent
 from fleetlake.lake.catalog import builder_of
+from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.places import local_path, pattern_of
 from fleetlake.lake.scan import damage_named, quote
 
@@ -30,22 +30,14 @@ def reading_session(
     for the folders of the tables. With that, COPY, ATTACH, INSTALL, read_csv and their like reach no other file and no network;
     variables of this process are not tables; and no SET can undo it.
     """
-    with tempfile.TemporaryDirectory(prefix="fleetlake-query-") as folder:
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory_limit,
-            "temp_directory": folder,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        with duckdb.connect(config=config) as con:
-            con.execute("SET TimeZone = 'UTC'")
-            places = [f"{place.rstrip('/')}/" for table in expose(con) if (place := local_path(table.location()))]
-            folders = ", ".join(quote(folder) for place in places for folder in dict.fromkeys((place, pattern_of(place))))
-            con.execute(f"SET allowed_directories = [{folders}]")
-            con.execute("SET enable_external_access = false")
-            con.execute("SET python_enable_replacements = false")
-            con.execute("SET lock_configuration = true")
-            yield con
+    with memory_database("query", {"memory_limit": memory_limit, "autoload_known_extensions": False}) as con:
+        places = [f"{place.rstrip('/')}/" for table in expose(con) if (place := local_path(table.location()))]
+        folders = ", ".join(quote(folder) for place in places for folder in dict.fromkeys((place, pattern_of(place))))
+        con.execute(f"SET allowed_directories = [{folders}]")
+        con.execute("SET enable_external_access = false")
+        con.execute("SET python_enable_replacements = false")
+        con.execute("SET lock_configuration = true")
+        yield con
 
 
 def fetch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,8 @@ from pyiceberg.expressions import BooleanExpression
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
+from fleetlake.lake.memory_database import Settings as Limits
+from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.scan import damage_named, expose, expose_files
 from fleetlake.lake.write import write_files
 from fleetlake.transform.engine import NO_SETTINGS, Settings
@@ -23,18 +24,10 @@ from fleetlake.transform.settings import TransformSettings
 @contextmanager
 def native_engine(settings: TransformSettings) -> Iterator[NativeEngine]:
     """An in-memory DuckDB with the models' macros, in UTC, that spills what exceeds its memory to a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="fleetlake-transform-") as folder:
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": settings.memory_limit,
-            "temp_directory": folder,
-            "autoinstall_known_extensions": False,
-        }
-        if settings.threads:
-            config["threads"] = settings.threads
-        with duckdb.connect(config=config) as con, damage_named(con):
-            con.execute("SET TimeZone = 'UTC'")
-            con.execute(macros())
-            yield NativeEngine(con)
+    threads: Limits = {"threads": settings.threads} if settings.threads else {}
+    with memory_database("transform", {"memory_limit": settings.memory_limit, **threads}) as con, damage_named(con):
+        con.execute(macros())
+        yield NativeEngine(con)
 
 
 class NativeEngine:

@@ -103,6 +103,29 @@ def test_a_file_where_the_broker_has_its_folder(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("error", ["EOFError", "BrokenPipeError"])
+def test_what_a_library_raises_is_no_doing_of_the_user(tmp_path: Path, error: str) -> None:
+    program = (
+        "import fleetlake.app.wiring as w\n"
+        f"def boom(): raise {error}('in a file')\n"
+        "w.load_all = boom\nfrom fleetlake.app.main import main\nmain()\n"
+    )
+    arguments = [sys.executable, "-c", program, "config", "show"]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert done.stderr.startswith(f"error: unexpected {error}: in a file; the details are in .fleetlake/logs/crash-")
+
+
+def test_a_reader_of_the_output_that_left_is_no_failure(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "fleetlake.app.main", "contracts", "export", "--format", "markdown"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert done.returncode in (0, 1)
+    assert "unexpected" not in done.stderr
+
+
 def test_a_failure_whose_log_can_not_be_written(tmp_path: Path) -> None:
     program = (
         "import sys, tempfile\nimport fleetlake.app.wiring as w\n"

@@ -148,7 +148,7 @@ def test_nothing_is_left_nothing_else_is_gone_and_a_transform_goes_on(tmp_path: 
     assert all("('devices', 1)" in one for one in now["gold.camera_traffic"])
     run_transform(lake, SETTINGS, full=True)
     assert now == contents(lake)
-    with pytest.raises(Missing, match="nothing in the lake is of device quokka-7;"):
+    with pytest.raises(Missing, match="no rows for device 'quokka-7';"):
         erase_device(lake, GONE, erase_wiring())
     lake.close()
 
@@ -262,7 +262,7 @@ def test_the_command_counts_erases_and_tells_what_is_outside(
         return int(end.value.code or 0)
 
     assert run("--device", GONE, "--dry-run") == 0
-    assert "bronze.gps: 40 rows would be taken out of 4 files" in capsys.readouterr().out
+    assert "bronze.gps: 40 rows of the device would be taken out; 4 files" in capsys.readouterr().out
     assert run("--device", GONE, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["erasure"]["remaining"] == []
@@ -270,7 +270,7 @@ def test_the_command_counts_erases_and_tells_what_is_outside(
     assert "Kafka" in report["outside"][0]
     assert holders(home) == {home / "truth" / "trips.json"}
     assert run("--device", GONE) == 2
-    assert "nothing in the lake is of device quokka-7" in capsys.readouterr().err
+    assert "no rows for device 'quokka-7'" in capsys.readouterr().err
     assert run("--device", " ") == 2
 
 

@@ -1,4 +1,4 @@
-"""Where an id is found: whole names in any spelling, not parts of longer ones."""
+"""Where an id is found: as a value where ids are, and, if it is long enough, as a whole name in texts, in any spelling."""
 
 from __future__ import annotations
 
@@ -14,44 +14,67 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from fleetlake.maintain.erase_search import BLOCK_BYTES, holds, matches, pattern_of
+from fleetlake.maintain.erase_name import DeviceName
+from fleetlake.maintain.erase_rows import candidates
+from fleetlake.maintain.erase_search import BLOCK_BYTES, Found, Searched, search_file
+
+LONG, SHORT = DeviceName("vehicle-1"), DeviceName("7")
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"veh-1", True), (b'{"deviceId": "veh-1"}', True), (b"\xff\xfeveh-1\xff", True), (b"veh-1/77", True),
-        (rb'"\u0076eh-1"', True), (rb'"\u0076\u0065\u0068\u002D\u0031"', True), (rb'"veh\u002d1"', True),
-        (b"veh-10", False), (b"xveh-1", False), (b"a-veh-1", False), (b"veh-1_b", False), (b"VEH-1", False), (b"", False),
+        (b"vehicle-1", True), (b'{"deviceId": "vehicle-1"}', True), (b"\xff\xfevehicle-1\xff", True), (b"vehicle-1/77", True),
+        (rb'"\u0076ehicle-1"', True), (rb'"\u0076\u0065hicl\u0065\u002D\u0031"', True), (rb'"vehicle\u002d1"', True),
+        (b"vehicle-10", False), (b"xvehicle-1", False), (b"a-vehicle-1", False), (b"vehicle-1_b", False), (b"VEHICLE-1", False),
+        (b"", False),
     ],
 )  # fmt: skip
 def test_an_id_is_a_whole_name(content: bytes, expected: bool) -> None:
-    pattern = pattern_of("veh-1")
-    assert bool(re.search(pattern, content)) == expected
-    assert matches(pa.array([content, None], pa.binary()), pattern).to_pylist() == [expected, False]
+    assert bool(re.search(LONG.word_in_bytes, content)) == expected
+    assert candidates(pa.array([content, None], pa.binary()), LONG.word_in_bytes).to_pylist() == [expected, False]
+    assert bool(LONG.word.search(content.decode(errors="replace"))) == expected
 
 
-@given(st.text(min_size=1, max_size=12).filter(lambda text: text.strip() and text.encode(errors="ignore").decode() == text))
+@given(st.text(min_size=1, max_size=12).filter(lambda text: text.encode(errors="ignore").decode() == text))
 def test_any_id_is_found_as_json_writes_it_and_as_it_is(device_id: str) -> None:
-    pattern = pattern_of(device_id)
+    device = DeviceName(device_id)
     for ascii_only in (True, False):
         written = json.dumps({"deviceId": device_id}, ensure_ascii=ascii_only).encode()
         for content in (written, b" " + device_id.encode() + b" "):
-            assert re.search(pattern, content), content
-            assert matches(pa.array([content], pa.binary()), pattern).to_pylist() == [True], content
+            assert re.search(device.anywhere, content), content
+            assert candidates(pa.array([content], pa.binary()), device.anywhere).to_pylist() == [True], content
+        assert device.member.search(written.decode()), written
+
+
+@pytest.mark.parametrize(
+    ("device_id", "in_texts", "in_metadata"),
+    [("7", False, False), ("123456789", False, False), ("2026-01-05", False, False), ("Rain", False, False), (" ", False, False),
+     ("vehicle", True, False), ("veh-0001", True, True), ("sim7-00000", True, True)],
+)  # fmt: skip
+def test_length_and_place_say_what_is_evidence(device_id: str, in_texts: bool, in_metadata: bool) -> None:
+    device = DeviceName(device_id)
+    assert (device.is_sought_in_texts, device.is_sought_in_metadata) == (in_texts, in_metadata)
 
 
 def test_every_kind_of_file(tmp_path: Path) -> None:
-    io, pattern = PyArrowFileIO(), pattern_of("veh-1")
-    pq.write_table(pa.table({"a": ["x", "veh-1", "y"]}), tmp_path / "rows.parquet", compression="zstd")
-    pq.write_table(pa.table({"a": ["x", "veh-10"], "b": pa.array([b"veh-11", b""])}), tmp_path / "others.parquet")
-    (tmp_path / "border.json").write_bytes(b" " * (BLOCK_BYTES - 2) + b"veh-1 ")
+    pq.write_table(pa.table({"device_id": ["x", "vehicle-1", "7"]}), tmp_path / "rows.parquet", compression="zstd")
+    pq.write_table(pa.table({"device_id": ["x"], "description": ["vehicle-1, lane 7"]}), tmp_path / "named.parquet")
+    pq.write_table(pa.table({"device_id": ["vehicle-10", "77"], "event_id": ["vehicle-1/3", "7/3"]}), tmp_path / "others.parquet")
+    (tmp_path / "border.json").write_bytes(b" " * (BLOCK_BYTES - 2) + b"vehicle-1 ")
+    (tmp_path / "member.json").write_text('{"deviceId": "7"}')
+    (tmp_path / "number.json").write_text('{"current-schema-id": 7, "added-records": "7"}')
+    (tmp_path / "v1.metadata.json.gz").write_bytes(gzip.compress(b'{"name": "vehicle-1"}' * 3))
+    (tmp_path / "cut.json.gz").write_bytes(gzip.compress(b'{"name": "vehicle-1"}' * 3)[:-9])
     (tmp_path / "half.parquet").write_bytes(b"PAR1")
-    expected = {"rows.parquet": True, "others.parquet": False, "border.json": True, "half.parquet": False, "absent.json": False}
-    assert {name: holds(io, str(tmp_path / name), pattern) for name in expected} == expected
-
-
-def test_a_compressed_metadata_file(tmp_path: Path) -> None:
-    file = tmp_path / "v1.metadata.json.gz"
-    file.write_bytes(gzip.compress(b'{"name": "veh-1"}' * 3))
-    assert holds(PyArrowFileIO(), str(file), pattern_of("veh-1"))
+    (tmp_path / "empty.avro").write_bytes(b"")
+    no, broken = Searched(), Searched(is_broken=True)
+    own, named = Searched(Found.OWN), Searched(Found.NAMED)
+    expected = {
+        "rows.parquet": (own, own), "named.parquet": (named, no), "others.parquet": (no, no), "border.json": (named, no),
+        "member.json": (no, named), "number.json": (no, no), "v1.metadata.json.gz": (named, no),
+        "cut.json.gz": (Searched(Found.OWN, is_broken=True), broken), "half.parquet": (broken, broken),
+        "empty.avro": (broken, broken), "absent.json": (no, no),
+    }  # fmt: skip
+    io = PyArrowFileIO()
+    assert {name: tuple(search_file(io, str(tmp_path / name), device) for device in (LONG, SHORT)) for name in expected} == expected

@@ -5,12 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from pyiceberg.exceptions import CommitFailedException
-
 from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.ingest.offsets import Engine, Marker, Source, check_identity, refuse_other_engine
 from fleetlake.lake.catalog import Lake, row_count
-from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
+from fleetlake.lake.commits import Conflict, UnknownOutcome, commit, commit_properties
 
 ATTEMPTS = 10
 DATA_PATH = "write.data.path"  # Iceberg's property for where its writers put data files
@@ -32,14 +30,13 @@ def claim(lake: Lake, name: str, source: Source, *, checkpoint: str, has_checkpo
         folder = {DATA_PATH: f"{table.location()}/data/spark/{run_id}"}
         try:
             if is_claimed(stored, rows, source, table=name, checkpoint=checkpoint, has_checkpoint=has_checkpoint):
-                with table.transaction() as transaction:
-                    transaction.set_properties(folder)
+                commit_properties(table, folder)
                 return
             epoch = stored.epoch + 1 if stored else 1
             ours = Marker(checkpoint, epoch, run_id, source.cluster_id, source.topic_id, {}, {}, engine=Engine.SPARK)
             commit(table, properties=ours.properties() | folder)
             return
-        except (Conflict, UnknownOutcome, CommitFailedException):
+        except (Conflict, UnknownOutcome):
             wait(attempt)
     raise Retryable(f"the table could not be claimed in {ATTEMPTS} attempts", where=name)
 

@@ -13,6 +13,7 @@ from pyiceberg.expressions.parser import parse
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.tables import all_tables
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.scan import damage_named, expose
 
 SOURCES = {"silver.gps": "event_time", "gold.trips": "start_time", "gold.stops": "start_time", "gold.driving_events": "start_time"}
@@ -56,8 +57,7 @@ class DrivePage:
 def collect_drives(lake: Lake, *, limits: PageLimits | None = None) -> DrivePage:
     """Reads the newest days, and no file older than these. A table that is not there yet counts as empty."""
     limits = limits or PageLimits()
-    with duckdb.connect() as con, damage_named(con):
-        con.execute("SET TimeZone = 'UTC'")
+    with memory_database("page") as con, damage_named(con):
         _expose(lake, con, since=None)
         oldest = con.execute(OLDEST_DAY, {"days": limits.days}).fetchall()  # all, or the connection stays busy
         _expose(lake, con, since=oldest[0][0] if oldest else None)

@@ -20,6 +20,7 @@ from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import Table
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.memory_database import small_database
 from fleetlake.lake.scan import DUCKDB_TYPES, expose
 from fleetlake.serve.reports.definition import Answer, Report, Selection
 from fleetlake.serve.session import fetch, reading_session
@@ -99,8 +100,7 @@ def _rows_of(report: Report) -> str:
 
 def _for_people(report: Report, rows: pa.Table) -> tuple[pa.Table, tuple[tuple[str, str], ...]]:
     """What people's table shows, and the totals, from the rows that were read."""
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
+    with small_database() as con:
         con.register("rows", rows)
         shown = con.sql(report.people).to_arrow_table() if report.people else rows
         sums = ", ".join(f"({total.sql}) AS total_{number}" for number, total in enumerate(report.totals))

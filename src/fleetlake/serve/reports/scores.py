@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from fleetlake.contracts.gold import DRIVER_SCORES, DRIVING_EVENTS, DRIVING_EVENTS_KINDS
+from fleetlake.lake.memory_database import small_database
 from fleetlake.serve.reports.columns import DEVICE, DEVICES, count, number, sum_of
 from fleetlake.serve.reports.definition import Report, Row, Shown
 from fleetlake.serve.reports.wording import fixed, tenths
@@ -133,7 +133,7 @@ def break_down(rows: pa.Table) -> list[Breakdown]:
         f"sum({kind}_points * distance_km) / sum(distance_km) AS {kind}_points, sum({kind}_events)::BIGINT AS {kind}_events"
         for kind in DRIVING_EVENTS_KINDS
     )
-    with duckdb.connect() as con:
+    with small_database() as con:
         con.register("scores", rows)
         found: list[dict[str, Any]] = con.sql(f"""
             SELECT device_id, sum(distance_km) AS distance_km, {sums}

@@ -1,0 +1,110 @@
+"""All files of a lake: which of them hold a device's id, which can't be read, and which no table knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow.fs as pa_fs
+from pyiceberg.io.pyarrow import PyArrowFileIO
+
+from fleetlake.lake.catalog import Lake
+from fleetlake.lake.object_store import place_of
+from fleetlake.lake.places import local_path, sqlite_path
+from fleetlake.maintain.erase_history import reached_now
+from fleetlake.maintain.erase_name import DeviceName
+from fleetlake.maintain.erase_search import Found, Searched, search_file
+from fleetlake.maintain.erase_table import live_files
+
+ENDINGS = (".parquet", ".avro")  # of files that writers of tables leave half written
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """One file, looked through. changed_at: None for a local catalog's, which is never taken away."""
+
+    path: str
+    changed_at: datetime | None
+    searched: Searched
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSearch:
+    """All files of the warehouse, of tables elsewhere and of a local catalog: how many there are, and those that say something."""
+
+    files: int
+    notable: tuple[LakeFile, ...]
+    device: DeviceName
+
+    def holders(self, known: set[str]) -> list[str]:
+        """Returns the files that hold the id. known: those that tables reach; of others a bound of event ids is evidence too."""
+        return sorted(file.path for file in self.notable if self.is_holder(file, known))
+
+    def is_holder(self, file: LakeFile, known: set[str]) -> bool:
+        found = file.searched.found
+        return found > Found.KEY or (found is Found.KEY and (self.device.is_sought_in_texts or file.path not in known))
+
+    @property
+    def has_own(self) -> bool:
+        """Whether there is a value of the device itself, not just its name in another's field."""
+        return any(file.searched.found is Found.OWN for file in self.notable)
+
+
+def search_lake(lake: Lake, device: DeviceName) -> LakeSearch:
+    """Reads every file. What is being written meanwhile is one that can't be read yet."""
+    io, files, notable = PyArrowFileIO(dict(lake.catalog.properties)), 0, list[LakeFile]()
+    live = {file.file_path for name in lake.names() for file in live_files(lake.table(name))}
+    for path, changed_at in _files(lake, io):
+        files += 1
+        searched = search_file(io, path, device, live)
+        if searched.found or searched.is_broken:
+            notable.append(LakeFile(path, changed_at, searched))
+    return LakeSearch(files, tuple(notable), device)
+
+
+def known_files(lake: Lake) -> set[str]:
+    """Returns the files that any snapshot of any table reaches; local ones as plain paths."""
+    return {plain(path) for name in lake.names() for path in reached_now(lake.table(name))}
+
+
+def delete_orphans(lake: Lake, search: LakeSearch, before: datetime) -> Iterator[str]:
+    """Deletes files that no table reaches and that are older than `before`, if they hold the id or are tables' but can't be read.
+
+    Yields their paths. A younger one may belong to a commit that is on its way.
+    """
+    known, folders = known_files(lake), tuple(f"{plain(lake.table(name).location()).rstrip('/')}/" for name in lake.names())
+    io = PyArrowFileIO(dict(lake.catalog.properties))
+    for file in search.notable:
+        is_unread = file.searched.is_broken and file.path.startswith(folders) and file.path.endswith(ENDINGS)
+        if file.path in known or file.changed_at is None or file.changed_at >= before:
+            continue
+        if is_unread or search.is_holder(file, known):
+            with suppress(FileNotFoundError):
+                io.delete(file.path)
+                yield file.path
+
+
+def _files(lake: Lake, io: PyArrowFileIO) -> Iterator[tuple[str, datetime | None]]:
+    warehouse = str(lake.catalog.properties.get("warehouse", "")).rstrip("/")
+    roots = [warehouse] if warehouse else []
+    for name in lake.names():
+        location = lake.table(name).location()
+        if not any(plain(location).startswith(f"{plain(root)}/") for root in roots):
+            roots.append(location)
+    for root in roots:
+        filesystem, path = place_of(io, root)
+        scheme = "" if local_path(root) else f"{root.split('://')[0]}://"
+        for info in filesystem.get_file_info(pa_fs.FileSelector(path, recursive=True, allow_not_found=True)):
+            if info.type == pa_fs.FileType.File:
+                yield f"{scheme}{info.path}", info.mtime
+    if catalog := sqlite_path(str(lake.catalog.properties.get("uri", ""))):
+        for suffix in ("", "-wal", "-journal"):
+            if (file := Path(f"{catalog}{suffix}")).is_file():
+                yield str(file), None
+
+
+def plain(location: str) -> str:
+    return local_path(location) or location

@@ -1,0 +1,78 @@
+"""What only older snapshots of a table hold, taken from storage, and every file that its snapshots reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.update import (
+    AssertRefSnapshotId,
+    AssertTableUUID,
+    RemoveSnapshotRefUpdate,
+    RemoveSnapshotsUpdate,
+    TableUpdate,
+)
+
+from fleetlake.lake.commits import commit_staged
+from fleetlake.maintain.erase_search import UNDECODABLE
+from fleetlake.maintain.erase_table import live_files
+
+
+def expire_all_but_current(table: IcebergTable, on_delete: Callable[[str], None]) -> None:
+    """Takes from storage what just older snapshots and branches reach, then those themselves, then older table metadata.
+
+    The files go first: cut off in between, the next run still knows them by the snapshots. Conflict if the table moved on.
+    """
+    current = table.current_snapshot()
+    others = [s for s in table.snapshots() if current is None or s.snapshot_id != current.snapshot_id]
+    in_use = {file.file_path for file in live_files(table)}  # Damaged if a manifest in use does not tell them all
+    stays = in_use | set(_reached(table, current, discard_deleted=True)) if current else in_use
+    # Data files before the manifests that name them.
+    for location in sorted({path for snapshot in others for path in _reached(table, snapshot)} - stays, key=_is_metadata):
+        with suppress(FileNotFoundError):
+            table.io.delete(location)
+        on_delete(location)
+    if others:
+        ids = [snapshot.snapshot_id for snapshot in others]
+        refs = [name for name, ref in table.metadata.refs.items() if ref.snapshot_id in ids]
+        updates: list[TableUpdate] = [RemoveSnapshotRefUpdate.model_validate({"ref-name": name}) for name in refs]
+        updates.append(RemoveSnapshotsUpdate.model_validate({"snapshot-ids": ids}))
+        _commit(table, updates, current.snapshot_id if current else None)
+        table = table.refresh()
+    for entry in table.metadata.metadata_log:
+        with suppress(FileNotFoundError, OSError):
+            table.io.delete(entry.metadata_file)
+            on_delete(entry.metadata_file)
+
+
+def reached_now(table: IcebergTable) -> set[str]:
+    """Returns every file the table's snapshots reach, and its metadata, former and statistics too."""
+    metadata = table.metadata
+    statistics = (file.statistics_path for file in (*metadata.statistics, *metadata.partition_statistics))
+    former = (entry.metadata_file for entry in metadata.metadata_log)
+    reached = (path for snapshot in table.snapshots() for path in _reached(table, snapshot))
+    return {table.metadata_location, *statistics, *former, *reached}
+
+
+def _reached(table: IcebergTable, snapshot: Snapshot, *, discard_deleted: bool = False) -> Iterator[str]:
+    """The manifest list, manifests and data files of a snapshot; those that can still be read, if some are gone or broken."""
+    yield snapshot.manifest_list
+    with suppress(FileNotFoundError, *UNDECODABLE):
+        for manifest in snapshot.manifests(table.io):
+            yield manifest.manifest_path
+            with suppress(FileNotFoundError, *UNDECODABLE):
+                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=discard_deleted)
+                yield from (entry.data_file.file_path for entry in entries)
+
+
+def _is_metadata(location: str) -> tuple[int, str]:
+    name = location.rpartition("/")[2]
+    return (2 if name.startswith("snap-") else 1 if name.endswith(".avro") else 0), location
+
+
+def _commit(table: IcebergTable, updates: Iterable[TableUpdate], snapshot_id: int | None) -> None:
+    unmoved = AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": snapshot_id})
+    commit_staged(table, (unmoved, AssertTableUUID(uuid=table.metadata.table_uuid)), tuple(updates))

@@ -1,0 +1,132 @@
+"""Rows of a device, and rows of others that name it: which go, and what the others look like without its id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleetlake.maintain.erase_fields import Role, role_of
+from fleetlake.maintain.erase_name import MASK, DeviceName
+from fleetlake.maintain.erase_rejects import Named, judge_payload, mask_payload, names_no_device
+
+REASON_PARTS = ": "  # rule: field: what was seen
+UNKNOWN_DEVICE = ""  # of a record that does not say whose it is
+Values = dict[int, str | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """own: which rows are the device's. masked: by column, the rows of others that name it, by number, and what they hold then.
+
+    owners: how many of those rows are of which device.
+    """
+
+    own: pa.Array
+    own_rows: int
+    masked: Mapping[str, Values] = field(default_factory=dict)
+    owners: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The rows that are masked."""
+        return sorted({number for values in self.masked.values() for number in values})
+
+
+def searchable(schema: pa.Schema) -> list[str]:
+    """Returns the columns that have to be read to tell whose a row is and what it names."""
+    return [column.name for column in schema if role_of(column.name, column.type) not in (Role.NONE, Role.KEY)]
+
+
+def examine(rows: pa.Table | pa.RecordBatch, device: DeviceName) -> Examined:
+    """Looks through rows. A row is the device's if its device_id is the id, or if it has none and its payload says so.
+
+    A row of another device is never the device's, whatever stands in it.
+    """
+    roles = {column.name: role_of(column.name, column.type) for column in rows.schema}
+    owners = [name for name, role in roles.items() if role is Role.DEVICE]
+    own, known = _false(rows), _false(rows)
+    for name in owners:
+        own = pc.or_(own, pc.fill_null(pc.equal(rows.column(name), device.id), False))
+        known = pc.or_(known, pc.is_valid(rows.column(name)))
+    own, known = _array(own), _array(known)
+    masked = dict[str, Values]()
+    for name, role in roles.items():
+        if role is Role.PAYLOAD:
+            taken, masked[name] = _payloads(rows.column(name), own, known, device)
+            own = pc.or_(own, taken)
+    payloads = [rows.column(name) for name, role in roles.items() if role is Role.PAYLOAD]
+    for name, role in roles.items():
+        if role in (Role.TEXT, Role.REASON) and device.is_sought_in_texts:
+            masked[name] = _texts(rows.column(name), own, payloads if role is Role.REASON else [], device)
+    masked = {name: values for name, values in masked.items() if values}
+    examined = Examined(own, pc.sum(own).as_py() or 0, masked)
+    numbers = pa.array(examined.numbers, pa.int64())
+    of = rows.column(owners[0]).take(numbers).to_pylist() if owners else [None] * len(numbers)
+    return replace(examined, owners=Counter(owner or UNKNOWN_DEVICE for owner in of))
+
+
+def without(rows: pa.Table, examined: Examined) -> pa.Table:
+    """Returns the rows of others, with the device's id masked in them."""
+    for name, values in examined.masked.items():
+        column = rows.column(name)
+        cells = column.to_pylist()
+        for number, value in values.items():
+            cells[number] = value
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, rows.schema.field(at), pa.array(cells, column.type))
+    return rows.filter(pc.invert(examined.own))
+
+
+def candidates(column: pa.Array | pa.ChunkedArray, pattern: bytes) -> pa.Array:
+    """Returns which of n texts or byte strings the pattern is found in: n booleans, false for null."""
+    return _array(pc.fill_null(pc.match_substring_regex(column, pattern.decode()), False))
+
+
+def _payloads(column: pa.Array | pa.ChunkedArray, own: pa.Array, known: pa.Array, device: DeviceName) -> tuple[pa.Array, Values]:
+    """Which rows are the device's by their payload, and what the payloads that only mention it become."""
+    may_name = pc.or_(candidates(column, device.anywhere), _array(pc.fill_null(pc.match_substring(column, b"\0"), False)))
+    taken, masked = [False] * len(own), Values()
+    for number in _numbers(pc.and_not(may_name, own)):
+        payload: bytes = column[number].as_py()
+        named = judge_payload(payload, device)
+        taken[number] = named is Named.OWN and not known[number].as_py()
+        if named is not Named.OTHER and not taken[number]:
+            masked[number] = mask_payload(payload, device)
+    return pa.array(taken, pa.bool_()), masked
+
+
+def _texts(
+    column: pa.Array | pa.ChunkedArray, own: pa.Array, payloads: list[pa.Array | pa.ChunkedArray], device: DeviceName
+) -> Values:
+    """What the texts of others that name the device become. payloads: of rejected records, whose reasons the texts are then.
+
+    Of a reason, only what was seen is changed, not the rule and the field it begins with.
+    """
+    masked = Values()
+    for number in _numbers(pc.and_not(candidates(column, device.anywhere), own)):
+        text: str = column[number].as_py()
+        if not payloads:
+            made = device.word.sub(MASK, text)
+        else:
+            *rule, seen = text.split(REASON_PARTS, 2)
+            is_anyones = all(names_no_device(payload[number].as_py()) for payload in payloads)
+            made = REASON_PARTS.join([*rule, (device.joined if is_anyones else device.word).sub(MASK, seen)])
+        if made != text:
+            masked[number] = made
+    return masked
+
+
+def _numbers(mask: pa.Array) -> list[int]:
+    return list(pc.indices_nonzero(mask).to_pylist())
+
+
+def _false(rows: pa.Table | pa.RecordBatch) -> pa.Array:
+    return pa.repeat(pa.scalar(False), rows.num_rows)
+
+
+def _array(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
