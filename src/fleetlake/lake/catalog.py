@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import RAW, Table, all_tables
 from fleetlake.foundation.aws_errors import aws_told
-from fleetlake.foundation.errors import Missing, Retryable
+from fleetlake.foundation.errors import Missing, Permanent, Retryable
 from fleetlake.foundation.private import make_private_file, make_private_folder
 from fleetlake.lake.aws_properties import is_s3
 from fleetlake.lake.commits import Conflict, commit_schema
@@ -124,8 +124,11 @@ class Lake:
         told = ", ".join(change.column for change in changes)
         raise Retryable(f"columns can't be changed ({told}): other writers are always first", where=table.name)
 
-    def table(self, name: str) -> IcebergTable:
-        """The table with its newest metadata. Missing if there is none of that name."""
+    def table(self, name: str, *, again: bool = True) -> IcebergTable:
+        """The table with its newest metadata. Missing if there is none of that name, Permanent if its metadata is not there.
+
+        again: look once more for metadata that is not there.
+        """
         try:
             with self._told(f"table {name}"):
                 return self.catalog.load_table(name)
@@ -135,6 +138,14 @@ class Lake:
                 where=f"catalog {self.catalog.name}",
                 allowed=", ".join(self.names()) or "nothing yet: the lake is empty",
                 hint=builder_of(name),
+            ) from error
+        except FileNotFoundError as error:
+            if again:  # another commit may have taken the file away just then
+                return self.table(name, again=False)
+            raise Permanent(
+                f"the metadata of table {name} is not where the catalog says: {error}",
+                where=f"catalog {self.catalog.name}",
+                hint="fleetlake doctor says what is wrong with the lake",
             ) from error
         except OSError as error:
             raise _no_answer(error, f"table {name}") from error

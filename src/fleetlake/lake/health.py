@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.errors import FleetlakeError, Permanent
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.identity import state_of
 from fleetlake.lake.scan import Damaged
+
+IN_QUOTES = re.compile(r"'(.+)'")
 
 
 def examine_lake(lake: Lake) -> str:
@@ -33,10 +37,10 @@ def open_files(lake: Lake, name: str) -> None:
     try:
         table = lake.table(name)
     except FileNotFoundError as error:
-        raise Damaged(str(error.filename or error), name, "metadata") from error
+        raise Damaged(_path_in(error), name, "metadata") from error
     except FleetlakeError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            raise Damaged(str(error.__cause__.filename or error.__cause__), name, "metadata") from error
+            raise Damaged(_path_in(error.__cause__), name, "metadata") from error
         raise
     _open_data(table, name)
 
@@ -55,4 +59,10 @@ def _open_data(table: IcebergTable, name: str) -> None:
                 if stream.read() != b"PAR1":
                     raise Damaged(entry.data_file.file_path, name)
     except FileNotFoundError as error:
-        raise Damaged(str(error.filename or error), name, kind) from error
+        raise Damaged(_path_in(error), name, kind) from error
+
+
+def _path_in(error: FileNotFoundError) -> str:
+    """The file that was looked for; Arrow says it in its message only."""
+    found = IN_QUOTES.search(str(error))
+    return str(error.filename or (found[1] if found else error))
