@@ -26,7 +26,7 @@ LET_GO_S, LOOK_S = 2.0, 0.02
 class Daemon:
     """One server, running or not. Who it is, is in `<folder>/<name>.pid`, what it says in `<folder>/<name>.log`.
 
-    mark: what only its command line has, so that a process that took over the number of a dead one is not taken for it.
+    mark: a whole word that only its command line has, so that a process that took over the number of a dead one is not taken for it.
     """
 
     folder: Path
@@ -45,7 +45,7 @@ class Daemon:
         """The running server's process id, None if it does not run."""
         try:
             process = psutil.Process(int(self.pid_file.read_text()))
-            if any(self.mark in part for part in process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+            if self.mark in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                 return int(process.pid)
         except (OSError, ValueError, psutil.Error):
             pass

@@ -1,12 +1,15 @@
-"""Ports of servers that are started and killed."""
+"""Servers that are started and killed: their ports, and which process is one."""
 
 import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from fleetlake.foundation.errors import Missing
-from fleetlake.runtime.daemon import HOST, require_free
+from fleetlake.runtime.daemon import HOST, Daemon, require_free
 
 
 def listening() -> tuple[socket.socket, int]:
@@ -27,3 +30,13 @@ def test_a_port_that_is_let_go_of_a_moment_later_is_free() -> None:
     letting_go.start()
     require_free(port, command="up {port}")
     letting_go.join()
+
+
+def test_a_process_whose_command_line_ends_alike_is_another(tmp_path: Path) -> None:
+    """As that of the home /data/lake, beside /lake."""
+    ours = Daemon(tmp_path, "sleeper", mark="/lake/kafka/server.properties")
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()", "/data/lake/kafka/server.properties"], stdin=subprocess.PIPE
+    ) as other:
+        ours.pid_file.write_text(str(other.pid))
+        assert ours.pid() is None
