@@ -26,7 +26,7 @@ LET_GO_S, LOOK_S = 2.0, 0.02
 class Daemon:
     """One server, running or not. Who it is, is in `<folder>/<name>.pid`, what it says in `<folder>/<name>.log`.
 
-    mark: a whole word that only its command line has, so that a process that took over the number of a dead one is not taken for it.
+    mark: a word that only its command line has, so that a process that took over the number of a dead one is not taken for it.
     """
 
     folder: Path
