@@ -16,11 +16,12 @@ from pathlib import Path
 
 from benchmarks.bars import Figures
 from benchmarks.rig import free_port
+from benchmarks.shapes import fill
 from benchmarks.systems import SYSTEMS, Job, System
 from benchmarks.throughput import measure
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import ensure_topics
-from fleetlake.contracts.events import EVENTS
+from fleetlake.contracts.events import EVENTS, VEHICLE
 
 ROWS, PAIRS = 1_000_000, 8
 WITHOUT = "--without"
@@ -45,15 +46,11 @@ def main() -> None:
 
 def compare(folder: Path, rows: int, pairs: int) -> Figures:
     """CPU seconds per million events from the first record to the last commit, of each run; the median of the pairs' ratios."""
-    from benchmarks.__main__ import TO_KAFKA, simulate
-
     broker = EmbeddedBroker(folder, free_port())
     broker.start()
     try:
         ensure_topics(broker.settings, [event.topic for event in EVENTS])
-        filled = simulate(TO_KAFKA, rows, broker.settings.bootstrap_servers)
-        if "failed" in filled:
-            sys.exit(f"the topic was not filled: {filled['failed']}")
+        rows = fill(broker.settings, (VEHICLE,), rows)[VEHICLE]
         made = [_pair(broker.port, folder, rows, without_first=bool(number % 2)) for number in range(pairs)]
     finally:
         broker.stop()

@@ -426,6 +426,7 @@ def play(scenario: Scenario, seed: int, servers: Servers, *, gold: bool = False)
                 world.settle()
             if scenario.sparse:
                 world.read_kafka()
+                world.check_verify()
             world.check_bronze()
             world.check_with_java()
             if gold and scenario.settles:

@@ -26,11 +26,13 @@ from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.ingest.offsets import Engine
+from fleetlake.ingest.presence import find_present
+from fleetlake.ingest.verify import check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake, row_count
 from fleetlake.maintain.retention import ExpiryPolicy
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
-from tests.faults.driver import INGESTED, Cut, Order, ingest, run, topic_of
+from tests.faults.driver import INGESTED, Cut, Order, ingest, run, sources_now, topic_of
 from tests.faults.ingests import PATIENCE_S, Ingest
 from tests.faults.maintainer import MaintainOrder, maintain
 from tests.faults.oracle import Place, Places, Verdict, Watcher, check_silver, check_snapshot, check_table, gaps_of
@@ -291,6 +293,14 @@ class World:
             for name in names:
                 if _rows(lake, name) != before[name]:
                     self.verdict.wrong.append(f"{name} is not what a rebuild makes")
+
+    def check_verify(self) -> None:
+        """What `fleetlake verify` finds of bronze: nothing, also where offsets have no records."""
+        look_up = partial(find_present, self.kafka.client_config())
+        with self.opened() as lake:
+            for event, source in sources_now(self.kafka, self.run).items():
+                found = check_topic(lake, event, source, None, look_up)
+                self.verdict.wrong += [f"verify of {source.topic}: {line}" for line in (*found.problems, *found.notes)]
 
     def read_kafka(self) -> None:
         """Adds what a plain consumer is given now to the records there ever were: some may not have been acknowledged."""
