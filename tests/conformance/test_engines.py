@@ -205,7 +205,8 @@ def test_a_deduplicated_landing_keeps_each_event_and_every_reject(
 
 def test_neither_engine_lands_what_is_aborted_or_still_open(spark: SparkSession, topics: EmbeddedBroker, tmp_path: Path) -> None:
     """Last in this module: the broker's topics have records of transactions from here on."""
-    producers = [Producer(topics.settings.client_config() | {"transactional.id": f"conforming-{n}"}) for n in range(2)]
+    patient = topics.settings.client_config() | {"transaction.timeout.ms": 600_000}
+    producers = [Producer(patient | {"transactional.id": f"conforming-{n}"}) for n in range(2)]
     for producer in producers:
         producer.init_transactions(60)
     transact(producers[0], "committed").commit_transaction()
