@@ -19,15 +19,20 @@ def memory_database(command: str, settings: Settings | None = None) -> Iterator[
         spill_folder(command) as folder,
         duckdb.connect(config={"temp_directory": str(folder), **NO_DOWNLOADS, **(settings or {})}) as con,
     ):
-        con.execute("SET TimeZone = 'UTC'")
+        _prepare(con)
         yield con
 
 
 def small_database(settings: Settings | None = None) -> duckdb.DuckDBPyConnection:
     """Opens a database in UTC, for what is in memory already, that never writes to a disk. To be closed by the caller."""
     con = duckdb.connect(config={"temp_directory": "", **NO_DOWNLOADS, **(settings or {})})
-    con.execute("SET TimeZone = 'UTC'")
+    _prepare(con)
     return con
+
+
+def _prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """Sets the time zone, and keeps DuckDB's own progress bar out of a command's output."""
+    con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
 
 
 NO_DOWNLOADS: Settings = {"autoinstall_known_extensions": False}

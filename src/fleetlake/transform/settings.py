@@ -94,7 +94,7 @@ class Thresholds:
 class TransformSettings:
     """How a run works.
 
-    references: roads, places and fences. memory_limit: what DuckDB may hold before it spills to a temporary folder, for example
+    references: roads, places and fences. memory_limit: what DuckDB may hold before it spills below the home, for example
     "1GB". threads: 0 for one a core.
     attempts: how often a table is computed anew when another writer changes it meanwhile.
     """

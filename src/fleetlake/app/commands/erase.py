@@ -14,7 +14,8 @@ def erase(
 ) -> None:
     """Takes a device out of every table and every file of the lake, then searches them all; exit code 1 if one still has its id.
 
-    It can't be undone. Tables that had it lose their older snapshots. Safe beside an ingest; cut off, the same command goes on.
+    It can't be undone. Rows of other devices stay: where a text of theirs names it, its id is masked. Tables that had it lose their
+    older snapshots. Safe beside an ingest; cut off, the same command goes on.
     The report names what is not the lake's: Kafka has the records until its retention ends.
 
     Example: fleetlake erase --device sim7-00000 --dry-run
