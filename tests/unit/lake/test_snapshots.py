@@ -23,10 +23,13 @@ from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import Lake, open_lake
 from fleetlake.lake.commits import commit
+from fleetlake.lake.digest import Digest
 from fleetlake.lake.replace import NewFile
 from fleetlake.lake.snapshots import CLOCK, believed_times, commit_times, history, in_order
 from fleetlake.lake.write import write_files
-from fleetlake.maintain.erase_table import Rewritten, commit_rewritten, expire_all_but_current
+from fleetlake.maintain.erase_history import expire_all_but_current
+from fleetlake.maintain.erase_name import DeviceName
+from fleetlake.maintain.erase_table import Counted, Rewritten, commit_rewritten
 from fleetlake.maintain.expiry import expire
 from fleetlake.maintain.replacing import replace_files
 from fleetlake.maintain.retention import ExpiryPolicy
@@ -89,7 +92,7 @@ def rows_of(lake: Lake) -> pa.Table:
 def erase(lake: Lake) -> None:
     table = lake.table(TABLE.name)
     file = next(iter(table.scan().plan_files())).file
-    commit_rewritten(table, {file.file_path: Rewritten(file, file, 0, None)}, b"nobody", {})
+    commit_rewritten(table, {file.file_path: Rewritten(file, file, Counted(), None, Digest())}, DeviceName("nobody"), {})
     expire_all_but_current(lake.table(TABLE.name), lambda location: None)
 
 
