@@ -184,7 +184,9 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         lake = open_unchecked_lake(settings)
         return f"catalog {settings.lake.name}, {examine_lake(lake)}"
 
-    yield _try("lake", "broken", look)
+    yield (finding := _try("lake", "broken", look))
+    if finding.state != "ok":
+        return
     properties = lake_properties(settings)
     catalog, warehouse = sqlite_path(properties.get("uri", "")), local_path(properties.get("warehouse", ""))
     places = (settings.home, catalog, Path(warehouse) if warehouse else None)

@@ -142,6 +142,7 @@ class _Local:
             return self._judge(connection)
 
     def require_own(self) -> str:
+        self._lake.require_storage()
         judged = self.judge()
         if judged.is_settled and not judged.moved:
             return judged.id

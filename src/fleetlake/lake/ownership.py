@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
+from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput, Permanent
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.places import local_path
@@ -128,6 +129,8 @@ class ServedLake:
         """The lake's id, taken over from the warehouse, which is given one if it has none. Claimed if another lake has it."""
         if not self._warehouse:
             return ""
+        self._lake.has(all_tables()[0].name)  # what the catalog and the storage refuse is told as theirs, with nothing written
+        self._lake.require_storage()
         owner = owner_of(self._lake, self._warehouse)
         if owner is None:
             made = now()
