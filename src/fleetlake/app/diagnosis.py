@@ -135,7 +135,7 @@ def _kafka(settings: Settings) -> Finding:
 
 def _aws(settings: Settings) -> Iterator[Finding]:
     """Of a lake on S3 or Glue: what it needs from first to last; nothing after the first that fails."""
-    from fleetlake.app.wiring import lake_properties, open_lake_from
+    from fleetlake.app.wiring import lake_properties, open_unchecked_lake
     from fleetlake.lake.aws_properties import is_on_aws
 
     if not is_on_aws(settings.lake.properties):
@@ -148,11 +148,11 @@ def _aws(settings: Settings) -> Iterator[Finding]:
         yield (boto3 := _boto3())
         if boto3.state != "ok":
             return
-        yield _try("AWS Glue", "broken", lambda: f"{len(open_lake_from(settings).names())} tables of ours")
+        yield _try("AWS Glue", "broken", lambda: f"{len(open_unchecked_lake(settings).names())} tables of ours")
     warehouse = properties.get("warehouse", "")
 
     def look() -> str:
-        open_lake_from(settings).require_storage()
+        open_unchecked_lake(settings).require_storage()
         return f"{warehouse} can be listed"
 
     if warehouse:
