@@ -19,8 +19,10 @@ from sqlalchemy.exc import OperationalError
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import Retryable
-from fleetlake.ingest.offsets import Marker
+from fleetlake.ingest.accounts import account_of
+from fleetlake.ingest.offsets import Engine, Marker
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
+from fleetlake.lake.digest import digest_of
 from fleetlake.lake.object_store import place_of
 
 Place = tuple[int, int]  # partition and offset
@@ -114,7 +116,19 @@ def check_table(table: IcebergTable, records: Mapping[Place, bytes | None], opti
         if (earlier := before.get(place[0])) is not None and row["ingested_at"] < earlier:
             verdict.wrong.append(f"{name}: the row at {place} was ingested before its predecessor")
         before[place[0]] = row["ingested_at"]
+    verdict.add(check_digest(table))
     return verdict
+
+
+def check_digest(table: IcebergTable) -> Verdict:
+    """What the native ingest's commits say that the rows add up to, whatever became of some of them."""
+    marker, account, name = Marker.of(table.properties), account_of(table), ".".join(table.name())
+    if marker is None or marker.engine is not Engine.NATIVE:
+        return Verdict()
+    if account is None or account.since is not None:
+        return Verdict(wrong=[f"{name}: its digest is not of all of its rows: {account}"])
+    found = digest_of(table.scan().to_arrow(), table.schema())
+    return Verdict(wrong=[] if found == account.digest else [f"{name}: its commits say {account.digest}, its rows {found}"])
 
 
 def _is_of(row: Mapping[str, object], value: bytes | None) -> bool:
