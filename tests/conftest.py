@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,18 +38,18 @@ def pytest_configure() -> None:
     os.environ.setdefault("JDK_JAVA_OPTIONS", EVERY_JAVA)
 
 
-def free_ports() -> int:
-    """A port that is free, and whose successor is free too: what a broker takes.
+def free_ports(count: int = 2) -> int:
+    """A port that is free, and whose successors are free too: two are what a broker takes.
 
     Of those that no outgoing connection is given, so that they are still free for a server that is killed and started again.
     """
     for _ in range(100):
         port = secrets.randbelow(12_000) + 20_000
-        with socket.socket() as first, socket.socket() as second, suppress(OSError):
-            first.bind(("127.0.0.1", port))
-            second.bind(("127.0.0.1", port + 1))
+        with ExitStack() as stack, suppress(OSError):
+            for number in range(count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
             return port
-    raise AssertionError("no two free ports in a row")
+    raise AssertionError(f"no {count} free ports in a row")
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,14 @@ from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.foundation.errors import FleetlakeError
 from fleetlake.ingest.offsets import Engine
 from tests.conftest import free_ports
+from tests.faults.cluster_scenarios import ON_CLUSTER
+from tests.faults.glue_scenarios import ON_GLUE
 from tests.faults.scenarios import GOLD_SEEDS, NATIVE, Scenario, play
 from tests.faults.servers import Servers
 from tests.faults.spark_scenarios import SPARK
 
 HEADER = f"{'scenario':<42} {'engine':<7} {'seeds':>6} {'looks':>7} {'lost':>5} {'doubled':>8} {'wrong':>6}"
+ALL = (*NATIVE, *ON_CLUSTER, *ON_GLUE, *SPARK)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=120.0, help="begin no seed after this time")
     parser.add_argument("--list", action="store_true", help="print the names")
     given = parser.parse_args(arguments)
-    chosen = [one for one in (*NATIVE, *SPARK) if given.only in one.name and given.engine in (one.engine, "all")]
+    chosen = [one for one in ALL if given.only in one.name and given.engine in (one.engine, "all")]
     if given.list:
         print("\n".join(f"{one.engine:<7} {one.name}" for one in chosen))
         return 0
@@ -47,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with tempfile.TemporaryDirectory(prefix="faults-broker-") as folder:
         broker = EmbeddedBroker(Path(folder), free_ports())
-        broker.start()
+        if not all(one.on_cluster for one in chosen):
+            broker.start()
         try:
             with Servers(broker) as servers, suppress(KeyboardInterrupt):
                 end_at = time.monotonic() + 60 * given.minutes
@@ -75,7 +79,7 @@ class Row:
 
     def play(self, seed: int, servers: Servers) -> None:
         """Plays a seed. A failure is printed as it comes, with what replays it."""
-        if servers.broker.pid() is None:  # a scenario killed it
+        if servers.broker.pid() is None and not self.scenario.on_cluster:  # a scenario killed it
             servers.broker.start()
         verdict = play(self.scenario, seed, servers, gold=seed % GOLD_SEEDS == 0)
         self.played, self.looks = self.played + 1, self.looks + verdict.snapshots

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import psutil
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -22,6 +23,7 @@ from fleetlake.foundation.errors import Retryable
 from fleetlake.maintain.retention import ExpiryPolicy
 from tests.faults.driver import INGESTED, Answer, Cut, interfere, topic_of
 from tests.faults.ingests import wait_for
+from tests.faults.kafka_cluster import BROKERS, CONTROLLER, KafkaCluster
 from tests.faults.records import Mix
 from tests.faults.s3_proxy import Upset
 from tests.faults.world import RETRYABLE, World
@@ -325,6 +327,101 @@ class KillBroker:
         wait_for(lambda: world.broker.pid() is None, "the broker to be gone")
         time.sleep(self.down_s)
         world.broker.start()
+
+
+@dataclass(frozen=True, slots=True)
+class KillExecutor:
+    """kill -9 of an executor of Spark's cluster as soon as one has said something for the nth time from now on.
+
+    says: what it logs at that step of a task.
+    """
+
+    says: str
+    nth: int = 1
+
+    def do(self, world: World) -> None:
+        assert world.executors is not None
+        logs = world.executors.folder / "work"
+
+        def counts() -> dict[Path, int]:
+            return {log: log.read_text(errors="replace").count(self.says) for log in logs.glob("*/app-*/*/stderr")}
+
+        before = counts()
+        found: list[int] = []
+
+        def killed() -> bool:
+            for log, count in counts().items():
+                if count - before.get(log, 0) >= self.nth:
+                    found.extend(_processes_in(log.parent))
+                    for pid in found:
+                        os.kill(pid, signal.SIGKILL)
+            return bool(found)
+
+        wait_for(killed, f"an executor to say {self.says}")
+
+
+def _processes_in(folder: Path) -> list[int]:
+    """Running processes whose working folder it is: an executor has one of its own."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()) == folder:
+                found.append(process.pid)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class RollingRestart:
+    """The nodes of the cluster end one after the other and are started again, each when the one before is in sync.
+
+    nodes: with how each ends: SIGTERM or SIGKILL. The controller is a node too.
+    """
+
+    nodes: tuple[tuple[int, int], ...]
+
+    def do(self, world: World) -> None:
+        cluster = of_cluster(world)
+        for node, number in self.nodes:
+            cluster.kill_node(node, number)
+            if node != CONTROLLER:
+                cluster.await_brokers(set(BROKERS) - {node})
+            cluster.start_all()
+            cluster.await_in_sync(world.topics, len(BROKERS))
+
+
+@dataclass(frozen=True, slots=True)
+class KillNodes:
+    """kill -9 of brokers; returns when the others know."""
+
+    nodes: tuple[int, ...]
+
+    def do(self, world: World) -> None:
+        cluster = of_cluster(world)
+        world.renew_producer()
+        for node in self.nodes:
+            cluster.kill_node(node)
+        if left := {node for node in BROKERS if cluster.runs(node)}:
+            cluster.await_brokers(left)
+
+
+@dataclass(frozen=True, slots=True)
+class StartNodes:
+    """They are started again. Returns when each partition has a leader and as many replicas in sync as brokers run."""
+
+    nodes: tuple[int, ...]
+
+    def do(self, world: World) -> None:
+        cluster = of_cluster(world)
+        for node in self.nodes:
+            cluster.start_node(node)
+        running = {node for node in BROKERS if cluster.runs(node)}
+        cluster.await_brokers(running)
+        cluster.await_in_sync(world.topics, len(running))
+
+
+def of_cluster(world: World) -> KafkaCluster:
+    assert world.cluster is not None
+    return world.cluster
 
 
 def mount_small_disk(world: World, megabytes: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import pickle
@@ -104,6 +105,7 @@ def run(work: Callable[[threading.Event], None], out: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
     log = os.open(out / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, sys.stderr.fileno())
+    faulthandler.register(signal.SIGUSR1, file=log)  # all threads' stacks, when somebody has waited for it in vain
     tell_outcome(lambda: work(told_to_end), out)
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pyarrow.parquet as pq
@@ -131,10 +132,23 @@ def check_digest(table: IcebergTable) -> Verdict:
     return Verdict(wrong=[] if found == account.digest else [f"{name}: its commits say {account.digest}, its rows {found}"])
 
 
+def check_histories(table: IcebergTable, *histories: Mapping[Place, bytes | None]) -> Verdict:
+    """The rows of each partition once, without a hole, and all of them of the same one of the histories."""
+    rows = table.scan(selected_fields=tuple(COLUMNS)).to_arrow().to_pylist()
+    verdict = check_snapshot([(row["kafka_partition"], row["kafka_offset"]) for row in rows], {}, gaps_of(table))
+    for partition in {row["kafka_partition"] for row in rows}:
+        of_it = {(partition, row["kafka_offset"]): row for row in rows if row["kafka_partition"] == partition}
+        if not any(all(place in one and _is_of(row, one[place]) for place, row in of_it.items()) for one in histories):
+            verdict.wrong.append(f"{'.'.join(table.name())}: the rows of partition {partition} are of more than one history")
+    return verdict
+
+
 def _is_of(row: Mapping[str, object], value: bytes | None) -> bool:
     if row["reject_reason"] is not None or value is None:
         return row["reject_reason"] is not None and row["payload"] == value
-    return row["payload"] is None and row["event_id"] == json.loads(value)["id"]
+    with suppress(ValueError, LookupError, TypeError):  # poison, which a good row is not of
+        return row["payload"] is None and row["event_id"] == json.loads(value)["id"]
+    return False
 
 
 def check_silver(lake: Lake, event: Event) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,8 @@ Plan = Callable[[Random], list[Act]]
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """prepare: what the world needs before anything runs. own_broker: it is harmed, so it can't be shared.
-    settles: whether an ingest may go on afterwards. sparse: not every offset is a record's.
+    settles: whether an ingest may go on afterwards. sparse: not every offset is a record's. on_cluster: on three brokers, with
+    `topic_config` for the topics. last: the ingest whose end says whether acknowledged records are lost.
     """
 
     name: str
@@ -78,6 +79,11 @@ class Scenario:
     prepare: Callable[[World], None] = lambda world: None
     lake: Callable[[Path], LakeSettings] = local_lake
     on_s3: bool = False
+    on_glue: bool = False
+    on_cluster: bool = False
+    on_executors: bool = False
+    topic_config: Mapping[str, str] | None = None
+    last: str = ""
     engine: Engine = Engine.NATIVE
     sparse: bool = False
 
@@ -411,26 +417,37 @@ NATIVE: tuple[Scenario, ...] = (
 )
 
 
+def judge(world: World, scenario: Scenario) -> None:
+    if scenario.own_broker:
+        world.stop_load()
+        world.read_kafka()
+    if scenario.settles:
+        world.settle()
+    if scenario.sparse:
+        world.read_kafka()
+        world.check_verify()
+    world.check_bronze()
+
+
 def play(scenario: Scenario, seed: int, servers: Servers, *, gold: bool = False) -> Verdict:
     """One seed of a scenario; the verdict is the oracle's. gold: silver and gold are judged too."""
-    kind = {"lake": scenario.lake, "on_s3": scenario.on_s3, "engine": scenario.engine, "sparse": scenario.sparse}
-    with World(servers, scenario.name, seed, **kind) as world:  # type: ignore[arg-type]
+    with World(
+        servers, scenario.name, seed, lake=scenario.lake, on_s3=scenario.on_s3, on_glue=scenario.on_glue,
+        on_cluster=scenario.on_cluster, on_executors=scenario.on_executors, topic_config=scenario.topic_config,
+        engine=scenario.engine, sparse=scenario.sparse,
+    ) as world:  # fmt: skip
         try:
             scenario.prepare(world)
             for act in scenario.plan(world.random):
                 act.do(world)
-            if scenario.own_broker:
-                world.stop_load()
-                world.read_kafka()
-            if scenario.settles:
-                world.settle()
-            if scenario.sparse:
-                world.read_kafka()
-                world.check_verify()
-            world.check_bronze()
+            if scenario.last:
+                world.check_after_lost_log(scenario.last)
+            else:
+                judge(world, scenario)
             world.check_with_java()
             if gold and scenario.settles:
                 world.check_silver_and_gold()
         except Exception as error:
+            world.dump_stacks()
             world.verdict.wrong.append(f"{type(error).__name__}: {error}")
         return world.verdict

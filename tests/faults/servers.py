@@ -8,9 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.runtime.spark_cluster import SparkCluster
+from fleetlake.runtime.spark_cluster_state import WorkerSize
+from tests.aws_server import AwsServer, aws_server
 from tests.conftest import free_ports
+from tests.faults.kafka_cluster import KafkaCluster
 from tests.faults.spark_host import SparkHost
 from tests.forking import forking
+from tests.glue_front import GlueFront, glue_front
 from tests.java_reader import JavaReader
 from tests.s3_server import S3Server, s3_server
 
@@ -22,13 +27,14 @@ class Servers:
         self.broker = broker
         self._stack = ExitStack()
         self._host: SparkHost | None = None
+        self._host_on_cluster: SparkHost | None = None
 
     def __enter__(self) -> Servers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._host:
-            self._host.stop()
+        for host in filter(None, (self._host, self._host_on_cluster)):
+            host.stop()
         self._stack.close()
 
     @property
@@ -38,9 +44,44 @@ class Servers:
             self._host = SparkHost(forking(), self._spark_folder)
         return self._host
 
+    @property
+    def spark_on_cluster(self) -> SparkHost:
+        """The same on a cluster of two workers, whose executors are processes of their own."""
+        if self._host_on_cluster is None or not self._host_on_cluster.process.is_alive():
+            self._host_on_cluster = SparkHost(forking(), self._spark_folder, self.spark_cluster.state().url)
+        return self._host_on_cluster
+
+    @cached_property
+    def spark_cluster(self) -> SparkCluster:
+        port = free_ports()
+        made = SparkCluster(self._spark_folder, port, port + 1)
+        made.start(2, WorkerSize(cores=1, memory_mb=1024))
+        self._stack.callback(made.stop)
+        return made
+
     @cached_property
     def _spark_folder(self) -> Path:
         return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-spark-")))
+
+    @cached_property
+    def cluster(self) -> KafkaCluster:
+        """Three brokers, started when they are first asked for."""
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-cluster-"))
+        made = KafkaCluster(Path(folder), free_ports(4))
+        self._stack.callback(made.stop)
+        made.start()
+        return made
+
+    @cached_property
+    def aws(self) -> AwsServer:
+        """A stand-in for Glue, started when it is first asked for."""
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-aws-"))
+        return self._stack.enter_context(aws_server(Path(folder), free_ports()))
+
+    @cached_property
+    def glue(self) -> GlueFront:
+        """The door before it, which compares versions as AWS does."""
+        return self._stack.enter_context(glue_front(self.aws.endpoint))
 
     @cached_property
     def java(self) -> JavaReader:

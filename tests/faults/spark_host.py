@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TRIGGER_S = 0.3
 START_S = 300.0
+SMALL = {"spark.sql.shuffle.partitions": "1", "spark.executor.memory": "512m"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,10 @@ class SparkOrder:
 class SparkHost:
     """A driver's process. It takes one order after the other; SIGTERM ends the one it is at, kill -9 ends all."""
 
-    def __init__(self, context: ForkServerContext, folder: Path) -> None:
+    def __init__(self, context: ForkServerContext, folder: Path, master: str = "local[2]") -> None:
         self._ours, theirs = context.Pipe()
         self._is_up = False
-        self.process: ForkServerProcess = context.Process(target=host, args=(theirs, folder))
+        self.process: ForkServerProcess = context.Process(target=host, args=(theirs, folder, master))
         self.process.start()
         theirs.close()
 
@@ -66,7 +67,7 @@ class SparkHost:
         self.process.join()
 
 
-def host(orders: Connection, folder: Path) -> None:
+def host(orders: Connection, folder: Path, master: str) -> None:
     """The forked process."""
     told_to_end = threading.Event()
     stop: list[Callable[[], None]] = []
@@ -78,7 +79,9 @@ def host(orders: Connection, folder: Path) -> None:
 
     signal.signal(signal.SIGTERM, on_sigterm)
     os.dup2(os.open(folder / "spark-stderr.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
-    settings = SparkSettings("local[2]", folder / "spark.log", {"spark.sql.shuffle.partitions": "1", **SHORT_LIVED, **INTERPRETED})
+    settings = SparkSettings(
+        master, folder / "spark.log", {"spark.sql.shuffle.partitions": "1", **SMALL, **SHORT_LIVED, **INTERPRETED}
+    )
     nowhere = LakeSettings("unused", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"file://{folder}/w"})
     with spark_session(settings, nowhere, app_name="faults") as session:
         orders.send(True)

@@ -14,6 +14,7 @@ from tests.faults.acts import (
     End,
     Freeze,
     KillBroker,
+    KillExecutor,
     Load,
     LoseCheckpoints,
     Maintain,
@@ -106,6 +107,19 @@ def compacted(random: Random) -> list[Act]:
     return [*acts, AwaitCompaction(), *ingest_once(random), Produce(random.randint(1, 20))]
 
 
+STEPS_OF_A_TASK = {
+    "starts": "Running task", "writes": "is committing", "has written": "Committed partition", "is done": "Finished task",
+}  # fmt: skip
+
+
+def executor_killed(says: str, random: Random) -> list[Act]:
+    """With others at work; its tasks run again, and what it had written of them must not count."""
+    return [
+        Produce(random.randint(20, 100)), Load(every_s=0.1), Start(), AwaitRows(random.choice([0, 50])),
+        KillExecutor(says, random.randint(1, 3)), AwaitRows(random.randint(200, 400)), Signal(signal.SIGTERM), End(),
+    ]  # fmt: skip
+
+
 on_spark = partial(Scenario, engine=Engine.SPARK)
 SPARK: tuple[Scenario, ...] = (
     on_spark("SIGTERM in a micro-batch", sigterm_in_a_batch),
@@ -119,4 +133,8 @@ SPARK: tuple[Scenario, ...] = (
     on_spark("transactions and retention", partial(transactions, ingest_once), sparse=True),
     on_spark("compacted topics", compacted, sparse=True),
     on_spark("driver killed at any time", driver_killed),
+    *(
+        on_spark(f"executor killed as its task {step}", partial(executor_killed, says), on_executors=True)
+        for step, says in STEPS_OF_A_TASK.items()
+    ),
 )

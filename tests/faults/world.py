@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -28,14 +28,16 @@ from fleetlake.contracts.tables import bronze_of
 from fleetlake.ingest.offsets import Engine
 from fleetlake.ingest.presence import find_present
 from fleetlake.ingest.verify import check_topic
+from fleetlake.lake.aws_properties import aws_properties
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake, row_count
 from fleetlake.maintain.retention import ExpiryPolicy
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
+from tests import aws_server
 from tests.faults.driver import INGESTED, Cut, Order, ingest, run, sources_now, topic_of
 from tests.faults.ingests import PATIENCE_S, Ingest
 from tests.faults.maintainer import MaintainOrder, maintain
-from tests.faults.oracle import Place, Places, Verdict, Watcher, check_silver, check_snapshot, check_table, gaps_of
+from tests.faults.oracle import Place, Places, Verdict, Watcher, check_histories, check_silver, check_snapshot, check_table, gaps_of
 from tests.faults.records import Mix, draw_records
 from tests.faults.s3_proxy import S3Proxy
 from tests.faults.servers import Servers
@@ -52,9 +54,11 @@ RETRYABLE = ("clean", "Retryable")
 
 
 class World:
-    """servers: on whose broker to make topics. on_s3: the warehouse is on their S3 server; ingests reach it through `proxy` only.
-    lake: as the oracle sees it; ingest_lake: as the ingests do. sparse: not every offset is a record's, so that of those without a
-    row only what plain consumers were given is missed. The context ends with nothing left running.
+    """servers: on whose broker to make topics. on_s3: the warehouse is on their S3 server; ingests reach it through `proxy` only;
+    on_glue: with Glue's catalog, of which there is one. on_cluster: the topics, with `topic_config`, are on three brokers instead.
+    on_executors: Spark is a cluster, with processes for its tasks. lake: as the oracle sees it; ingest_lake: as the ingests do.
+    sparse: not every offset is a record's, so that of those without a row only what plain consumers were given is missed. The
+    context ends with nothing left running.
     """
 
     def __init__(
@@ -65,6 +69,10 @@ class World:
         *,
         lake: Callable[[Path], LakeSettings] | None = None,
         on_s3: bool = False,
+        on_glue: bool = False,
+        on_cluster: bool = False,
+        on_executors: bool = False,
+        topic_config: Mapping[str, str] | None = None,
         engine: Engine = Engine.NATIVE,
         sparse: bool = False,
     ) -> None:
@@ -72,13 +80,19 @@ class World:
         self.name, self.random, self.broker = name, Random(f"{name}/{seed}"), broker
         self.folder = Path(tempfile.mkdtemp(prefix=f"faults-{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}-"))
         self.run = f"{self.folder.name}"
-        self.kafka = KafkaSettings(broker.settings.bootstrap_servers, partitions=PARTITIONS)
+        self.executors = servers.spark_cluster if on_executors else None
+        self.cluster = servers.cluster if on_cluster else None
+        kafka = self.cluster.settings if self.cluster else broker.settings
+        self.kafka, self._topic_config = KafkaSettings(kafka.bootstrap_servers, partitions=PARTITIONS), topic_config or {}
         self.topics = [topic_of(event, self.run) for event in INGESTED]
         self.stack = ExitStack()
         self.proxy: S3Proxy | None = None
         self.lake = self.ingest_lake = (lake or local_lake)(self.folder)
         if on_s3:
             self._move_to(servers.s3)
+        if on_glue:
+            self.lake, self.ingest_lake = (in_glue(one, servers) for one in (self.lake, self.ingest_lake))
+            servers.aws.reset()
         self.ingests: dict[str, Ingest] = {}
         self.records: dict[str, dict[Place, bytes | None]] = {topic: {} for topic in self.topics}
         self.seen: dict[str, set[Place]] = {topic: set() for topic in self.topics}  # by plain consumers
@@ -102,7 +116,9 @@ class World:
         self.ingest_lake = replace(self.lake, properties={**properties, "s3.endpoint": self.proxy.endpoint})
 
     def __enter__(self) -> World:
-        ensure_topics(self.kafka, self.topics, config=ANY_TIME)
+        if self.cluster:
+            self.cluster.start_all()
+        ensure_topics(self.kafka, self.topics, config={**ANY_TIME, **self._topic_config})
         self.watcher = self.stack.enter_context(Watcher(self.lake, INGESTED, self.places, sparse=self._sparse))
         return self
 
@@ -155,6 +171,12 @@ class World:
         thread.start()
         self._loading = done, thread
 
+    def dump_stacks(self) -> None:
+        """What runs writes to its stderr.log where it is."""
+        for one in self.ingests.values():
+            if not one.hosted:
+                one.signal(signal.SIGUSR1)
+
     def stop_load(self) -> None:
         if self._loading:
             done, thread = self._loading
@@ -162,12 +184,16 @@ class World:
             thread.join()
             self._loading = None
 
+    def renew_producer(self) -> None:
+        """The next records are sent by another producer: one that knows the sequence it was at would not go on after a lost log."""
+        self._producer = None
+
     def start(self, name: str, order: Callable[[Order], Order] = lambda order: order) -> Ingest:
         """Starts an ingest under a name. order: changes what it is told; Spark only knows of `once`."""
         out = self._new_folder("ingest")
         told = order(Order(self.ingest_lake, self.kafka, self.run, out, flush_rows=self.flush_rows, clock_s=self.clock_s))
         if self._engine is Engine.SPARK:
-            host = self._servers.spark
+            host = self._servers.spark_on_cluster if self.executors else self._servers.spark
             host.give(SparkOrder(self.ingest_lake, self.kafka, self.run, self.folder, out, told.once))
             self.ingests[name] = Ingest(host.process, out, hosted=True)
             return self.ingests[name]
@@ -328,6 +354,23 @@ class World:
             consumer.close()
         return given
 
+    def check_after_lost_log(self, last: str) -> None:
+        """The oracle where acknowledged records went with a broker: `last`, the last ingest, ended clean, and the table is what the
+        brokers have; or it ended with DataLoss, and each partition of it is of one history, that of before or that of now.
+        """
+        survivors, (ended, said) = {topic: self.read(topic) for topic in self.topics}, self.ingests[last].ended()
+        if ended == "clean":
+            self.frozen = survivors
+            return self.check_bronze()
+        if ended != "DataLoss":
+            self.verdict.wrong.append(f"ingest {last} ended as {ended}: {said}")
+        assert self.frozen is not None
+        self.watcher.stop()
+        with self.opened() as lake:
+            for event, topic in zip(INGESTED, self.topics, strict=True):
+                self.verdict.add(check_histories(lake.table(bronze_of(event).name), self.frozen[topic], survivors[topic]))
+        return None
+
 
 class _Opened:
     """The lake, for as long as the context lasts."""
@@ -341,6 +384,17 @@ class _Opened:
 
     def __exit__(self, *_: object) -> None:
         self._lake.close()
+
+
+def in_glue(lake: LakeSettings, servers: Servers) -> LakeSettings:
+    """The lake, which is on S3, with the servers' Glue for its catalog."""
+    properties = {name: value for name, value in lake.properties.items() if name != "uri"}
+    glue = {
+        "glue.endpoint": servers.glue.endpoint,
+        "glue.access-key-id": aws_server.KEY,
+        "glue.secret-access-key": aws_server.SECRET,
+    }
+    return replace(lake, properties=aws_properties({**properties, "type": "glue", **glue}, region=aws_server.REGION))
 
 
 def local_lake(folder: Path) -> LakeSettings:
