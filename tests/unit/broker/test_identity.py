@@ -20,6 +20,9 @@ class Answers(TopicWatch):
         super().__init__({"bootstrap.servers": "127.0.0.1:1"}, {"t": "a", "u": "b"}, wait=self.waited.append)
         self._answers = list(answers)
 
+    def _connect(self) -> None:
+        self.connected = getattr(self, "connected", 0) + 1
+
     def _look(self) -> dict[str, str | None]:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, KafkaException):
@@ -46,6 +49,17 @@ def test_a_broker_that_is_away_or_does_not_know_its_topics_yet_is_waited_for() -
     watch = Answers(NO_ANSWER, {"t": None, "u": "b"}, {"t": "a", "u": "b"})
     watch.require_same(stopped=running)
     assert watch.waited == [1, 2]
+
+
+def test_each_failure_is_followed_by_another_client_and_the_second_one_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that knows its brokers asks the one it has chosen, even if that one has ended and others lead: for five minutes."""
+    watch = Answers(NO_ANSWER, NO_ANSWER, NO_ANSWER, {"t": "a", "u": "b"})
+    watch.require_same(stopped=running)
+    assert watch.connected == 1 + 3
+    assert [record.getMessage().split(":")[0] for record in caplog.records if record.levelname == "WARNING"][-1] == (
+        "Kafka says that its topics are the same"
+    )
+    assert len(caplog.records) == 2
 
 
 def test_a_topic_that_stays_away_is_data_loss() -> None:
