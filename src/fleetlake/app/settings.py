@@ -51,6 +51,14 @@ class IngestSection(_Section):
     flush_age_s: float = Field(0.3, gt=0, description="s since the first record, once caught up")
 
 
+class ReplaySection(_Section):
+    """What `fleetlake replay` may take."""
+
+    memory_bytes: int = Field(
+        1024**3, ge=1, description="bytes of memory for recordings, reckoned as they are read; more is refused"
+    )
+
+
 class SparkSection(_Section):
     """The Spark engine, used with --engine spark only."""
 
@@ -142,6 +150,7 @@ class Settings(BaseSettings):
     kafka: KafkaSection = KafkaSection()  # type: ignore[call-arg]  # the mypy plugin of pydantic is not used; all have defaults
     lake: LakeSection = LakeSection()  # type: ignore[call-arg]
     ingest: IngestSection = IngestSection()  # type: ignore[call-arg]
+    replay: ReplaySection = ReplaySection()  # type: ignore[call-arg]
     spark: SparkSection = SparkSection()  # type: ignore[call-arg]
     transform: TransformSection = TransformSection()  # type: ignore[call-arg]
     aws: AwsSection = AwsSection()  # type: ignore[call-arg]

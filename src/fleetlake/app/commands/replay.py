@@ -56,7 +56,7 @@ def replay(
 
     settings, pace, zone = load_settings(), parse_speedup(speedup), _zone(timezone)
     mapping = (read_mapping(mapping_file) if mapping_file else {}) | parse_assignments(assign or [])
-    drives = read_drives(files, mapping, timezone=zone)
+    drives = read_drives(files, mapping, timezone=zone, memory_bytes=settings.replay.memory_bytes)
     if to is Target.NDJSON:
         report = send_drives(drives, NdjsonSink(sys.stdout), speedup=pace, on_progress=_progress)
     else:

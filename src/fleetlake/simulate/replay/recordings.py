@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,15 @@ from fleetlake.foundation.errors import BadInput
 
 BLOCK_BYTES = 1 << 20
 CSV_BYTES = 1 << 30  # of text, unpacked: a small .csv.gz can hold any amount
-GPX_BYTES = 64 << 20  # a tree of objects, some 30 times the text
+MEMORY_BYTES = 1 << 30
+# What a recording takes at the most, until it is sent: of its cells as they are kept here, and of GPX's text, a tree of objects.
+TIMES_THE_CELLS, TIMES_THE_TREE = 6, 30
+ROW_BYTES, COLUMN_BYTES = 60, 400  # and of each row, and each column of a block
+MOST_COLUMNS = 10_000
 GPX_DEPTH = 100  # the parsers of trees crash at some depth
 GPX_NAMES = 1000  # of extensions: each is a column with a cell for each point
 MALFORMED_LINES = 1_000_000  # each is kept with its text
+MALFORMED_BYTES = 200  # beside its text
 SEEN_CHARACTERS = 200
 DELIMITERS = ",;\t|"
 DEVICE = "device_id"
@@ -41,7 +46,7 @@ class Recording:
 
     path: Path
     table: pa.Table
-    numbers: list[int]
+    numbers: npt.NDArray[np.int64]
     malformed: tuple[tuple[int, str], ...] = ()
 
     @property
@@ -50,11 +55,37 @@ class Recording:
         return self.path.name.split(".")[0]
 
 
-def read_recording(path: Path) -> Recording:
+class Memory:
+    """How much of the memory that recordings may take is left. Counted as it is taken, so that no file can take more."""
+
+    def __init__(self, limit_bytes: int = MEMORY_BYTES) -> None:
+        self._limit_bytes, self._taken_bytes = limit_bytes, 0
+
+    @property
+    def left_bytes(self) -> int:
+        return self._limit_bytes - self._taken_bytes
+
+    def take(self, count: int, path: Path) -> None:
+        """Raises BadInput, which names the file and the setting, if there is not so much left."""
+        self._taken_bytes += count
+        if self._taken_bytes > self._limit_bytes:
+            raise self.exceeded(path)
+
+    def exceeded(self, path: Path) -> BadInput:
+        return BadInput(
+            "too much to replay at once",
+            where=str(path),
+            allowed=f"recordings that take {self._limit_bytes:,} bytes of memory",
+            hint="split it, or raise replay.memory_bytes",
+        )
+
+
+def read_recording(path: Path, memory: Memory | None = None) -> Recording:
     """Reads a .csv (also .csv.gz; separated by comma, semicolon, tab or bar) or a .gpx; blank lines are left out.
 
-    BadInput if it is neither, broken or too big: CSV_BYTES, GPX_BYTES.
+    memory: what the recordings of a replay may take together. BadInput if it is neither, broken or too big: CSV_BYTES, memory.
     """
+    memory = memory or Memory()
     if (name := _printable(str(path))) != str(path):
         raise BadInput("the name is not UTF-8", where=name, allowed="names in UTF-8: they become the device's")
     if not path.is_file():
@@ -62,9 +93,9 @@ def read_recording(path: Path) -> Recording:
         raise BadInput(what, where=str(path), allowed="CSV and GPX files")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gpx"]:
-        return _read_gpx(path)
+        return _read_gpx(path, memory)
     if suffixes[-1:] in ([".csv"], [".tsv"], [".txt"]) or suffixes[-2:] == [".csv", ".gz"]:
-        return _read_csv(path)
+        return _read_csv(path, memory)
     raise BadInput(
         f"can't tell what a {path.suffix or 'file without an ending'} is",
         where=str(path),
@@ -72,45 +103,72 @@ def read_recording(path: Path) -> Recording:
     )
 
 
-def _read_csv(path: Path) -> Recording:
-    from pyarrow import csv as arrow_csv
+def _read_csv(path: Path, memory: Memory) -> Recording:
+    malformed: list[tuple[int, str]] = []
+
+    def keep(row: Any) -> str:
+        malformed.append((row.number, row.text))
+        try:
+            memory.take(MALFORMED_BYTES + len(row.text), path)
+        except BadInput:
+            return "error"
+        return "skip" if len(malformed) < MALFORMED_LINES else "error"
 
     try:
         _require_text(path)
         names, delimiter = _header(path)
-        malformed: list[tuple[int, str]] = []
-
-        def keep(row: Any) -> str:
-            malformed.append((row.number, row.text))
-            return "skip" if len(malformed) < MALFORMED_LINES else "error"
-
-        table = arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(use_threads=False),  # threads would leave the malformed rows without numbers
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=keep
-            ),
-            convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
-        )
-        if table.column_names != names:
-            raise BadInput("the header line is too long or not understood", where=str(path), allowed=f"up to {BLOCK_BYTES:,} bytes")
+        table, filled = _filled_rows(_csv_batches(path, names, delimiter, keep), path, memory)
     except UnicodeDecodeError as error:
         raise BadInput(
             f"not readable as CSV: byte {error.start} is not UTF-8", where=str(path), allowed="UTF-8 text with a header line"
         ) from error
     except (OSError, EOFError, csv.Error, pa.ArrowException) as error:
+        if memory.left_bytes < 0:
+            raise memory.exceeded(path) from error
         raise BadInput(f"not readable as CSV: {_short(error)}", where=str(path), allowed="UTF-8 text with a header line") from error
-    lost = {number for number, _ in malformed}
-    numbers = [number for number in range(2, table.num_rows + len(lost) + 2) if number not in lost]
-    filled = np.flatnonzero(_filled(table))
-    return Recording(path, table.take(filled), [numbers[row] for row in filled], tuple(malformed))
+    lost = np.array([number for number, _ in malformed], np.int64)
+    before = np.searchsorted(lost - 2 - np.arange(len(lost)), filled, side="right")  # malformed lines before each row
+    return Recording(path, table, filled + 2 + before, tuple(malformed))
 
 
-def _filled(table: pa.Table) -> npt.NDArray[np.bool_]:
+def _csv_batches(path: Path, names: list[str], delimiter: str, keep: Callable[[Any], str]) -> Iterator[pa.RecordBatch]:
+    """The rows as texts, a block of the file at a time. keep: called for each line that has not as many cells as the header."""
+    from pyarrow import csv as arrow_csv
+
+    reader = arrow_csv.open_csv(
+        path,
+        read_options=arrow_csv.ReadOptions(use_threads=False),  # threads would leave the malformed rows without numbers
+        parse_options=arrow_csv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=keep
+        ),
+        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    )
+    if reader.schema.names != names:
+        raise BadInput("the header line is too long or not understood", where=str(path), allowed=f"up to {BLOCK_BYTES:,} bytes")
+    yield pa.RecordBatch.from_pylist([], reader.schema)
+    yield from reader
+
+
+def _filled_rows(batches: Iterator[pa.RecordBatch], path: Path, memory: Memory) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """The rows that are not blank, and which of all they are, from 0."""
+    kept: list[pa.RecordBatch] = []
+    places, rows = [], 0
+    for batch in batches:
+        filled = np.flatnonzero(_filled(batch))
+        part = batch if len(filled) == batch.num_rows else batch.take(filled)
+        if part.num_rows or not kept:  # the first one has the schema
+            memory.take(TIMES_THE_CELLS * part.nbytes + ROW_BYTES * part.num_rows + COLUMN_BYTES * part.num_columns, path)
+            kept.append(part)
+            places.append(filled + rows)
+        rows += batch.num_rows
+    return pa.Table.from_batches(kept), np.concatenate(places)
+
+
+def _filled(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     """Where a row has anything in it: a blank line is a row without."""
-    filled = np.zeros(table.num_rows, bool)
-    for column in table.columns:
-        filled |= pc.not_equal(column, "").to_numpy()
+    filled = np.zeros(batch.num_rows, bool)
+    for column in batch.columns:
+        filled |= pc.not_equal(column, "").to_numpy(zero_copy_only=False)
     return filled
 
 
@@ -139,6 +197,8 @@ def _header(path: Path) -> tuple[list[str], str]:
         start = bytes(stream.read(BLOCK_BYTES)).decode("utf-8-sig", errors="replace")
     delimiter = max(DELIMITERS, key=start.partition("\n")[0].count)
     names = next(csv.reader(io.StringIO(start, newline=""), delimiter=delimiter), [])
+    if len(names) > MOST_COLUMNS:
+        raise BadInput(f"{len(names):,} columns", where=str(path), allowed=f"up to {MOST_COLUMNS:,}")
     doubled = sorted(name for name, times in Counter(names).items() if times > 1)
     if doubled or not names:
         raise BadInput(
@@ -149,12 +209,12 @@ def _header(path: Path) -> tuple[list[str], str]:
     return names, delimiter
 
 
-def _read_gpx(path: Path) -> Recording:
+def _read_gpx(path: Path, memory: Memory) -> Recording:
     import gpxpy
     import gpxpy.gpx
 
     try:
-        document = gpxpy.parse(_gpx_text(path))
+        document = gpxpy.parse(_gpx_text(path, memory))
         points = [dict(_cells(point)) for track in document.tracks for segment in track.segments for point in segment.points]
     except (OSError, ValueError, expat.ExpatError, gpxpy.gpx.GPXException) as error:
         raise BadInput(f"not readable as GPX: {_short(error)}", where=str(path), allowed="GPX 1.0 or 1.1") from error
@@ -164,15 +224,13 @@ def _read_gpx(path: Path) -> Recording:
     if len(names) > GPX_NAMES:
         raise BadInput(f"{len(names)} different names of values", where=str(path), allowed=f"up to {GPX_NAMES}")
     table = pa.table({name: pa.array([point.get(name) for point in points], pa.string()) for name in names})
-    return Recording(path, table, list(range(1, len(points) + 1)))
+    return Recording(path, table, np.arange(1, len(points) + 1))
 
 
-def _gpx_text(path: Path) -> str:
+def _gpx_text(path: Path, memory: Memory) -> str:
     """The XML without its declaration, so that it is UTF-8 for every parser, too. Nothing in it refers to anything outside it."""
-    with path.open("rb") as stream:
-        content = stream.read(GPX_BYTES + 1)
-    if len(content) > GPX_BYTES:
-        raise BadInput("too much to read at once", where=str(path), allowed=f"{GPX_BYTES:,} bytes", hint="split it")
+    memory.take(TIMES_THE_TREE * path.stat().st_size, path)
+    content = path.read_bytes()
     text = re.sub(r"^\s*<\?xml\s[^>]*\?>", "", content.decode("utf-8-sig"))
     _check_tree(text)
     return text

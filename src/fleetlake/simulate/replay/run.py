@@ -16,7 +16,7 @@ from fleetlake.contracts.events import GPS
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.replay.mapping import resolve
 from fleetlake.simulate.replay.problems import Problem, find_problems
-from fleetlake.simulate.replay.recordings import read_recording
+from fleetlake.simulate.replay.recordings import MEMORY_BYTES, Memory, read_recording
 from fleetlake.simulate.replay.rows import ORDER, derived, typed_rows, value_of
 from fleetlake.simulate.replay.wire import DERIVABLE, Recorder, events_of
 from fleetlake.simulate.sink import EventSink
@@ -51,15 +51,19 @@ class Drives:
     rows: pa.Table
 
 
-def read_drives(paths: Sequence[Path], mapping: Mapping[str, str], *, timezone: tzinfo = UTC) -> Drives:
+def read_drives(
+    paths: Sequence[Path], mapping: Mapping[str, str], *, timezone: tzinfo = UTC, memory_bytes: int = MEMORY_BYTES
+) -> Drives:
     """Reads the files and merges their rows by time.
 
     mapping: event field, possibly as `topic.field`, to column, possibly as `column:unit`; obvious names need none.
-    timezone: of times that name none. Raises BadInput if a file, a column, a field or a unit can't be used.
+    timezone: of times that name none. memory_bytes: what the recordings may take.
+    Raises BadInput if a file, a column, a field or a unit can't be used.
     """
     if not paths:
         raise BadInput("nothing to replay", allowed="one or more CSV or GPX files")
-    recordings = [read_recording(path) for path in paths]
+    memory = Memory(memory_bytes)
+    recordings = [read_recording(path, memory) for path in paths]
     plans = [resolve(mapping, recording.table.column_names, str(recording.path)) for recording in recordings]
     return Drives(tuple(str(path) for path in paths), typed_rows(recordings, plans, timezone))
 

@@ -1,5 +1,6 @@
 """What can't be used is refused before anything is sent, with a word on what can."""
 
+import gzip
 import random
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from replay_sink import KeptSink
 
 from fleetlake.foundation.errors import BadInput
-from fleetlake.simulate.replay import parse_assignments, read_mapping, replay_files
+from fleetlake.simulate.replay import parse_assignments, read_drives, read_mapping, replay_files
+from fleetlake.simulate.replay.recordings import Memory, read_recording
 
 GOOD = "device_id,timestamp,lat,lon,velocity\na,2026-01-01T00:00:00Z,1,2,3\n"
 
@@ -122,3 +124,49 @@ def test_mapping_files_that_are_none(tmp_path: Path, text: str | bytes) -> None:
         read_mapping(path)
     with pytest.raises(BadInput):
         read_mapping(tmp_path / "gone.toml")
+
+
+HEADER = b"time,lat,lon\n"
+MIB = 1024 * 1024
+BOMBS = {
+    "rows": (".csv", HEADER + b"1,2,3\n" * 1_000_000),
+    "rows, packed": (".csv.gz", HEADER + b"1,2,3\n" * 1_000_000),
+    "lines of other lengths": (".csv", HEADER + b"x\n" * 500_000),
+    "long cells": (".csv", HEADER + b"".join(b"1,2," + b"x" * 500_000 + b"\n" for _ in range(40))),
+    "columns": (".csv", b"time,lat,lon" + b"".join(b",c%d" % n for n in range(9_000)) + b"\n" + (b"," * 9_002 + b"1\n") * 500),
+    "a tree": (".gpx", b"<gpx>" + b"<a/>" * 1_000_000 + b"</gpx>"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_would_take_more_memory_than_it_may_is_refused_as_it_is_read(tmp_path: Path, bomb: str) -> None:
+    suffix, content = BOMBS[bomb]
+    path = tmp_path / f"drive{suffix}"
+    path.write_bytes(gzip.compress(content, 1) if suffix.endswith(".gz") else content)
+    with pytest.raises(BadInput) as error:
+        read_drives([path], {}, memory_bytes=32 * MIB)
+    said = f"too much to replay at once; at {path}; allowed: recordings that take 33,554,432 bytes of memory"
+    assert str(error.value) == f"{said}; try: split it, or raise replay.memory_bytes"
+
+
+def test_the_bound_is_of_all_files_together(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.csv" for name in "ab"]
+    for path in paths:
+        path.write_bytes(HEADER + b"2026-01-05T06:05:00Z,51.5,-0.1\n" * 20_000)
+    assert read_drives(paths[:1], {}, memory_bytes=8 * MIB).rows.num_rows == 20_000
+    with pytest.raises(BadInput, match=r"at .*b\.csv"):
+        read_drives(paths, {}, memory_bytes=8 * MIB)
+
+
+def test_blank_lines_take_no_memory_and_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "drive.csv.gz"
+    blank = b"\n" * 3_000_000
+    path.write_bytes(gzip.compress(HEADER + blank + b"x\n1,2,3\n" + blank + b"4,5,6\n\n", 1))
+    recording = read_recording(path, Memory(MIB))
+    assert recording.table.num_rows == 2
+    assert recording.numbers.tolist() == [3_000_003, 6_000_004]
+    assert recording.malformed == ((3_000_002, "x"),)
+
+
+def test_so_many_columns_are_refused(tmp_path: Path) -> None:
+    assert "10,003 columns" in refused(tmp_path, "time,lat,lon" + "".join(f",c{n}" for n in range(10_000)) + "\n", {})
