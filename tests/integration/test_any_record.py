@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from tests.command_line import GOOD, Cli
+from tests.conftest import INTERPRETED, SHORT_LIVED
 
 from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.broker.topics import watermarks
 from fleetlake.contracts.events import EVENTS
 
+QUICK = [word for name, value in (SHORT_LIVED | INTERPRETED).items() for word in ("--set", f"spark.properties.{name}={value}")]
+SPARK_ONCE = (*QUICK, "ingest", "--engine", "spark", "--once", "--json")
 SEED, RECORDS = 18, 1_500
 ANY_INT64 = str(2**63 - 1)
+LAST_OF_SPARK_MS = 2**63 // 1000 - 1
 EDGES = [
     -1,
     1,
@@ -52,6 +57,11 @@ def let_in_any_time(broker: EmbeddedBroker) -> None:
         done.result(30)
 
 
+def in_kafka(broker: EmbeddedBroker) -> int:
+    marks = watermarks(broker.settings, [event.topic for event in EVENTS])
+    return sum(high - low for partitions in marks.values() for low, high in partitions.values())
+
+
 def any_payload(chosen: random.Random, number: int) -> bytes | None:
     good = json.dumps(GOOD | {"id": f"any-{number}", "deviceId": f"veh-{number % 7}"}).encode()
     cut = chosen.randrange(len(good))
@@ -60,8 +70,8 @@ def any_payload(chosen: random.Random, number: int) -> bytes | None:
     )
 
 
-def send_any(broker: EmbeddedBroker, seed: int, count: int) -> int:
-    """Sends records of any time, key, headers and payload; returns how many the broker took: it has rules of its own for times."""
+def send_any(broker: EmbeddedBroker, seed: int, count: int, times_ms: Callable[[random.Random], int]) -> int:
+    """Sends records of any key, headers and payload; returns how many the broker took: it has rules of its own for times."""
     chosen, taken = random.Random(seed), 0
 
     def note(error: object, _: object) -> None:
@@ -70,7 +80,7 @@ def send_any(broker: EmbeddedBroker, seed: int, count: int) -> int:
 
     producer = Producer(broker.settings.client_config() | {"linger.ms": 20})
     for number in range(count):
-        time_ms = chosen.choice([*EDGES, *struct.unpack("4q", chosen.randbytes(32))])
+        time_ms = times_ms(chosen)
         headers = [
             (chosen.randbytes(3).hex(), chosen.choice([None, b"", chosen.randbytes(20)])) for _ in range(chosen.randrange(3))
         ]
@@ -82,12 +92,23 @@ def send_any(broker: EmbeddedBroker, seed: int, count: int) -> int:
     return taken
 
 
+def test_spark_lands_times_that_are_no_dates(broker: EmbeddedBroker, home: Path) -> None:
+    """Up to the last that Spark's own source can read, 2^63 microseconds: see docs/contracts.md."""
+    cli, readable = Cli(broker, home / "spark"), [time for time in EDGES if -1 <= time <= LAST_OF_SPARK_MS]
+    let_in_any_time(broker)
+    send_any(broker, SEED, 200, lambda chosen: chosen.choice(readable))
+    landed = json.loads(cli.run(*SPARK_ONCE))
+    assert sum(counts["landed"] for counts in landed.values()) == in_kafka(broker)
+    times = json.loads(cli.run("query", "SELECT DISTINCT kafka_timestamp AS t FROM bronze.gps ORDER BY t", "--json"))
+    assert {str(row["t"])[:4] for row in times} == {"1970", "9999", "None"}
+
+
 def test_any_record_lands_and_every_command_goes_on(broker: EmbeddedBroker, cli: Cli) -> None:
     let_in_any_time(broker)
-    taken = send_any(broker, SEED, RECORDS)
-    assert taken > RECORDS // 2
+    taken = send_any(broker, SEED, RECORDS, lambda chosen: chosen.choice([*EDGES, *struct.unpack("4q", chosen.randbytes(32))]))
+    assert taken > RECORDS // 2  # the broker has rules of its own for times
     landed = json.loads(cli.run("ingest", "--once", "--json"))
-    assert sum(counts["landed"] for counts in landed.values()) == taken
+    assert sum(counts["landed"] for counts in landed.values()) == in_kafka(broker)
     assert all(0 < counts["rejected"] < counts["landed"] for counts in landed.values())
     assert [check["problems"] for check in json.loads(cli.run("verify", "--json"))] == [[]] * 5
     times = json.loads(cli.run("query", "SELECT DISTINCT kafka_timestamp AS t FROM bronze.gps ORDER BY t", "--json"))
