@@ -70,3 +70,16 @@ def test_only_suspects_are_looked_at_in_python() -> None:
     assert judged.is_null().to_pylist() == [True, False, False]
     assert [row["reject_reason"].split(":")[0] for row in judged.to_pylist()[1:]] == ["not_json", "null_value"]
     assert judge(VEHICLE, pa.nulls(2, pa.binary()), pa.array([False, False])).null_count == 2
+
+
+def test_a_time_of_kafka_that_is_no_date_is_null(spark: SparkSession) -> None:
+    """As arrivals.make_chunk has it; up to the last that Spark's own source can read."""
+    from pyspark.sql import functions as sf
+
+    from fleetlake.ingest.spark.engine import date_of
+
+    dates = [0, 1, 1_767_600_000_000, 253_402_300_799_999]
+    strange = [-1, -2, -62_135_596_800_001, 253_402_300_800_000, 1_767_600_000_000_000, 2**63 // 1000 - 1]
+    times = spark.createDataFrame([(time,) for time in dates + strange], "ms long")
+    rows = times.select("ms", sf.unix_millis(date_of(sf.timestamp_millis("ms"))).alias("shown")).collect()
+    assert {row["ms"]: row["shown"] for row in rows} == dict.fromkeys(strange) | {time: time for time in dates}

@@ -12,17 +12,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from tests.command_line import GOOD, Cli
-from tests.conftest import INTERPRETED, SHORT_LIVED
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import watermarks
 from fleetlake.contracts.events import EVENTS
 
-QUICK = [word for name, value in (SHORT_LIVED | INTERPRETED).items() for word in ("--set", f"spark.properties.{name}={value}")]
-SPARK_ONCE = (*QUICK, "ingest", "--engine", "spark", "--once", "--json")
 SEED, RECORDS = 18, 1_500
 ANY_INT64 = str(2**63 - 1)
-LAST_OF_SPARK_MS = 2**63 // 1000 - 1
 EDGES = [
     -1,
     1,
@@ -90,17 +86,6 @@ def send_any(broker: EmbeddedBroker, seed: int, count: int, times_ms: Callable[[
         producer.poll(0)
     assert producer.flush(60) == 0
     return taken
-
-
-def test_spark_lands_times_that_are_no_dates(broker: EmbeddedBroker, home: Path) -> None:
-    """Up to the last that Spark's own source can read, 2^63 microseconds: see docs/contracts.md."""
-    cli, readable = Cli(broker, home / "spark"), [time for time in EDGES if -1 <= time <= LAST_OF_SPARK_MS]
-    let_in_any_time(broker)
-    send_any(broker, SEED, 200, lambda chosen: chosen.choice(readable))
-    landed = json.loads(cli.run(*SPARK_ONCE))
-    assert sum(counts["landed"] for counts in landed.values()) == in_kafka(broker)
-    times = json.loads(cli.run("query", "SELECT DISTINCT kafka_timestamp AS t FROM bronze.gps ORDER BY t", "--json"))
-    assert {str(row["t"])[:4] for row in times} == {"1970", "9999", "None"}
 
 
 def test_any_record_lands_and_every_command_goes_on(broker: EmbeddedBroker, cli: Cli) -> None:

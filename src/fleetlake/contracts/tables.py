@@ -45,6 +45,7 @@ class Table:
 
 KAFKA_PARTITION = Column("kafka_partition", Type.INTEGER, "Partition of the topic", required=True)
 KAFKA_OFFSET = Column("kafka_offset", Type.LONG, "Offset in the partition", required=True)
+LATEST_TIME_MS = 253_402_300_799_999  # the end of the year 9999, the last that Python and every SQL engine can show
 KAFKA_TIMESTAMP = Column(
     "kafka_timestamp",
     Type.TIMESTAMP,

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from confluent_kafka import KafkaError
 
+from fleetlake.contracts.tables import LATEST_TIME_MS
 from fleetlake.foundation.errors import Retryable
 from fleetlake.ingest.buffers import Numbers
 from fleetlake.ingest.decode import RAW_SCHEMA
 
 ENOUGH_BYTES = 16 * 1024 * 1024  # of payloads taken at a time; twice a full batch of usual records
-LATEST_TIME_MS = 253_402_300_799_999  # the end of the year 9999, the last that Python and every SQL engine can show
 NO_TIME_MS = -1  # Kafka's, of a record that has none
 
 

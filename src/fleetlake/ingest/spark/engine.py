@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetlake.contracts.events import Event
-from fleetlake.contracts.tables import bronze_of
+from fleetlake.contracts.tables import LATEST_TIME_MS, bronze_of
 from fleetlake.foundation.errors import DataLoss, FleetlakeError, Retryable
-from fleetlake.ingest.arrivals import LATEST_TIME_MS
 from fleetlake.ingest.offsets import Source
 from fleetlake.ingest.spark.claim import claim
 from fleetlake.ingest.spark.decode import bronze_rows
@@ -171,7 +170,7 @@ class SparkIngest:
         ).load()  # fmt: skip
         raw = records.select(
             sf.col("partition").alias("kafka_partition"), sf.col("offset").alias("kafka_offset"),
-            _date(sf.col("timestamp")).alias("kafka_timestamp"), sf.col("value").alias("payload"),
+            date_of(sf.col("timestamp")).alias("kafka_timestamp"), sf.col("value").alias("payload"),
         )  # fmt: skip
         rows = bronze_rows(event, raw, sf.current_timestamp()).withWatermark("event_time", WATERMARK)
         if self._settings.deduplicate:
@@ -210,7 +209,7 @@ class SparkIngest:
             raise told(self._sources[event].topic, str(error)) from error
 
 
-def _date(time: SparkColumn) -> SparkColumn:
+def date_of(time: SparkColumn) -> SparkColumn:
     """A record's time where it is a date, else null: Kafka's -1 for none, and whatever a producer made up."""
     from pyspark.sql import functions as sf
 
