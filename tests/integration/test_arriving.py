@@ -208,7 +208,9 @@ def test_records_that_take_another_way_are_not_dropped_in_silence(broker: Embedd
 def test_offsets_that_do_not_ascend_are_refused() -> None:
     numbers_of = arrivals.np.array
     with pytest.raises(Retryable, match="out of order"):
-        arrivals.make_chunk("t", numbers_of([0, 0]), numbers_of([5, 5]), numbers_of([1, 1]), arrivals.pa.array([b"a", b"b"]))
+        arrivals.make_chunk(
+            "t", numbers_of([0, 0]), numbers_of([5, 5]), numbers_of([1, 1]), arrivals.pa.array([b"a", b"b"]), lambda i: 0
+        )
 
 
 def test_where_nothing_compiled_is_there_the_reader_goes_the_slow_way_and_says_so(

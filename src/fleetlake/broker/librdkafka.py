@@ -29,6 +29,7 @@ FUNCTIONS: Signatures = {
     "rd_kafka_topic_name": (ctypes.c_char_p, POINTER),
     "rd_kafka_message_errstr": (ctypes.c_char_p, POINTER),
     "rd_kafka_message_timestamp": (ctypes.c_int64, POINTER, POINTER),
+    "rd_kafka_message_leader_epoch": (ctypes.c_int32, POINTER),
     "rd_kafka_message_destroy": (None, POINTER),
     "rd_kafka_message_status": (ctypes.c_int, POINTER),
     "rd_kafka_producev": (ctypes.c_int, POINTER),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from fleetlake.contracts.tables import LATEST_TIME_MS
 from fleetlake.foundation.errors import Retryable
 from fleetlake.ingest.buffers import Numbers
 from fleetlake.ingest.decode import RAW_SCHEMA
+from fleetlake.ingest.fingerprints import Fingerprint, Fingerprints, digest_value
 
 ENOUGH_BYTES = 16 * 1024 * 1024  # of payloads taken at a time; twice a full batch of usual records
 NO_TIME_MS = -1  # Kafka's, of a record that has none
@@ -33,13 +34,14 @@ class StrangeTime:
 class Chunk:
     """Records of one topic, in the order of their partitions' offsets.
 
-    rows: a table of decode.RAW_SCHEMA. read: partition to (first, last) offset in it. strange_time: the first record whose time is
-    no date; its kafka_timestamp, and that of all others like it, is null.
+    rows: a table of decode.RAW_SCHEMA. read: partition to (first, last) offset in it. last: the last record of each partition.
+    strange_time: the first record whose time is no date; its kafka_timestamp, and that of all others like it, is null.
     """
 
     topic: str
     rows: pa.Table
     read: Mapping[int, tuple[int, int]]
+    last: Fingerprints
     strange_time: StrangeTime | None = None
 
 
@@ -79,25 +81,45 @@ class Arriving(Protocol):
         """
         ...
 
+    def add(self, topic: str, partitions: Iterable[int]) -> None:
+        """Prepares for partitions that the client is about to be assigned as well."""
+        ...
+
     def close(self) -> None:
         """Closes the client; takes up to its session.timeout.ms where no broker answers."""
         ...
 
 
-def make_chunk(topic: str, partitions: Numbers, offsets: Numbers, times_ms: Numbers, payload: pa.Array | pa.ChunkedArray) -> Chunk:
-    """All of n records. times_ms: since 1970, any number. Retryable if a partition's offsets do not ascend."""
+def make_chunk(
+    topic: str,
+    partitions: Numbers,
+    offsets: Numbers,
+    times_ms: Numbers,
+    payload: pa.Array | pa.ChunkedArray,
+    epoch_of: Callable[[int], int],
+) -> Chunk:
+    """All of n records. times_ms: since 1970, any number. Retryable if a partition's offsets do not ascend.
+
+    epoch_of: the leader epoch of the i-th, UNKNOWN_EPOCH if the client does not say; asked for the last record of each partition.
+    """
     is_date = (times_ms >= 0) & (times_ms <= LATEST_TIME_MS)
     times = pa.array(np.where(is_date, times_ms, 0) * 1000, pa.timestamp("us", tz="UTC"), mask=~is_date)
     rows = pa.table([pa.array(partitions), pa.array(offsets), times, payload], schema=RAW_SCHEMA)
     strange = np.flatnonzero(~is_date & (times_ms != NO_TIME_MS))
     first = StrangeTime(*(int(column[strange[0]]) for column in (partitions, offsets, times_ms))) if len(strange) else None
-    return Chunk(topic, rows, {int(p): _span(offsets[partitions == p]) for p in np.unique(partitions)}, first)
+    read, last = dict[int, tuple[int, int]](), dict[int, Fingerprint]()
+    for first_at, last_at in zip(*_ends_of_partitions(partitions, offsets), strict=True):
+        partition, offset = int(partitions[last_at]), int(offsets[last_at])
+        value = payload[last_at].as_buffer()
+        read[partition] = int(offsets[first_at]), offset
+        last[partition] = Fingerprint(offset, int(times_ms[last_at]), digest_value(value), epoch_of(last_at))
+    return Chunk(topic, rows, read, last, first)
 
 
 def keep_before(chunk: Chunk, trouble: Trouble) -> Chunk | None:
     """The chunk without what follows the trouble in its partition; None if nothing is left.
 
-    After a corrupt batch the client may take any bytes for records.
+    After a corrupt batch the client may take any bytes for records. The last of those that are left has no fingerprint.
     """
     if chunk.topic != trouble.topic or trouble.partition not in chunk.read:
         return chunk
@@ -106,10 +128,16 @@ def keep_before(chunk: Chunk, trouble: Trouble) -> Chunk | None:
     if not rows.num_rows:
         return None
     left, places = rows["kafka_offset"].to_numpy(), rows["kafka_partition"].to_numpy()
-    return Chunk(chunk.topic, rows, {int(p): _span(left[places == p]) for p in np.unique(places)})
+    ends = zip(*_ends_of_partitions(places, left), strict=True)
+    read = {int(places[last_at]): (int(left[first_at]), int(left[last_at])) for first_at, last_at in ends}
+    return Chunk(chunk.topic, rows, read, {p: known for p, known in chunk.last.items() if p != trouble.partition})
 
 
-def _span(offsets: Numbers) -> tuple[int, int]:
-    if len(offsets) > 1 and not (np.diff(offsets) > 0).all():
+def _ends_of_partitions(partitions: Numbers, offsets: Numbers) -> tuple[list[int], list[int]]:
+    """Where each partition's first and last record are. Retryable if its offsets do not ascend."""
+    order = np.argsort(partitions, kind="stable")
+    changes = np.flatnonzero(np.diff(partitions[order]))
+    if not np.delete(np.diff(offsets[order]) > 0, changes).all():
         raise Retryable("the Kafka client returned records out of order", hint="run the ingest again")
-    return int(offsets[0]), int(offsets[-1])
+    firsts, lasts = np.append(0, changes + 1), np.append(changes, len(order) - 1)
+    return order[firsts].tolist(), order[lasts].tolist()

@@ -6,7 +6,7 @@ Only the partitions' records are led to a queue of their own (rd_kafka_queue_for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError
 
 from fleetlake.broker.librdkafka import address_of, handle_of, librdkafka
 from fleetlake.foundation.errors import Retryable
-from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arrivals, Trouble, make_chunk
+from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arrivals, Chunk, Trouble, make_chunk
 from fleetlake.ingest.buffers import MAX_ARRAY_BYTES, Numbers, join_payloads
 from fleetlake.ingest.by_objects import troubles_of
 from fleetlake.ingest.offsets import Offsets
@@ -31,13 +31,16 @@ class ByColumns:
         self._time_of = address_of(self._c.rd_kafka_message_timestamp)
         self._consume_batch = address_of(self._c.rd_kafka_consume_batch_queue)
         self._destroy = address_of(self._c.rd_kafka_message_destroy)
-        self._consumer, handle = consumer, handle_of(consumer)
-        self._queue = self._c.rd_kafka_queue_new(handle)
+        self._consumer, self._handle = consumer, handle_of(consumer)
+        self._queue = self._c.rd_kafka_queue_new(self._handle)
         for topic, offsets in start.items():
-            for partition in offsets:
-                records = self._c.rd_kafka_queue_get_partition(handle, topic.encode(), partition)
-                self._c.rd_kafka_queue_forward(records, self._queue)
-                self._c.rd_kafka_queue_destroy(records)
+            self.add(topic, offsets)
+
+    def add(self, topic: str, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            records = self._c.rd_kafka_queue_get_partition(self._handle, topic.encode(), partition)
+            self._c.rd_kafka_queue_forward(records, self._queue)
+            self._c.rd_kafka_queue_destroy(records)
 
     def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
         troubles = self._call_back()
@@ -78,9 +81,17 @@ class ByColumns:
         chunks = []
         for topic in np.unique(topics[errors == 0]):
             these = np.flatnonzero((topics == topic) & (errors == 0))
-            payload = self._payload(messages[these], sizes[these])
-            chunks.append(make_chunk(self._name(topic), partitions[these], offsets[these], times_ms[these], payload))
+            columns = (column[these] for column in (messages, partitions, offsets, times_ms, sizes))
+            chunks.append(self._chunk(self._name(topic), *columns))
         return Arrivals(chunks, troubles)
+
+    def _chunk(
+        self, topic: str, messages: Numbers, partitions: Numbers, offsets: Numbers, times_ms: Numbers, sizes: Numbers
+    ) -> Chunk:
+        def epoch_of(i: int) -> int:
+            return int(self._c.rd_kafka_message_leader_epoch(int(messages[i])))
+
+        return make_chunk(topic, partitions, offsets, times_ms, self._payload(messages, sizes), epoch_of)
 
     def _payload(self, messages: Numbers, sizes: Numbers) -> pa.Array | pa.ChunkedArray:
         total = int(np.maximum(sizes, 0).sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
 
@@ -12,6 +13,7 @@ from confluent_kafka import Consumer, Message
 
 from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arrivals, Chunk, Trouble, make_chunk
 from fleetlake.ingest.buffers import MAX_ARRAY_BYTES, join_payloads
+from fleetlake.ingest.fingerprints import UNKNOWN_EPOCH
 
 FIRST_ASKED_FOR, MOST_ASKED_FOR = 16, 512
 
@@ -30,6 +32,9 @@ class ByObjects:
         topics = [topic or "" for topic in map(Message.topic, messages)]
         by_topic = groupby(sorted(zip(topics, messages, strict=True), key=itemgetter(0)), key=itemgetter(0))
         return Arrivals([_chunk(topic, [message for _, message in part]) for topic, part in by_topic], troubles)
+
+    def add(self, topic: str, partitions: Iterable[int]) -> None:
+        """Nothing has to be prepared."""
 
     def close(self) -> None:
         self._consumer.close()
@@ -60,7 +65,13 @@ def _chunk(topic: str, messages: list[Message]) -> Chunk:
     partitions = np.fromiter(map(Message.partition, messages), np.int32, len(messages))
     offsets = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
     times_ms = np.fromiter(map(itemgetter(1), map(Message.timestamp, messages)), np.int64, len(messages))
-    return make_chunk(topic, partitions, offsets, times_ms, _binary(list(map(Message.value, messages))))
+    payload = _binary(list(map(Message.value, messages)))
+    return make_chunk(topic, partitions, offsets, times_ms, payload, lambda i: _epoch(messages[i]))
+
+
+def _epoch(message: Message) -> int:
+    epoch = message.leader_epoch()
+    return UNKNOWN_EPOCH if epoch is None else epoch
 
 
 def _binary(values: list[bytes | None]) -> pa.Array | pa.ChunkedArray:

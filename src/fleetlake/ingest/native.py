@@ -1,4 +1,7 @@
-"""The native engine: read, decode, write and commit as three threads, so that each waits only when the next one is full."""
+"""The native engine: read, decode, write and commit as three threads, so that each waits only when the next one is full.
+
+A fourth looks now and then whether the topics are still what they were taken for (watch.py).
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from fleetlake.broker.identity import TopicWatch
+from fleetlake.broker.log_ends import find_log_ends
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.steps import At, Step, nowhere
@@ -23,10 +28,14 @@ from fleetlake.ingest.arrivals import Chunk
 from fleetlake.ingest.backlog import Backlog, Held
 from fleetlake.ingest.cuts import cut_by_days
 from fleetlake.ingest.decode import Decoder
+from fleetlake.ingest.fingerprints import Fingerprints
 from fleetlake.ingest.flush import Buffered, FlushPolicy, PassedOffsets, should_flush
-from fleetlake.ingest.offsets import Offsets, Source, advance
+from fleetlake.ingest.history import prints_on
+from fleetlake.ingest.offsets import Offsets, Source
 from fleetlake.ingest.reader import Reader
+from fleetlake.ingest.reading import TopicsReading
 from fleetlake.ingest.table_writer import TableWriter
+from fleetlake.ingest.watch import LogWatch
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.memory_database import small_database
 
@@ -42,11 +51,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """job: names the consumer group and the folders of data files."""
+    """job: names the consumer group and the folders of data files. watch_every_s: how often the topics' logs are looked at."""
 
     job: str = "fleetlake"
     flush: FlushPolicy = field(default_factory=FlushPolicy)
     accept_gaps: bool = False
+    watch_every_s: float = 10.0
 
 
 @dataclass(slots=True)
@@ -62,10 +72,12 @@ class TopicReport:
 class _Cut:
     """The end of a commit: the offsets each topic has been read to.
 
-    read_bytes: of the records before it. passed: topics whose offsets are committed without rows too.
+    prints: the last record of each partition. read_bytes: of the records before it. passed: topics whose offsets are committed
+    without rows too.
     """
 
     positions: Mapping[str, Offsets]
+    prints: Mapping[str, Fingerprints]
     read_bytes: int
     passed: frozenset[str]
 
@@ -106,6 +118,7 @@ class NativeIngest:
         self._ingested_at_us = 0
         self._topics = TopicWatch(client_config, {s.topic: s.topic_id for s in sources.values()}, wait=wait)
         self._chunks: Backlog[Chunk | _Cut | None] = Backlog(QUEUED_BYTES, _bytes)
+        self._buffered_bytes = 0  # read since the last cut
         self._held = Held(int(HELD_FLUSHES * settings.flush.bytes))
         self._flushes: queue.Queue[_Flush | None] = queue.Queue(1)
         lake.ensure(bronze_of(event) for event in sources)
@@ -125,23 +138,30 @@ class NativeIngest:
 
         Raises what stopped it: DataLoss, Fenced, Retryable; what was committed by then stays, nothing is half done.
         """
+        find = prints_on(self._client_config)
         start = {
-            source.topic: self._writers[source.topic].take_over(source, accept_gaps=self._settings.accept_gaps)
+            source.topic: self._writers[source.topic].take_over(source, accept_gaps=self._settings.accept_gaps, find=find)
             for source in self._sources.values()
         }
         self._ingested_at_us = max(writer.marker.ingested_at_us for writer in self._writers.values())
         reader = Reader(self._client_config, group=self._settings.job, start=start)
+        prints = {topic: writer.marker.prints for topic, writer in self._writers.items()}
+        reading, ended = TopicsReading(reader, start, prints, find), threading.Event()
+        watch = LogWatch(reading, partial(find_log_ends, self._client_config, list(start)), every_s=self._settings.watch_every_s)
+        watching = threading.Thread(target=self._stage, args=(lambda: watch.run(ended), None, None), name="watch")
         decoding = threading.Thread(target=self._stage, args=(self._decode, self._chunks, self._flushes), name="decode")
         writing = threading.Thread(target=self._stage, args=(lambda: self._write(reader), self._flushes, None), name="write")
         try:
             with _quiet_garbage_collector():
-                decoding.start()
-                writing.start()
-                self._stage(lambda: self._read(reader, start, self._ends() if once else None), None, self._chunks)
+                for thread in (decoding, writing, watching):
+                    thread.start()
+                self._stage(lambda: self._read(reading, self._ends() if once else None), None, self._chunks)
                 decoding.join()
                 writing.join()
         finally:
+            ended.set()
             reader.close()
+        watching.join()
         if self._failures:
             raise self._failures[0]
         return self.reports
@@ -167,49 +187,50 @@ class NativeIngest:
         if outbox:
             outbox.put(None)
 
-    def _read(self, reader: Reader, start: Mapping[str, Offsets], ends: dict[tuple[str, int], int] | None) -> None:
-        positions = {topic: dict(offsets) for topic, offsets in start.items()}
+    def _read(self, reading: TopicsReading, ends: dict[tuple[str, int], int] | None) -> None:
+        try:
+            self._read_on(reading, ends)
+        finally:  # also after DataLoss: what was read by then may be nowhere else any more
+            self._cut(reading, self._writers)
+
+    def _read_on(self, reading: TopicsReading, ends: dict[tuple[str, int], int] | None) -> None:
         passed = PassedOffsets(self._settings.flush)
-        buffered_rows = buffered_bytes = 0
+        buffered_rows = 0
         since = time.monotonic()
-        while not self._stop.is_set() and (ends is None or _short_of(ends, positions)):
+        while not self._stop.is_set() and (ends is None or _short_of(ends, reading.positions())):
             if self._held.is_full:
                 if buffered_rows:
-                    self._cut(positions, buffered_bytes, ())
+                    self._cut(reading, ())
                     passed.note_cut(())
-                    buffered_rows = buffered_bytes = 0
+                    buffered_rows = 0
                 self._held.wait(POLL_S)
                 continue
-            batch = reader.poll(POLL_S)
+            batch = reading.poll(POLL_S, stopped=self._stop.is_set)
             for chunk in batch.chunks:
                 if not buffered_rows:
                     since = time.monotonic()
-                positions[chunk.topic] = advance(positions[chunk.topic], chunk.read)
                 buffered_rows += chunk.rows.num_rows
-                buffered_bytes += chunk.rows.nbytes
+                self._buffered_bytes += chunk.rows.nbytes
                 self._held.add(chunk.rows.nbytes)
                 passed.note_rows(chunk.topic)
                 self._chunks.put(chunk)
-            for (topic, partition), offset in batch.ends.items():  # past control and aborted records, which are never delivered
-                if offset > positions[topic][partition]:
-                    positions[topic][partition] = offset
-                    passed.note(topic, time.monotonic())
+            for topic, _ in batch.ends:  # past control and aborted records, which are never delivered
+                passed.note(topic, time.monotonic())
             if batch.chunks:
                 self._at(Step.BATCH_READ)
             if batch.failure:
-                self._cut(positions, buffered_bytes, positions)
                 raise batch.failure
             behind, age_s, due = batch.is_full, time.monotonic() - since, passed.due(time.monotonic())
-            buffered = Buffered(buffered_rows, buffered_bytes, age_s, behind, self._cuts > self._done)
+            buffered = Buffered(buffered_rows, self._buffered_bytes, age_s, behind, self._cuts > self._done)
             if due or should_flush(buffered, self._settings.flush):
-                self._cut(positions, buffered_bytes, due)
+                self._cut(reading, due)
                 passed.note_cut(due)
-                buffered_rows = buffered_bytes = 0
-        self._cut(positions, buffered_bytes, positions)
+                buffered_rows = 0
 
-    def _cut(self, positions: Mapping[str, Mapping[int, int]], read_bytes: int, passed: Iterable[str]) -> None:
+    def _cut(self, reading: TopicsReading, passed: Iterable[str]) -> None:
         self._cuts += 1
-        self._chunks.put(_Cut({topic: dict(offsets) for topic, offsets in positions.items()}, read_bytes, frozenset(passed)))
+        self._chunks.put(_Cut(reading.positions(), reading.prints(), self._buffered_bytes, frozenset(passed)))
+        self._buffered_bytes = 0
 
     def _decode(self) -> None:
         connection = small_database({"threads": DECODING_THREADS, "preserve_insertion_order": False})
@@ -257,7 +278,7 @@ class NativeIngest:
         for topic, tables in flush.rows.items():
             writer, report = self._writers[topic], self.reports[topic]
             for rows, following in cut_by_days(pa.concat_tables(tables), writer.marker.next, positions[topic]):
-                writer.append([rows], following, flush.ingested_at_us)
+                writer.append([rows], following, flush.ingested_at_us, flush.cut.prints[topic])
                 report.landed += rows.num_rows
                 report.rejected += rows.num_rows - rows["reject_reason"].null_count
                 report.commits += 1

@@ -1,7 +1,7 @@
 """The delivery protocol's decisions, without I/O: what a table says of its topic, where to go on, what a failed commit means.
 
-Each commit of a bronze table carries a Marker, in the snapshot's summary and in the table's properties. Rows and marker land
-together or not at all, so the marker's `next` offsets are the one truth about what has been ingested.
+Each commit of a bronze table writes a Marker into the table's properties, and into the snapshot's summary what it moved. Rows and
+marker land together or not at all, so the marker's `next` offsets are the one truth about what has been ingested.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from fleetlake.foundation.errors import BadInput, DataLoss
+from fleetlake.ingest.fingerprints import Fingerprints
+from fleetlake.ingest.packing import pack_partitions, unpack_partitions
 
+MOVES_IN_A_SUMMARY = 16  # partitions; every later metadata.json repeats them for as long as the snapshot is kept
 PROPERTY = "fleetlake.ingest"
 Offsets = Mapping[int, int]  # partition to offset
 Watermarks = Mapping[int, tuple[int, int]]  # partition to (lowest offset kept, offset after the last)
@@ -41,6 +45,8 @@ class Marker:
     epoch: grows by one with each writer that takes the table over. commit_id: unique to a commit. start, next: the commit holds the
     records [start, next) of each partition. ingested_at_us: microseconds UTC, never falls. gaps: losses somebody accepted.
     engine: which one fills the table. Spark keeps its offsets in a checkpoint instead, whose place is its `job` here.
+    prints: the last record read of each partition, if it is known; tables of earlier versions lack them. `start` is not stored: the
+    commit before has it as its `next`.
     """
 
     job: str
@@ -53,18 +59,43 @@ class Marker:
     ingested_at_us: int = 0
     gaps: tuple[Gap, ...] = ()
     engine: Engine = Engine.NATIVE
+    prints: Fingerprints = field(default_factory=dict)
 
     def properties(self) -> dict[str, str]:
-        return {PROPERTY: json.dumps(asdict(self), separators=(",", ":"))}
+        """Return what the table's properties hold: all of it but `start`, the numbers of the partitions packed (packing.py)."""
+        gaps = [asdict(gap) for gap in self.gaps]
+        named = self._names() | {"cluster_id": self.cluster_id, "topic_id": self.topic_id, "gaps": gaps}
+        return _property(named | {"partitions": pack_partitions(self.next, self.prints)})
+
+    def summary(self) -> dict[str, str]:
+        """Return what the snapshot's summary holds: who committed, and which partitions moved from where to where.
+
+        Of MOVES_IN_A_SUMMARY of them: the metadata repeats every summary, so it must not grow with the number of partitions.
+        """
+        moves = [(p, self.start.get(p, 0), next_) for p, next_ in sorted(self.next.items()) if next_ != self.start.get(p, 0)]
+        return _property(self._names() | {"moved_partitions": len(moves), "moves": moves[:MOVES_IN_A_SUMMARY]})
+
+    def _names(self) -> dict[str, Any]:
+        return {
+            "job": self.job,
+            "epoch": self.epoch,
+            "commit_id": self.commit_id,
+            "ingested_at_us": self.ingested_at_us,
+            "engine": self.engine,
+        }
 
     @classmethod
     def of(cls, properties: Mapping[str, str]) -> Marker | None:
-        """The marker in a table's properties or a snapshot's summary, None if there is none."""
+        """The marker in a table's properties, None if there is none. Its `start` is not what was committed (see above)."""
         if PROPERTY not in properties:
             return None
         fields = json.loads(properties[PROPERTY])
-        for name in ("start", "next"):
-            fields[name] = {int(partition): offset for partition, offset in fields[name].items()}
+        if "partitions" in fields:
+            fields["next"], fields["prints"] = unpack_partitions(fields.pop("partitions"))
+            fields["start"] = fields["next"]
+        else:  # as it was written before
+            for name in ("start", "next"):
+                fields[name] = {int(partition): offset for partition, offset in fields[name].items()}
         fields["gaps"] = tuple(Gap(**gap) for gap in fields["gaps"])
         fields["engine"] = Engine(fields.get("engine", Engine.NATIVE))
         return cls(**fields)
@@ -102,7 +133,8 @@ def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, a
     """The marker to take a table over with; its `next` is where to read on, for every partition there is.
 
     DataLoss if the topic is not the one the table was filled from, or records the table lacks are gone; with `accept_gaps` the
-    latter are written down in the marker instead.
+    latter are written down in the marker instead. A partition that the marker does not know was added to the topic after the first
+    commit, so it is read from offset 0: what retention has taken of it was never ingested.
     """
     lows = {partition: low for partition, (low, _) in source.watermarks.items()}
     if stored is None:
@@ -110,13 +142,13 @@ def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, a
     check_identity(stored, source)
     following, gaps = dict(stored.next), list(stored.gaps)
     for partition, (low, high) in sorted(source.watermarks.items()):
-        position = stored.next.get(partition, low)
+        position = stored.next.get(partition, 0)
         where = f"topic {source.topic}, partition {partition}"
         if position > high:
             raise DataLoss(
                 f"the table holds offsets up to {position - 1}, the topic ends at {high - 1}",
                 where=where,
-                hint="the broker lost records (restored from a backup?); ingest into a new lake",
+                hint="the broker lost records (restored from a backup?), which --accept-gaps can't accept; ingest into a new lake",
             )
         if position < low:
             if not accept_gaps:
@@ -188,3 +220,7 @@ def advance(next_offsets: Offsets, read: Mapping[int, tuple[int, int]]) -> dict[
             raise ValueError(f"partition {partition}: read {first} to {last}, expected {following.get(partition, 0)} or later")
         following[partition] = last + 1
     return following
+
+
+def _property(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {PROPERTY: json.dumps(fields, separators=(",", ":"))}

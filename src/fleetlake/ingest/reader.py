@@ -55,13 +55,15 @@ class Batch:
     """What one poll brought.
 
     ends: (topic, partition) to the offset at which the client saw the end of the partition. failure: why there is no reading on
-    after these records.
+    after these records. interrupted: whether a connection was lost since the poll before, so that what arrives next may be of a log
+    that was replaced.
     """
 
     chunks: Sequence[Chunk]
     ends: Mapping[tuple[str, int], int]
     is_full: bool  # so that there is more
     failure: DataLoss | None = None
+    interrupted: bool = False
 
 
 class Reader:
@@ -73,6 +75,8 @@ class Reader:
     def __init__(self, client_config: Mapping[str, str | int | float | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
         self._notes: deque[Mapping[str, Offsets]] = deque()
         self._suspicious = False  # the client reported an outage, perhaps of one broker among many
+        self._interrupted = False  # it has, since the last poll
+        self._committed: dict[str, dict[int, int]] = {topic: dict(offsets) for topic, offsets in start.items()}
         self._lost_at: float | None = None
         self._strange_times: set[str] = set()  # topics of which it has been said
         self._refused = ""  # why a broker does not let us in, so that it is said once
@@ -94,15 +98,21 @@ class Reader:
         """
         self._tell_group()
         arrived = self._arriving.take(BATCH_MESSAGES, timeout_s)
+        interrupted, self._interrupted = self._interrupted, False
         if self._suspicious:
             self._look_for_broker(answers=bool(arrived.chunks or arrived.troubles))
         if corrupt := next((t for t in arrived.troubles if t.error.code() in CORRUPT), None):
             chunks = [rest for chunk in arrived.chunks if (rest := keep_before(chunk, corrupt))]
-            return Batch(chunks, {}, is_full=False, failure=_corrupt(corrupt))
+            return Batch(chunks, {}, is_full=False, failure=_corrupt(corrupt), interrupted=interrupted)
         self._tell_of_strange_times(arrived.chunks)
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
         is_full = arrived.records >= BATCH_MESSAGES or arrived.bytes >= ENOUGH_BYTES
-        return Batch(arrived.chunks, ends, is_full)
+        return Batch(arrived.chunks, ends, is_full, interrupted=interrupted)
+
+    def add(self, topic: str, offsets: Offsets) -> None:
+        """Reads more partitions of a topic, from these offsets on; the others go on undisturbed."""
+        self._arriving.add(topic, offsets)
+        self._consumer.incremental_assign(_partitions({topic: offsets}))
 
     def _tell_of_strange_times(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
@@ -116,7 +126,8 @@ class Reader:
 
     def _on_error(self, error: KafkaError) -> None:
         """Called by `consume` for what concerns no partition."""
-        self._suspicious = self._suspicious or error.code() in OUTAGE
+        if error.code() in OUTAGE:
+            self._suspicious = self._interrupted = True
         if (why := reason(error)) and why != self._refused:
             self._suspicious, self._refused = True, why
             LOG.warning("%s; trying again until it lets us in", why)
@@ -151,10 +162,12 @@ class Reader:
 
     def _tell_group(self) -> None:
         notes = [self._notes.popleft() for _ in range(len(self._notes))]
-        if notes:
-            newest = {topic: offsets for note in notes for topic, offsets in note.items()}
+        newest = {topic: offsets for note in notes for topic, offsets in note.items()}
+        moved = {topic: dict(offsets.items() - self._committed.get(topic, {}).items()) for topic, offsets in newest.items()}
+        if any(moved.values()):
+            self._committed.update({topic: dict(offsets) for topic, offsets in newest.items()})
             with suppress(KafkaException):  # a failure does not matter
-                self._consumer.commit(offsets=_partitions(newest), asynchronous=True)
+                self._consumer.commit(offsets=_partitions(moved), asynchronous=True)
 
 
 def _arriving(consumer: Consumer, start: Mapping[str, Offsets]) -> Arriving:
@@ -185,6 +198,10 @@ def _is_end(trouble: Trouble) -> bool:
     if error.code() == KafkaError._PARTITION_EOF:
         return True
     where = f"topic {trouble.topic}, partition {trouble.partition}, offset {trouble.offset}"
-    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-        raise DataLoss(f"the broker has not got the offset to read on from: {error.str()}", where=where)
+    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION):
+        raise DataLoss(
+            f"the broker has not got the offset to read on from: {error.str()}",
+            where=where,
+            hint="run the ingest again, which compares the log with the table and says what is missing",
+        )
     raise Retryable(f"the broker reported: {error.str()}", where=where) from KafkaException(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import pyarrow as pa
@@ -13,10 +13,12 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
 from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.ingest.accounts import begun_account, following_account
+from fleetlake.ingest.fingerprints import Fingerprints, require_same_records
+from fleetlake.ingest.history import FindPrints, offsets_of
 from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, refuse_other_engine, resume, settle
 from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
-from fleetlake.lake.digest import Digest, digest_of
+from fleetlake.lake.digest import SINCE, Digest, digest_of
 from fleetlake.lake.write import write_files
 
 ATTEMPTS = 10
@@ -35,11 +37,12 @@ class TableWriter:
         self._table: IcebergTable = lake.table(name)
         self.marker = Marker(job, 0, "", "", "", {}, {})
 
-    def take_over(self, source: Source, *, accept_gaps: bool = False) -> Offsets:
+    def take_over(self, source: Source, *, accept_gaps: bool = False, find: FindPrints | None = None) -> Offsets:
         """Fences earlier writers; returns where to read each partition from.
 
         DataLoss if the topic does not go on from there, BadInput if another engine has filled the table, Retryable if another
         writer moved it on meanwhile, so that `source` is too old to tell.
+        find: looks whether the topic still holds the records that the table had last; None: not looked at.
         """
         known = Marker.of(self._table.properties)
         for attempt in range(ATTEMPTS):
@@ -52,6 +55,8 @@ class TableWriter:
                 stored = None
             try:
                 marker = resume(stored, source, job=self._job, commit_id=_new_id(), accept_gaps=accept_gaps)
+                if stored and find:
+                    _require_same_log(stored, source, find)
             except DataLoss as error:
                 if stored == known:
                     raise
@@ -59,8 +64,7 @@ class TableWriter:
                     "another ingest moved the table on while this one took it over", where=self._name, hint="run the ingest again"
                 ) from error
             try:
-                properties = marker.properties() | begun_account(self._table, marker)
-                self._table = commit(self._table, properties=properties, at=self._at)
+                self._table = self._mark(marker, begun_account(self._table, marker))
             except (Conflict, UnknownOutcome):
                 self._wait(attempt)  # whether it landed or not, the next round takes over from what is there then
             else:
@@ -69,12 +73,15 @@ class TableWriter:
                 return marker.next
         raise Retryable(f"the table could not be taken over in {ATTEMPTS} attempts", where=self._name)
 
-    def append(self, rows: Iterable[pa.Table], following: Offsets, ingested_at_us: int) -> Marker:
+    def append(self, rows: Iterable[pa.Table], following: Offsets, ingested_at_us: int, prints: Fingerprints) -> Marker:
         """Commits bronze rows that hold the records from the last marker's `next` up to `following`.
 
+        prints: the last record before `following` of each partition, as far as there is one.
         Returns when they are in the table, once. Fenced if another writer took the table over: then they are not, by us.
         """
-        marker = replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following, ingested_at_us=ingested_at_us)
+        marker = replace(
+            self.marker, commit_id=_new_id(), start=self.marker.next, next=following, ingested_at_us=ingested_at_us, prints=prints
+        )
         folder = f"{self._job}/{marker.epoch}/{marker.commit_id}"
         written = pa.concat_tables(list(rows))
         files, digest = write_files(self._table, written, folder=folder), digest_of(written, self._table.schema())
@@ -112,11 +119,9 @@ class TableWriter:
                     if unsettled:
                         # The unconfirmed commit may still be on its way. A new epoch moves the branch, so it can't land any more.
                         seal = stored.taken_over(self._job, seal_id)
-                        properties = seal.properties() | following_account(self._table, seal)
-                        self._table = commit(self._table, properties=properties, at=self._at)
+                        self._table = self._mark(seal, following_account(self._table, seal))
                         marker, unsettled = replace(marker, epoch=seal.epoch), False
-                properties = marker.properties() | following_account(self._table, marker, digest)
-                self._table = commit(self._table, added=files, properties=properties, at=self._at)
+                self._table = self._mark(marker, following_account(self._table, marker, digest), files)
                 return marker
             except UnknownOutcome as error:
                 unsettled, refused = True, error.what
@@ -128,6 +133,11 @@ class TableWriter:
             hint="is the catalog reachable and not locked, and is there room?",
         )
 
+    def _mark(self, marker: Marker, account: Mapping[str, str], files: Iterable[DataFile] = ()) -> IcebergTable:
+        properties, summary = marker.properties() | dict(account), marker.summary() | dict(account)
+        summary.pop(SINCE, None)  # of every partition
+        return commit(self._table, added=files, properties=properties, summary=summary, at=self._at)
+
     def _stored(self) -> Marker:
         stored = Marker.of(self._table.properties)
         if stored is None:
@@ -136,6 +146,12 @@ class TableWriter:
 
     def _fenced(self) -> Fenced:
         return Fenced("another ingest took this table over; this one stops and has written nothing more", where=self._name)
+
+
+def _require_same_log(stored: Marker, source: Source, find: FindPrints) -> None:
+    """DataLoss if the topic holds other records than the table where the table ends."""
+    kept = {p: known for p, known in stored.prints.items() if known.offset < source.watermarks.get(p, (0, 0))[1]}
+    require_same_records(source.topic, kept, find(source.topic, offsets_of(kept)))
 
 
 def _new_id() -> str:

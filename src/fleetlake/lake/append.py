@@ -31,11 +31,18 @@ SMALL_MANIFESTS = 20
 
 
 @telling_of_storage
-def stage_append(table: IcebergTable, added: Iterable[DataFile], properties: Mapping[str, str], *, now_ms: int) -> Staged:
+def stage_append(
+    table: IcebergTable,
+    added: Iterable[DataFile],
+    properties: Mapping[str, str],
+    summary: Mapping[str, str] | None = None,
+    *,
+    now_ms: int,
+) -> Staged:
     """Writes the manifests of a snapshot on top of `table` as it was loaded; returns what a catalog needs to commit it.
 
-    The snapshot's summary and the table's properties both get `properties`. now_ms: what the clock says, in milliseconds since
-    1970. Nothing is visible before the commit.
+    The table's properties get `properties`; the snapshot's summary gets `summary`, or the same if it is None.
+    now_ms: what the clock says, in milliseconds since 1970. Nothing is visible before the commit.
     """
     files, metadata = list(added), table.metadata
     parent, snapshot_id = metadata.snapshot_by_name(MAIN_BRANCH), metadata.new_snapshot_id()
@@ -45,7 +52,8 @@ def stage_append(table: IcebergTable, added: Iterable[DataFile], properties: Map
             ManifestEntry.from_args(status=ManifestEntryStatus.ADDED, snapshot_id=snapshot_id, data_file=file) for file in files
         ]
         manifests = [write_entries(table, entries, snapshot_id), *manifests]
-    staged = stage_snapshot(table, snapshot_id, manifests, _summary(table, files, parent, properties), now_ms=now_ms)
+    stored = _summary(table, files, parent, properties if summary is None else summary)
+    staged = stage_snapshot(table, snapshot_id, manifests, stored, now_ms=now_ms)
     return replace(staged, updates=(*staged.updates, SetPropertiesUpdate(updates=dict(properties))))
 
 

@@ -36,24 +36,26 @@ def commit(
     removed: Iterable[DataFile] = (),
     carried: Iterable[NewFile] = (),
     properties: Mapping[str, str],
+    summary: Mapping[str, str] | None = None,
     at: At = nowhere,
     clock: Clock = wall_clock_ms,
 ) -> IcebergTable:
     """Makes one snapshot of `table` as it was loaded and returns the table as it is then.
 
     `properties` go into the snapshot's summary and, in the same commit, into the table's properties, where they outlive the
-    snapshot's expiry. Without files the snapshot is empty but moves the branch all the same, so that every writer that built on the
-    older one conflicts. carried: more files to add, with sequence numbers of their own: their rows are those of `removed`.
+    snapshot's expiry. summary: what the snapshot's summary gets instead, if it is not None. Without files the snapshot is empty but
+    moves the branch all the same, so that every writer that built on the older one conflicts. carried: more files to add, with
+    sequence numbers of their own: their rows are those of `removed`.
     clock: what dates the snapshot, unless it is behind the table (snapshots.py).
     Raises Conflict if the branch moved since `table` was loaded, UnknownOutcome if the catalog did not say, BadInput if AWS did not
     let these credentials.
     """
     gone = [file.file_path for file in removed]
     if not gone:
-        staged = stage_append(table, added, properties, now_ms=clock())
+        staged = stage_append(table, added, properties, summary, now_ms=clock())
         return commit_staged(table, staged.requirements, staged.updates, at=at)
     files = [*(NewFile(file, None) for file in added), *carried]
-    staged = stage_replace(table, gone, files, properties, same_rows=False, now_ms=clock())
+    staged = stage_replace(table, gone, files, properties if summary is None else summary, same_rows=False, now_ms=clock())
     stored = SetPropertiesUpdate(updates=dict(properties))
     return commit_staged(table, staged.requirements, (*staged.updates, stored), at=at)
 

@@ -1,15 +1,19 @@
 """The delivery protocol's decisions."""
 
+import json
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetlake.foundation.errors import DataLoss
+from fleetlake.ingest.fingerprints import Fingerprint
 from fleetlake.ingest.offsets import Gap, Marker, Outcome, Source, advance, resume, settle
 
 SOURCE = Source("vehicle_data", "cluster", "topic-1", {0: (0, 100), 1: (0, 50)})
+T0_MS = 1_767_600_000_000
 STORED = Marker("job", 3, "c3", "cluster", "topic-1", {0: 0, 1: 0}, {0: 60, 1: 50}, 1_700_000_000_000_000)
 
 
@@ -27,6 +31,14 @@ def test_a_table_is_resumed_where_its_last_commit_ended() -> None:
 def test_a_new_partition_is_read_from_its_beginning() -> None:
     source = replace(SOURCE, watermarks={**SOURCE.watermarks, 2: (0, 9)})
     assert resume(STORED, source, job="job", commit_id="c4").next == {0: 60, 1: 50, 2: 0}
+
+
+def test_what_retention_took_of_a_new_partition_is_a_loss() -> None:
+    source = replace(SOURCE, watermarks={**SOURCE.watermarks, 2: (3, 9)})
+    with pytest.raises(DataLoss, match=r"offsets 0 to 2 were deleted by retention.*partition 2.*--accept-gaps"):
+        resume(STORED, source, job="job", commit_id="c4")
+    marker = resume(STORED, source, job="job", commit_id="c4", accept_gaps=True)
+    assert (marker.next[2], marker.gaps) == (3, (Gap(2, 0, 3),))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +89,33 @@ GAPS = st.lists(st.builds(Gap, st.integers(0, 9), st.integers(0, 9), st.integers
 
 @given(st.builds(Marker, st.text(), st.integers(1), st.text(), st.text(), st.text(), OFFSETS, OFFSETS, st.integers(0), GAPS))
 def test_a_marker_survives_a_tables_properties(marker: Marker) -> None:
+    prints = {p: Fingerprint(n - 1, n // 3 - 7, 2**64 - 1 - n, p - 1) for p, n in marker.next.items() if n}
+    marker = replace(marker, start=marker.next, prints=prints)
     assert Marker.of(marker.properties()) == marker
+
+
+def test_a_marker_of_an_earlier_version_is_read() -> None:
+    written = (
+        '{"job":"job","epoch":3,"commit_id":"c3","cluster_id":"cluster","topic_id":"topic-1","start":{"0":0,"1":0},'
+        '"next":{"0":60,"1":50},"ingested_at_us":1700000000000000,"gaps":[],"engine":"native"}'
+    )
+    assert Marker.of({"fleetlake.ingest": written}) == STORED
+
+
+def test_a_summary_does_not_grow_with_the_number_of_partitions() -> None:
+    marker = replace(STORED, start=dict.fromkeys(range(10_000), 5), next=dict.fromkeys(range(10_000), 9))
+    summary = marker.summary()["fleetlake.ingest"]
+    assert len(summary) < 500
+    moved = json.loads(summary)
+    assert (moved["moved_partitions"], moved["moves"][0]) == (10_000, [0, 5, 9])
+
+
+def test_ten_thousand_partitions_fit_into_a_property_of_glue() -> None:
+    draw = Random(1)
+    following = {p: draw.randrange(10**9) for p in range(10_000)}
+    prints = {p: Fingerprint(n - 1, T0_MS + draw.randrange(10**8), draw.randrange(2**64), 7) for p, n in following.items()}
+    text = replace(STORED, next=following, prints=prints).properties()["fleetlake.ingest"]
+    assert len(text) < 512_000 / 2
 
 
 def test_a_table_without_a_marker_has_none() -> None:

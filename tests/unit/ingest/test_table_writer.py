@@ -1,6 +1,8 @@
 """The writer of one table, on a real catalog whose commits fail on purpose: nothing is lost, nothing is doubled."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
 from fleetlake.ingest.accounts import account_of
+from fleetlake.ingest.fingerprints import Fingerprint, digest_value
 from fleetlake.ingest.offsets import Marker, Source
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
@@ -22,6 +25,7 @@ from fleetlake.lake.commits import commit
 from fleetlake.lake.digest import digest_of
 
 TABLE = bronze_of(VEHICLE)
+PRINTS = {0: Fingerprint(4, 1_767_600_000_000, digest_value(b"e4"), 2)}
 SOURCE = Source("vehicle_data", "cluster", "topic", {0: (0, 1000)})
 
 
@@ -93,24 +97,26 @@ def make_lake(folder: Path) -> Lake:
 def test_rows_and_offsets_land_together(lake: Lake) -> None:
     w = writer(lake)
     assert w.take_over(SOURCE) == {0: 0}
-    w.append([rows(0, 3), rows(3, 5)], {0: 5}, ingested_at_us=7)
+    w.append([rows(0, 3), rows(3, 5)], {0: 5}, 7, PRINTS)
     table = lake.table(TABLE.name)
     snapshot = table.current_snapshot()
     assert offsets(lake) == [0, 1, 2, 3, 4]
     assert snapshot is not None
     assert snapshot.summary is not None
-    assert Marker.of(table.properties) == Marker.of(snapshot.summary.additional_properties) == w.marker
+    assert Marker.of(table.properties) == replace(w.marker, start=w.marker.next)
+    moved = json.loads(snapshot.summary["fleetlake.ingest"] or "")
+    assert (moved["commit_id"], moved["epoch"], moved["moves"]) == (w.marker.commit_id, 1, [[0, 0, 5]])
     assert (w.marker.start, w.marker.next, w.marker.ingested_at_us) == ({0: 0}, {0: 5}, 7)
 
 
 def test_a_second_writer_goes_on_and_fences_the_first(lake: Lake) -> None:
     first, second = writer(lake), writer(lake)
     first.take_over(SOURCE)
-    first.append([rows(0, 5)], {0: 5}, 0)
+    first.append([rows(0, 5)], {0: 5}, 0, {})
     assert second.take_over(SOURCE) == {0: 5}
     with pytest.raises(Fenced):
-        first.append([rows(5, 9)], {0: 9}, 0)
-    second.append([rows(5, 7)], {0: 7}, 0)
+        first.append([rows(5, 9)], {0: 9}, 0, {})
+    second.append([rows(5, 7)], {0: 7}, 0, {})
     assert offsets(lake) == list(range(7))
 
 
@@ -118,7 +124,7 @@ def test_a_topic_looked_at_too_long_ago_is_no_data_loss(lake: Lake) -> None:
     """A writer slept between looking at its topic and taking the table over; another one has read further meanwhile."""
     sleeper, other = writer(lake), writer(lake)
     other.take_over(SOURCE)
-    other.append([rows(0, 5)], {0: 5}, 0)
+    other.append([rows(0, 5)], {0: 5}, 0, {})
     too_old = Source(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (0, 3)})
     with pytest.raises(Retryable, match="another ingest moved the table on"):
         sleeper.take_over(too_old)
@@ -130,7 +136,7 @@ def test_a_conflict_with_maintenance_is_retried(lake: Lake) -> None:
     w = writer(lake)
     w.take_over(SOURCE)
     commit(lake.table(TABLE.name), properties={"maintenance": "ran"})
-    w.append([rows(0, 5)], {0: 5}, 0)
+    w.append([rows(0, 5)], {0: 5}, 0, {})
     assert offsets(lake) == list(range(5))
 
 
@@ -138,7 +144,7 @@ def test_a_late_commit_can_not_land_behind_its_retry(lake: Lake) -> None:
     faults, w = Faults(lake), writer(lake)
     w.take_over(SOURCE)
     faults.plan = ["late"]
-    w.append([rows(0, 5)], {0: 5}, 0)
+    w.append([rows(0, 5)], {0: 5}, 0, {})
     assert w.marker.epoch == 2
     assert faults.deliver_late() == 0
     assert offsets(lake) == list(range(5))
@@ -165,7 +171,7 @@ def test_a_catalog_that_always_refuses_ends_in_an_error_after_waiting(lake: Lake
     w.take_over(SOURCE)
     faults.plan = ["conflict"] * 100
     with pytest.raises(Retryable, match="refused 10 times, at last: the table was changed by another writer"):
-        w.append([rows(0, 5)], {0: 5}, 0)
+        w.append([rows(0, 5)], {0: 5}, 0, {})
     assert waits == list(range(1, 10))
     assert offsets(lake) == []
 
@@ -185,13 +191,13 @@ def test_any_faults_lose_and_double_nothing(
         position = w.take_over(SOURCE)[0]
         for step, size in enumerate((3, 4, 2)):
             faults.plan = list(second) if step == 1 else faults.plan
-            w.append([rows(position, position + size)], {0: position + size}, 0)
+            w.append([rows(position, position + size)], {0: position + size}, 0, {})
             position += size
             if step == deliver_after:
                 faults.deliver_late()
         faults.plan.clear()
         try:
-            w.append([rows(position, position + 1)], {0: position + 1}, 0)
+            w.append([rows(position, position + 1)], {0: position + 1}, 0, {})
         except Fenced:  # a take-over of this very writer may have arrived late: another writer to it
             assert writer(lake).take_over(SOURCE)[0] == position
         else:

@@ -1,0 +1,85 @@
+"""Single records, fetched by their offsets: to see whether the broker still holds what was read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from fleetlake.broker.topics import SILENT
+from fleetlake.foundation.errors import Retryable
+
+ANSWER_S = 20.0
+PARTITIONS_AT_A_TIME = 1_000  # each may bring a batch of records, of which one is looked at
+POLL_S = 0.1
+REMOVED = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._PARTITION_EOF)
+CONFIG: Mapping[str, str | int | bool] = {
+    "group.id": "fleetlake-look",  # never joined, nothing is committed
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "isolation.level": "read_uncommitted",  # what stands at an offset, whatever became of its transaction
+    "queued.min.messages": 1,
+    "fetch.wait.max.ms": 50,
+    "session.timeout.ms": 6_000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A record as the broker has it. timestamp_ms: since 1970. leader_epoch: None if the client does not say."""
+
+    offset: int
+    timestamp_ms: int
+    value: bytes | None
+    leader_epoch: int | None
+
+
+def find_records(
+    client_config: Mapping[str, str | int | float | bool], topic: str, offsets: Mapping[int, int], *, answer_s: float = ANSWER_S
+) -> dict[int, FoundRecord]:
+    """Return of each partition the first record at or after the offset; none of a partition that has no such record (any more).
+
+    Every call has a client of its own, which knows nothing of the log from before. Retryable if partitions did not answer within
+    `answer_s`.
+    """
+    found: dict[int, FoundRecord] = {}
+    if not offsets:
+        return found
+    try:
+        consumer = Consumer(dict(client_config) | dict(CONFIG), logger=SILENT)
+    except KafkaException as error:
+        raise Retryable(f"the Kafka client could not be made: {error.args[0].str()}", where=f"topic {topic}") from error
+    wanted = sorted(offsets.items())
+    try:
+        for first in range(0, len(wanted), PARTITIONS_AT_A_TIME):
+            some = dict(wanted[first : first + PARTITIONS_AT_A_TIME])
+            found.update(_find(consumer, topic, some, time.monotonic() + answer_s))
+    finally:
+        consumer.close()
+    return found
+
+
+def _find(consumer: Consumer, topic: str, offsets: dict[int, int], give_up_at: float) -> Iterator[tuple[int, FoundRecord]]:
+    consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in offsets.items()])
+    waiting = set(offsets)
+    while waiting:
+        if time.monotonic() > give_up_at:
+            raise Retryable(
+                "the broker did not show the records that were read last", where=f"topic {topic}, partition {min(waiting)}",
+                hint="are all of the partition's replicas down?",
+            )  # fmt: skip
+        answered = []
+        for message in consumer.consume(len(waiting), POLL_S):
+            partition, error = message.partition(), message.error()
+            if partition is None or partition not in waiting or (error is not None and error.code() not in REMOVED):
+                continue
+            waiting.discard(partition)
+            answered.append(TopicPartition(topic, partition))
+            if error is None:
+                yield partition, FoundRecord(message.offset() or 0, message.timestamp()[1], message.value(), message.leader_epoch())
+        if answered and waiting:
+            consumer.incremental_unassign(answered)  # so that the others' records find room

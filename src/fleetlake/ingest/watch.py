@@ -1,0 +1,193 @@
+"""Looks now and then, beside the reading, whether the topics' logs are still what the reading takes them for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from confluent_kafka import KafkaException
+
+from fleetlake.broker.log_ends import LogEnds
+from fleetlake.foundation.errors import DataLoss, Retryable
+from fleetlake.ingest.offsets import Offsets
+
+LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
+STALLED_LOOKS = 5  # after so many in which nothing arrived, the client does not find its way back by itself
+Key = tuple[str, int]  # topic and partition
+Ask = Callable[[Collection[Key]], Mapping[str, Mapping[int, LogEnds]]]
+
+
+class Reading(Protocol):
+    """What is looked at: the reading of topics."""
+
+    def positions(self) -> Mapping[str, Offsets]:
+        """Return where the reading is, as values that stay."""
+        ...
+
+    def caught_up(self) -> int:
+        """Return how often, so far, all that the client had was taken from it."""
+        ...
+
+    def compare(self, partitions: Iterable[Key]) -> None:
+        """DataLoss if a log does not hold the record read last; Retryable if the broker does not answer."""
+        ...
+
+    def add(self, topic: str, partitions: Iterable[int]) -> None:
+        """Has new partitions read from offset 0 on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw. positions: of the reading, just before the brokers were asked. caught_up: see Reading, after it."""
+
+    positions: Mapping[Key, int]
+    ends: Mapping[Key, LogEnds]
+    caught_up: int
+
+    def behind(self) -> Iterator[Key]:
+        """Yield the partitions that end before the position: a log never does, unless it went back."""
+        return (key for key, position in self.positions.items() if (high := self._ends(key).high) is not None and high < position)
+
+    def added(self) -> dict[str, list[int]]:
+        """Return the partitions, by topic, that nobody reads yet."""
+        found: dict[str, list[int]] = {}
+        for topic, partition in sorted(self.ends.keys() - self.positions.keys()):
+            found.setdefault(topic, []).append(partition)
+        return found
+
+    def _ends(self, key: Key) -> LogEnds:
+        return self.ends.get(key, LogEnds())
+
+
+def find_stalled(before: Look, now: Look) -> list[Key]:
+    """Return the partitions of which nothing arrived between two looks, though the first one saw that there was more.
+
+    None if the reading was busy all the time: then the client may not have asked for it yet.
+    """
+    if now.caught_up == before.caught_up:
+        return []
+    return [
+        key
+        for key, position in now.positions.items()
+        if before.positions.get(key) == position and (before.ends.get(key, LogEnds()).high or 0) > position
+    ]
+
+
+class LogWatch:
+    """Asks the brokers every `every_s` seconds and compares with the reading.
+
+    New partitions are added to it. DataLoss if a log went back, if it holds other records than those read, or if records of a new
+    partition were removed before it was seen. A partition that nothing arrives from though it has records is named once, at the
+    second look that finds it so; Retryable if it is still so STALLED_LOOKS looks later and no open transaction is the reason.
+    ask: asks the brokers, and for the low of those partitions that it is not given; KafkaException while none answers, which the
+    reading says by itself.
+    """
+
+    def __init__(self, reading: Reading, ask: Ask, *, every_s: float) -> None:
+        self._reading, self._ask, self._every_s = reading, ask, every_s
+        self._before: Look | None = None
+        self._stalled: dict[Key, int] = {}  # in how many looks in a row
+
+    def run(self, ended: threading.Event) -> None:
+        while not ended.wait(self._every_s):
+            try:
+                self.look()
+            except (KafkaException, _NoAnswer):
+                continue
+
+    def look(self) -> None:
+        """Looks once."""
+        positions = {(topic, p): at for topic, of in self._reading.positions().items() for p, at in of.items()}
+        ends = {(topic, p): of for topic, parts in self._ask(positions.keys()).items() for p, of in parts.items()}
+        now = Look(positions, ends, self._reading.caught_up())
+        self._require_not_behind(now)
+        for topic, partitions in now.added().items():
+            self._add(topic, partitions, now)
+        if self._before:
+            self._judge_stalled(find_stalled(self._before, now), now)
+        self._before = now
+
+    def _require_not_behind(self, now: Look) -> None:
+        """At the second look in a row: a new leader may not know for a moment how far its log is acknowledged."""
+        before = set(self._before.behind()) if self._before else set()
+        for topic, partition in now.behind():
+            if (topic, partition) not in before:
+                continue
+            position, high = now.positions[topic, partition], now.ends[topic, partition].high
+            raise DataLoss(
+                f"the topic's log went back: records up to offset {position - 1} were read, it ends at {(high or 0) - 1} now",
+                where=f"topic {topic}, partition {partition}",
+                hint="the broker lost records (a restored disk, an unclean leader election?), which --accept-gaps can't accept; "
+                "restore its log, or ingest into a new lake: fleetlake --home DIR",
+            )
+
+    def _add(self, topic: str, partitions: list[int], now: Look) -> None:
+        """Those whose first record is known: of one that has just been made, there is not always an answer."""
+        ready = [p for p in partitions if now.ends[topic, p].low is not None]
+        for partition in ready:
+            if low := now.ends[topic, partition].low:
+                raise removed_before_it_was_read(topic, partition, low)
+        if ready:
+            LOG.warning("topic %s has new partitions, read from their beginning: %s", topic, _numbers(ready))
+            self._reading.add(topic, ready)
+
+    def _judge_stalled(self, stalled: list[Key], now: Look) -> None:
+        self._stalled = {key: self._stalled.get(key, 0) + 1 for key in stalled}
+        new = [key for key, looks in self._stalled.items() if looks == 1]
+        if new:
+            self._say(new, now)
+        self._compare(stalled)
+        stuck = [key for key, looks in self._stalled.items() if looks >= STALLED_LOOKS and not _is_held_back(key, now)]
+        if stuck:
+            topic, partition = stuck[0]
+            raise Retryable(
+                f"the Kafka client reads nothing more of {len(stuck)} partitions, though they have records",
+                where=f"topic {topic}, partition {partition}, offset {now.positions[stuck[0]]}",
+                hint="nothing is lost: run the ingest again",
+            )
+
+    def _say(self, stalled: list[Key], now: Look) -> None:
+        topic, partition = stalled[0]
+        others = f" (and {len(stalled) - 1} partitions more)" if len(stalled) > 1 else ""
+        reason = "a transaction is open there" if _is_held_back(stalled[0], now) else "the broker is asked what became of its log"
+        LOG.warning(
+            "nothing arrives of topic %s, partition %d%s from offset %d on, though it has records up to %d: %s",
+            topic, partition, others, now.positions[stalled[0]], (now.ends.get(stalled[0], LogEnds()).high or 0) - 1, reason,
+        )  # fmt: skip
+
+    def _compare(self, stalled: list[Key]) -> None:
+        if not stalled:
+            return
+        try:
+            self._reading.compare(stalled)
+        except Retryable as error:
+            raise _NoAnswer from error
+
+
+class _NoAnswer(Exception):
+    """The broker did not answer while its log was compared."""
+
+
+def removed_before_it_was_read(topic: str, partition: int, low: int) -> DataLoss:
+    """The error for a partition that was added to a topic and lost its first records before they were read."""
+    return DataLoss(
+        f"offsets 0 to {low - 1} of a partition that was added to the topic were deleted by retention before they were ingested",
+        where=f"topic {topic}, partition {partition}",
+        hint="fleetlake ingest --accept-gaps writes the loss down and goes on",
+    )
+
+
+def _is_held_back(key: Key, now: Look) -> bool:
+    ends = now.ends.get(key, LogEnds())
+    return ends.stable is None or ends.stable <= now.positions[key]
+
+
+def _numbers(partitions: list[int]) -> str:
+    """Return `3, 7 and 8` as `3, 7, 8`, and a run as `3 to 8`."""
+    if len(partitions) > 2 and partitions[-1] - partitions[0] == len(partitions) - 1:
+        return f"{partitions[0]} to {partitions[-1]}"
+    return ", ".join(map(str, partitions))
