@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from typing import Protocol
 
 import psutil
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.foundation.errors import Retryable
@@ -67,13 +68,14 @@ class Start:
     accept_gaps: bool = False
     clock_jumps_s: tuple[int, ...] = ()
     offsets_age_s: float = 60.0
+    watch_every_s: float = 10.0
 
     def do(self, world: World) -> None:
         world.start(
             self.name,
             lambda order: replace(
                 order, cuts=self.cuts, answers=self.answers, once=self.once, accept_gaps=self.accept_gaps,
-                clock_jumps_s=self.clock_jumps_s, offsets_age_s=self.offsets_age_s,
+                clock_jumps_s=self.clock_jumps_s, offsets_age_s=self.offsets_age_s, watch_every_s=self.watch_every_s,
             ),
         )  # fmt: skip
 
@@ -256,6 +258,45 @@ class MakeTopicsAnew:
 
 
 @dataclass(frozen=True, slots=True)
+class AddPartitions:
+    """Each topic has so many partitions from now on."""
+
+    total: int
+
+    def do(self, world: World) -> None:
+        admin = AdminClient(world.kafka.client_config())
+        for future in admin.create_partitions([NewPartitions(topic, self.total) for topic in world.topics]).values():
+            future.result(30)
+
+        def led() -> bool:
+            shown = admin.list_topics(timeout=10).topics
+            parts = [list(shown[topic].partitions.values()) for topic in world.topics]
+            return all(len(of) == self.total and all(part.leader >= 0 for part in of) for of in parts)
+
+        wait_for(led, "the new partitions")
+        world.renew_producer()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFirstRecords:
+    """Retention takes up to `by` of the first records of each partition from `partition` on. They are lost, and known to be."""
+
+    partition: int
+    by: int
+
+    def do(self, world: World) -> None:
+        admin, wanted = AdminClient(world.kafka.client_config()), []
+        for topic in world.topics:
+            ends: dict[int, int] = {}
+            for partition, offset in world.records[topic]:
+                ends[partition] = max(ends.get(partition, 0), offset + 1)
+            wanted += [TopicPartition(topic, p, min(self.by, end)) for p, end in ends.items() if p >= self.partition]
+        assert wanted, "no record is in a new partition"
+        for future in admin.delete_records(wanted).values():
+            future.result(30)
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteRecords:
     """Retention runs past what was ingested, by up to `by` records of each partition. They are lost, and known to be."""
 
@@ -422,6 +463,29 @@ class StartNodes:
 def of_cluster(world: World) -> KafkaCluster:
     assert world.cluster is not None
     return world.cluster
+
+
+@dataclass(frozen=True, slots=True)
+class CopyBroker:
+    """A copy is made of all that the broker has, while it is down."""
+
+    def do(self, world: World) -> None:
+        world.broker.stop()
+        shutil.copytree(world.broker.folder / "data", world.folder / "copy")
+        world.broker.start()
+        world.renew_producer()
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreBroker:
+    """The broker has what it had when it was copied, and nothing of what came after."""
+
+    def do(self, world: World) -> None:
+        world.broker.stop()
+        shutil.rmtree(world.broker.folder / "data")
+        shutil.copytree(world.folder / "copy", world.broker.folder / "data")
+        world.broker.start()
+        world.renew_producer()
 
 
 def mount_small_disk(world: World, megabytes: int) -> None:

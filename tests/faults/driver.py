@@ -90,6 +90,7 @@ class Order:
     accept_gaps: bool = False
     flush_age_s: float = 0.03
     offsets_age_s: float = 60.0
+    watch_every_s: float = 10.0
     cuts: tuple[Cut, ...] = ()
     answers: tuple[Answer, ...] = ()
     clock_s: int = 0
@@ -137,6 +138,7 @@ def ingest(order: Order, told_to_end: threading.Event) -> None:
             rows=order.flush_rows, age_s=order.flush_age_s, behind_age_s=order.flush_age_s, offsets_age_s=order.offsets_age_s
         ),
         accept_gaps=order.accept_gaps,
+        watch_every_s=order.watch_every_s,
     )
     made = NativeIngest(lake, sources, order.kafka.client_config(), settings, wait=back_off, at=at)
     signal.signal(signal.SIGTERM, lambda *_: made.stop())

@@ -14,8 +14,11 @@ from fleetlake.ingest.offsets import Engine
 from fleetlake.lake.catalog import LakeSettings
 from tests.faults.acts import (
     Act,
+    AddPartitions,
     AwaitPause,
     AwaitRows,
+    CopyBroker,
+    DeleteFirstRecords,
     DeleteRecords,
     DeliverLate,
     End,
@@ -29,6 +32,7 @@ from tests.faults.acts import (
     Maintain,
     MakeTopicsAnew,
     Produce,
+    RestoreBroker,
     SetClock,
     SetWeather,
     Signal,
@@ -352,9 +356,69 @@ def compacted(random: Random) -> list[Act]:
     return [*acts, AwaitCompaction(), Start("again", once=True), End("again"), Produce(random.randint(1, 20))]
 
 
+def partition_added(random: Random) -> list[Act]:
+    """Its records arrive while the ingest runs on."""
+    count, more = random.randint(40, 100), random.randint(40, 100)
+    return [
+        Produce(count), Start(watch_every_s=random.uniform(0.2, 1)), AwaitRows(2 * count), AddPartitions(random.randint(3, 6)),
+        Produce(more), AwaitRows(2 * (count + more)), Signal(signal.SIGTERM), End(),
+    ]  # fmt: skip
+
+
+def partition_added_and_kills(random: Random) -> list[Act]:
+    acts: list[Act] = [Produce(random.randint(20, 100)), Load(every_s=0.05), Start("first", once=True), End("first")]
+    for total in (3, 5):
+        acts += [
+            Start(watch_every_s=0.2), AddPartitions(total), Signal(signal.SIGKILL, after_s=random.uniform(0, 1.5)),
+            End(allowed=("killed",)),
+        ]  # fmt: skip
+    return acts
+
+
+def partition_added_and_retention(random: Random) -> list[Act]:
+    """Its first records are deleted before an ingest has seen them."""
+    return [
+        Produce(random.randint(40, 100)), Start("first", once=True), End("first"), AddPartitions(random.randint(3, 6)),
+        Produce(random.randint(80, 100)), DeleteFirstRecords(2, random.randint(1, 5)),
+        Start("b", once=True), End("b", ("DataLoss",)), Start("c", once=True, accept_gaps=True), End("c"), Produce(20),
+    ]  # fmt: skip
+
+
+def partition_added_and_retention_beside(random: Random) -> list[Act]:
+    count = random.randint(40, 100)
+    return [
+        Produce(count), Start(watch_every_s=0.3), AwaitRows(2 * count), Signal(signal.SIGSTOP), AddPartitions(random.randint(3, 6)),
+        Produce(random.randint(80, 100)), DeleteFirstRecords(2, random.randint(1, 5)), Signal(signal.SIGCONT),
+        End("a", ("DataLoss",)),
+        Start("c", once=True, accept_gaps=True), End("c"), Produce(20),
+    ]  # fmt: skip
+
+
+def log_went_back(random: Random) -> list[Act]:
+    """The broker has an older state again, and grows; never past where the table is, or far past it."""
+    return [
+        Produce(random.randint(40, 100)), CopyBroker(), Produce(random.randint(40, 100)), Start("first", once=True), End("first"),
+        Freeze(), RestoreBroker(), Produce(random.choice([10, 60, 300])), Start("b", once=True), End("b", ("DataLoss",)),
+        Start("c", once=True, accept_gaps=True), End("c", ("DataLoss",)),
+    ]  # fmt: skip
+
+
+def log_went_back_beside(random: Random) -> list[Act]:
+    count, more = random.randint(40, 100), random.randint(40, 100)
+    early = random.random() < 0.5  # then the client has seen the leader's epoch grow
+    start: list[Act] = [Start(watch_every_s=0.5)]
+    return [
+        Produce(count), *(start if early else []), CopyBroker(), *([] if early else start), Produce(more),
+        AwaitRows(2 * (count + more)),
+        Freeze(), RestoreBroker(), Produce(random.choice([10, 60, 300])), End("a", ("DataLoss",)),
+        Start("b", once=True), End("b", ("DataLoss",)),
+    ]  # fmt: skip
+
+
 def broker_killed(random: Random) -> list[Act]:
     return [
-        Produce(random.randint(40, 150)), Start(), AwaitRows(random.randint(1, 40)), KillBroker(random.uniform(0, 1)),
+        Produce(random.randint(40, 150)), Start(watch_every_s=0.3), AwaitRows(random.randint(1, 40)),
+        KillBroker(random.uniform(0, 1)),
         Produce(random.randint(20, 80)), Signal(signal.SIGTERM, after_s=1.0), End(),
     ]  # fmt: skip
 
@@ -414,6 +478,12 @@ NATIVE: tuple[Scenario, ...] = (
     Scenario("transactions and retention", partial(transactions, ingest_what_is_readable), sparse=True),
     Scenario("compacted topics", compacted, sparse=True),
     Scenario("broker killed and restarted", broker_killed, own_broker=True),
+    Scenario("partition added under the ingest", partition_added),
+    Scenario("partition added and kill -9", partition_added_and_kills),
+    Scenario("partition added, retention took of it", partition_added_and_retention),
+    Scenario("partition added, retention, under the ingest", partition_added_and_retention_beside),
+    Scenario("log went back", log_went_back, own_broker=True, settles=False),
+    Scenario("log went back under the ingest", log_went_back_beside, own_broker=True, settles=False),
 )
 
 

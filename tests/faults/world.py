@@ -151,6 +151,10 @@ class World:
         self._sent += count
         return self._sent - count
 
+    def renew_producer(self) -> None:
+        """Has the next records sent by a producer that knows nothing yet: of partitions, or of what a broker has lost."""
+        self._producer = None
+
     def _note(self, error: KafkaError | None, message: Message) -> None:
         assert error is None, error
         topic, partition, offset = message.topic(), message.partition(), message.offset()
