@@ -73,15 +73,17 @@ class TableWriter:
                 return marker.next
         raise Retryable(f"the table could not be taken over in {ATTEMPTS} attempts", where=self._name)
 
-    def append(self, rows: Iterable[pa.Table], following: Offsets, ingested_at_us: int, prints: Fingerprints) -> Marker:
+    def append(
+        self, rows: Iterable[pa.Table], following: Offsets, ingested_at_us: int, prints: Fingerprints | None = None
+    ) -> Marker:
         """Commits bronze rows that hold the records from the last marker's `next` up to `following`.
 
-        prints: the last record before `following` of each partition, as far as there is one.
+        prints: the last record before `following` of each partition, as far as it is known; None: those of the marker stay.
         Returns when they are in the table, once. Fenced if another writer took the table over: then they are not, by us.
         """
-        marker = replace(
-            self.marker, commit_id=_new_id(), start=self.marker.next, next=following, ingested_at_us=ingested_at_us, prints=prints
-        )
+        known = self.marker.prints if prints is None else prints
+        marker = replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following, prints=known)
+        marker = replace(marker, ingested_at_us=ingested_at_us)
         folder = f"{self._job}/{marker.epoch}/{marker.commit_id}"
         written = pa.concat_tables(list(rows))
         files, digest = write_files(self._table, written, folder=folder), digest_of(written, self._table.schema())

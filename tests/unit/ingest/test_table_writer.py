@@ -112,11 +112,11 @@ def test_rows_and_offsets_land_together(lake: Lake) -> None:
 def test_a_second_writer_goes_on_and_fences_the_first(lake: Lake) -> None:
     first, second = writer(lake), writer(lake)
     first.take_over(SOURCE)
-    first.append([rows(0, 5)], {0: 5}, 0, {})
+    first.append([rows(0, 5)], {0: 5}, 0)
     assert second.take_over(SOURCE) == {0: 5}
     with pytest.raises(Fenced):
-        first.append([rows(5, 9)], {0: 9}, 0, {})
-    second.append([rows(5, 7)], {0: 7}, 0, {})
+        first.append([rows(5, 9)], {0: 9}, 0)
+    second.append([rows(5, 7)], {0: 7}, 0)
     assert offsets(lake) == list(range(7))
 
 
@@ -124,7 +124,7 @@ def test_a_topic_looked_at_too_long_ago_is_no_data_loss(lake: Lake) -> None:
     """A writer slept between looking at its topic and taking the table over; another one has read further meanwhile."""
     sleeper, other = writer(lake), writer(lake)
     other.take_over(SOURCE)
-    other.append([rows(0, 5)], {0: 5}, 0, {})
+    other.append([rows(0, 5)], {0: 5}, 0)
     too_old = Source(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (0, 3)})
     with pytest.raises(Retryable, match="another ingest moved the table on"):
         sleeper.take_over(too_old)
@@ -136,7 +136,7 @@ def test_a_conflict_with_maintenance_is_retried(lake: Lake) -> None:
     w = writer(lake)
     w.take_over(SOURCE)
     commit(lake.table(TABLE.name), properties={"maintenance": "ran"})
-    w.append([rows(0, 5)], {0: 5}, 0, {})
+    w.append([rows(0, 5)], {0: 5}, 0)
     assert offsets(lake) == list(range(5))
 
 
@@ -144,7 +144,7 @@ def test_a_late_commit_can_not_land_behind_its_retry(lake: Lake) -> None:
     faults, w = Faults(lake), writer(lake)
     w.take_over(SOURCE)
     faults.plan = ["late"]
-    w.append([rows(0, 5)], {0: 5}, 0, {})
+    w.append([rows(0, 5)], {0: 5}, 0)
     assert w.marker.epoch == 2
     assert faults.deliver_late() == 0
     assert offsets(lake) == list(range(5))
@@ -171,7 +171,7 @@ def test_a_catalog_that_always_refuses_ends_in_an_error_after_waiting(lake: Lake
     w.take_over(SOURCE)
     faults.plan = ["conflict"] * 100
     with pytest.raises(Retryable, match="refused 10 times, at last: the table was changed by another writer"):
-        w.append([rows(0, 5)], {0: 5}, 0, {})
+        w.append([rows(0, 5)], {0: 5}, 0)
     assert waits == list(range(1, 10))
     assert offsets(lake) == []
 
@@ -191,13 +191,13 @@ def test_any_faults_lose_and_double_nothing(
         position = w.take_over(SOURCE)[0]
         for step, size in enumerate((3, 4, 2)):
             faults.plan = list(second) if step == 1 else faults.plan
-            w.append([rows(position, position + size)], {0: position + size}, 0, {})
+            w.append([rows(position, position + size)], {0: position + size}, 0)
             position += size
             if step == deliver_after:
                 faults.deliver_late()
         faults.plan.clear()
         try:
-            w.append([rows(position, position + 1)], {0: position + 1}, 0, {})
+            w.append([rows(position, position + 1)], {0: position + 1}, 0)
         except Fenced:  # a take-over of this very writer may have arrived late: another writer to it
             assert writer(lake).take_over(SOURCE)[0] == position
         else:
