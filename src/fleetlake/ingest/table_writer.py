@@ -78,11 +78,13 @@ class TableWriter:
     ) -> Marker:
         """Commits bronze rows that hold the records from the last marker's `next` up to `following`.
 
-        prints: the last record before `following` of each partition, as far as it is known; None: those of the marker stay.
+        prints: the last record read of each partition; of those that are not before `following` the marker's stay.
         Returns when they are in the table, once. Fenced if another writer took the table over: then they are not, by us.
         """
-        known = self.marker.prints if prints is None else prints
-        marker = replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following, prints=known)
+        read = {p: known for p, known in (prints or {}).items() if known.offset < following[p]}
+        marker = replace(
+            self.marker, commit_id=_new_id(), start=self.marker.next, next=following, prints={**self.marker.prints, **read}
+        )
         marker = replace(marker, ingested_at_us=ingested_at_us)
         folder = f"{self._job}/{marker.epoch}/{marker.commit_id}"
         written = pa.concat_tables(list(rows))
