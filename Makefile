@@ -63,6 +63,7 @@ lock: .venv/dev
 	$(LOCK) -c requirements/dev.lock --extra aws --extra snowflake -o requirements/cloud.lock
 	for tool in $(TOOLS); do $(COMPILE) requirements/$$tool.in -o requirements/$$tool.lock || exit 1; done
 	$(BIN)/python requirements/lock_jars.py
+	$(BIN)/python -m checks.advisories --refresh
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info src/fleetlake/*/*.so

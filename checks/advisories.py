@@ -1,7 +1,9 @@
-"""Known vulnerabilities of what is locked: `python -m checks.advisories [--service URL] [--require]`.
+"""Known vulnerabilities of what is locked: `python -m checks.advisories [--service URL] [--require | --refresh]`.
 
-Asks OSV (https://osv.dev) about every package and jar by name and version. Without an answer nothing is known, and that is what is
-said: NOT AUDITED, exit code 0 (2 with --require), so that `make check` works offline and nobody takes silence for good news.
+Every package, every jar, also those inside of pyspark, and the JRE are compared with the list in checks/advisories.toml, offline;
+then OSV (https://osv.dev) is asked about them by name and version. Exit code 1 for an advisory that is not accepted in the list.
+Without an answer only the list is known, and that is what is said: NOT ASKED, so that `make check` works offline and nobody takes
+silence for good news; exit code 2 then with --require. --refresh, of `make lock`, writes what OSV says and the list lacks into it.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from checks.locks import ROOT, Locked, read_locks
+from checks.known_advisories import LIST, Advisory, components, jars_of_pyspark, matches, read_list
+from checks.locks import ROOT, Locked
 
 SERVICE = "https://api.osv.dev/v1/querybatch"
-ACCEPTED = Path(__file__).parent / "accepted_advisories.txt"
 AT_ONCE = 1000  # what OSV takes in one request
 TIMEOUT_S = 10.0
 
@@ -55,49 +57,88 @@ def _post(service: str, document: object) -> object:
         raise NoAnswerError(f"{type(error).__name__}: {error}") from error
 
 
-def read_accepted(path: Path) -> Mapping[str, str]:
-    """Advisory to why it does not matter here. ValueError for one without a reason."""
-    accepted = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        if line and not line.startswith("#"):
-            name, _, reason = line.partition(" ")
-            if not reason.strip():
-                raise ValueError(f"{path}:{number}: needs an advisory and why it is accepted")
-            accepted[name] = reason.strip()
-    return accepted
-
-
-def audit(root: Path, service: str, accepted: Mapping[str, str], *, require: bool) -> int:
-    """Prints what is known against which lock's packages. 0 if there is nothing, 1 if there is, without an answer 2 or 0."""
-    locks, _ = read_locks(root)
-    where: dict[Locked, list[str]] = {}
-    for name, packages in locks.items():
-        for package in packages:
-            where.setdefault(Locked(package.ecosystem, package.name, package.version), []).append(name)
-    try:
-        answered = ask(service, list(where))
-    except NoAnswerError as error:
-        print(f"advisories: NOT AUDITED: {service} gave no answer ({error}); nothing is known about {len(where)} packages")
-        return 2 if require else 0
-    wrong = [
-        f"{package.name} {package.version}: {advisory} (in {', '.join(where[package])})"
-        for package, advisories in answered.items()
-        for advisory in advisories
-        if advisory not in accepted
+def by_list(known: Sequence[Advisory], where: Mapping[Locked, Sequence[str]]) -> list[str]:
+    """A line for each advisory of the list that is about what we have in a place where it is not accepted."""
+    wrong: dict[tuple[Advisory, Locked], list[str]] = {}
+    for advisory, package, place in matches(known, where):
+        if not advisory.is_accepted_in(place):
+            wrong.setdefault((advisory, package), []).append(place)
+    return [
+        f"{package.name.lstrip(':')} {package.version}: {advisory.id}, {advisory.what} (in {', '.join(places)};"
+        f" {f'fixed in {advisory.fixed}' if advisory.fixed else 'not fixed'}; {advisory.source})"
+        for (advisory, package), places in wrong.items()
     ]
-    print("\n".join([*wrong, f"advisories: {len(where)} packages asked about, {len(wrong)} advisories, {len(accepted)} accepted"]))
-    return 1 if wrong else 0
+
+
+def by_service(
+    known: Sequence[Advisory], where: Mapping[Locked, Sequence[str]], answered: Mapping[Locked, Sequence[str]]
+) -> dict[tuple[Locked, str], list[str]]:
+    """Package and advisory to the places, of the service's answers that are not accepted in the list under any of their names."""
+    wrong: dict[tuple[Locked, str], list[str]] = {}
+    for package, ids in answered.items():
+        for found in ids:
+            entries = [entry for entry in known if found in (entry.id, *entry.also) and entry.affects(package)]
+            places = [place for place in where[package] if not any(entry.is_accepted_in(place) for entry in entries)]
+            if places:
+                wrong[package, found] = places
+    return wrong
+
+
+def audit(
+    root: Path, service: str, list_file: Path, *, spark_jars: Path | None, require: bool = False, refresh: bool = False
+) -> int:
+    """Prints what is known against which packages. Exit code 1 if there is something; without an answer 2 if that is required."""
+    known, where = read_list(list_file), components(root, spark_jars)
+    lines, gave_no_answer = by_list(known, where), ""
+    asked = [package for package in where if package.ecosystem != "Java" and not package.name.startswith(":")]
+    try:
+        answered = ask(service, asked)
+    except NoAnswerError as error:
+        gave_no_answer = str(error)
+    else:
+        found = by_service(known, where, answered)
+        lines += [f"{of.name} {of.version}: {name} (in {', '.join(places)}; OSV)" for (of, name), places in found.items()]
+        if refresh:
+            lines.append(_write_new(list_file, known, [key for key in found if not _is_listed(known, *key)]))
+    accepted = len({advisory.id for advisory, _, place in matches(known, where) if advisory.is_accepted_in(place)})
+    failed = len(lines) - bool(refresh and not gave_no_answer)
+    lines.append(f"advisories: {len(where)} packages, {len(known)} advisories in the list, {accepted} accepted, {failed} to act on")
+    if gave_no_answer:
+        kept = "; the list stays as it was" if refresh else ""
+        lines.append(
+            f"advisories: NOT ASKED: {service} gave no answer ({gave_no_answer}): no more is known than the list says{kept}"
+        )
+    print("\n".join(lines))
+    return 1 if failed and not refresh else 2 if gave_no_answer and require else 0
+
+
+def _is_listed(known: Sequence[Advisory], package: Locked, name: str) -> bool:
+    return any(name in (entry.id, *entry.also) and entry.of == package.name for entry in known)
+
+
+def _write_new(file: Path, known: Sequence[Advisory], found: Sequence[tuple[Locked, str]]) -> str:
+    """Adds entries for what the service found and the list lacks; returns a line that says so."""
+    text = file.read_text()
+    for package, name in found:
+        text += (
+            f'\n[[advisory]]\nid = "{name}"\nof = "{package.name}"\nintroduced = "{package.version}"\nwhat = "see the source"\n'
+            f'source = "OSV, {name}"\n'
+        )
+    file.write_text(text)
+    return f"advisories: {len(found)} added to {file.name}, which had {len(known)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """See audit."""
-    options = argparse.ArgumentParser(prog="python -m checks.advisories", description="Asks OSV about every locked package.")
+    options = argparse.ArgumentParser(prog="python -m checks.advisories", description="Known vulnerabilities of what is locked.")
     options.add_argument("--service", default=SERVICE, help="where an OSV API answers querybatch")
-    options.add_argument("--require", action="store_true", help="exit code 2 if it gives no answer")
+    either = options.add_mutually_exclusive_group()
+    either.add_argument("--require", action="store_true", help="exit code 2 if it gives no answer")
+    either.add_argument("--refresh", action="store_true", help="add what it knows and the list lacks; exit code 0")
     chosen = options.parse_args(arguments)
     if not chosen.service.startswith(("https://", "http://")):
         options.error(f"--service {chosen.service}: not an address")
-    return audit(ROOT, chosen.service, read_accepted(ACCEPTED), require=chosen.require)
+    return audit(ROOT, chosen.service, LIST, spark_jars=jars_of_pyspark(), require=chosen.require, refresh=chosen.refresh)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +63,17 @@ def test_decoder_and_reference_agree(
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_bytes_break_a_batch(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, records: Payloads) -> None:
     check(spark, tmp_path_factory.mktemp("raw"), VEHICLE, records)
+
+
+def test_spark_runs_on_our_lz4_and_its_workers_import_nothing_of_the_working_folder(spark: SparkSession) -> None:
+    from pyspark.sql import functions as sf
+
+    loader = spark._jvm.java.lang.Thread.currentThread().getContextClassLoader()  # type: ignore[union-attr]
+    lz4 = loader.loadClass("net.jpountz.lz4.LZ4Factory").getProtectionDomain().getCodeSource().getLocation().toString()
+    assert re.search(r"/lz4-java-1\.1[0-9]\.", lz4), lz4  # pyspark's own is 1.8.0
+    safe = sf.udf(lambda _: str(sys.flags.safe_path), "string")
+    rows = spark.range(100).repartition(2).select(safe("id").alias("safe")).distinct().collect()  # shuffled, so compressed
+    assert [row.safe for row in rows] == ["True"]
 
 
 def test_only_suspects_are_looked_at_in_python() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 from tests.conftest import free_ports
 
 from fleetlake.broker.embedded import EmbeddedBroker, new_cluster_id
@@ -23,6 +24,31 @@ from fleetlake.foundation.errors import Missing
 
 def records(settings: KafkaSettings, topic: str) -> int:
     return sum(high - low for low, high in watermarks(settings, [topic])[topic].values())
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_every_codec_is_taken_and_made_by_the_broker(broker: EmbeddedBroker, codec: str) -> None:
+    """The client compresses in C, the broker takes it apart and compresses anew in Java, with the jars of the lock."""
+    made = ["gzip", "snappy", "lz4", "zstd", "uncompressed"]
+    config = {"bootstrap.servers": broker.settings.bootstrap_servers}
+    topics = {kept: f"{codec}-{kept}" for kept in made}
+    admin = AdminClient(config)  # its answers come only as long as it is there
+    created = admin.create_topics([NewTopic(topic, 1, config={"compression.type": kept}) for kept, topic in topics.items()])
+    for done in created.values():
+        done.result()
+    values = [f"value {number} ".encode() * 20 for number in range(200)]
+    producer = Producer(config | {"compression.type": codec, "linger.ms": 50, "acks": "all"})
+    for topic in topics.values():
+        for value in values:
+            producer.produce(topic, value)
+    assert producer.flush(60) == 0
+    consumer = Consumer(config | {"group.id": codec, "check.crcs": True})
+    try:
+        for topic in topics.values():
+            consumer.assign([TopicPartition(topic, 0, 0)])
+            assert [message.value() for message in consumer.consume(len(values), 60)] == values
+    finally:
+        consumer.close()
 
 
 def test_it_starts_once_keeps_its_data_and_stops(tmp_path: Path) -> None:

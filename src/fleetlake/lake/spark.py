@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LOOPBACK, SUBMIT = "127.0.0.1", "submit"
 SAFE_PATH = "PYTHONSAFEPATH"  # Spark starts workers by `python -m`, which would import what is in the working folder first
 LOCAL_DIR = "spark.local.dir"  # what shuffles, sorts and state stores of a driver and its tasks spill to
+OVER_SPARKS_OWN = ("lz4-java-",)  # jars that pyspark has too old a one of: ours come first (checks/advisories.toml)
 ICEBERG = "org.apache.iceberg"
 SQLITE_BUSY_MS = 60_000  # five queries commit to one SQLite file; each waits for its turn
 # PyIceberg's names of S3 settings, and what Iceberg's S3FileIO and Hadoop's s3a call them.
@@ -104,7 +105,9 @@ def session_conf(spark: SparkSettings, lake: LakeSettings, *, app_name: str, s3:
     }
     if spark.master != SUBMIT:
         jars = [*SPARK.ensure(), *(SPARK_S3.ensure() if s3 or is_on_aws(lake.properties) else [])]
+        first = ":".join(str(jar) for jar in jars if jar.name.startswith(OVER_SPARKS_OWN))
         conf |= {"spark.master": spark.master, "spark.jars": ",".join(map(str, jars)), "spark.driver.memory": "1g"}
+        conf |= {"spark.driver.extraClassPath": first, "spark.executor.extraClassPath": first}
     if spark.master.startswith("local") or LOOPBACK in spark.master:
         conf |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
     return conf | dict(spark.properties)
