@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetlake.app.ingesting import open_ingest
@@ -17,7 +19,8 @@ from fleetlake.app.verifying import check_lake, print_checks
 from fleetlake.app.wiring import embedded_broker, kafka_settings, open_lake_from, open_producer, transform_settings
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.events import EVENTS
-from fleetlake.foundation.errors import Unproven
+from fleetlake.foundation.errors import Missing, Unproven
+from fleetlake.foundation.private import make_private_folder
 from fleetlake.ingest.native import NativeIngest
 from fleetlake.ingest.verify import TopicCheck
 from fleetlake.serve.page import TopicCounts, write_page
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 FAULTS = FaultRates(duplicates=0.01, late=0.02, poison=0.005)
 FLUSH_AGE_S = 1.0
 DAYS_BACK = 60
+LOCK = "demo.lock"
 FLEET = "veh"  # of every demo: its days follow each other, so the same vehicles drive again
 
 
@@ -60,7 +64,31 @@ class _Line:
 
 
 def run_demo(settings: Settings, *, vehicles: int, seed: int | None) -> None:
-    """Runs it all and prints what came of it. Unproven if the books do not balance."""
+    """Runs it all and prints what came of it.
+
+    Raises: Missing if another demo runs in this home; Unproven if the books do not balance.
+    """
+    with _alone_in(settings.home):
+        _run_demo(settings, vehicles=vehicles, seed=seed)
+
+
+@contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    """Holds the home's lock of demos, which the process takes with it when it ends. Raises: Missing if another demo holds it."""
+    make_private_folder(home)
+    with (home / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Missing(
+                "another demo is running in this home, and each counts by how much the lake has grown",
+                where=str(home),
+                hint="wait for it, or fleetlake --home DIR --set kafka.port=PORT demo, for a lake and a broker of its own",
+            ) from error
+        yield
+
+
+def _run_demo(settings: Settings, *, vehicles: int, seed: int | None) -> None:
     with _step("Kafka"):
         broker = embedded_broker(settings)
         if broker:
@@ -90,7 +118,11 @@ def run_demo(settings: Settings, *, vehicles: int, seed: int | None) -> None:
         write_page(lake, page, counts=[line.for_page() for line in lines], day=start.date())
     _print_next_steps(settings, str(page.resolve()))
     if wrong := [text for line in lines for text in line.differences()] + [text for check in checks for text in check.problems]:
-        raise Unproven("the counts do not add up", where="; ".join(wrong))
+        raise Unproven(
+            "the counts do not add up",
+            where="; ".join(wrong),
+            hint="if something else sent events to these topics meanwhile, run it again when nothing does",
+        )
 
 
 @contextmanager

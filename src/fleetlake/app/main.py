@@ -20,10 +20,12 @@ from fleetlake import __version__
 from fleetlake.foundation.aws_errors import explain, is_of_aws
 from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import FleetlakeError
+from fleetlake.foundation.full_disk import is_no_room, note_of_full_disks
 from fleetlake.foundation.private import make_private_folder
 
 CRASH_EXIT_CODE = 70  # EX_SOFTWARE
 BAD_HOME_EXIT_CODE = 2
+NO_ROOM_EXIT_CODE = 1  # it may succeed later
 ROOT_OPTIONS = ("--home", "--profile", "--config", "--set")
 COMMANDS = {
     "demo": "London to Birmingham: broker, 20 vehicles, ingest, trips, a map, in one go",
@@ -140,7 +142,7 @@ def main() -> None:
     try:
         sys.exit(cli().main(prog_name="fleetlake", standalone_mode=False))
     except FleetlakeError as error:
-        sys.exit(_say(str(error), error.exit_code))
+        sys.exit(_say(_with_full_disks(str(error), error), error.exit_code))
     except _OfLibrary as carrier:
         sys.exit(_say_unexpected(carrier.error))
     except KeyboardInterrupt:
@@ -169,9 +171,30 @@ def _say(message: str, exit_code: int) -> int:
     return exit_code
 
 
+def _with_full_disks(message: str, error: BaseException) -> str:
+    note = note_of_full_disks(error, _written_places())
+    return f"{message}; {note}" if note else message
+
+
+def _written_places() -> list[Path]:
+    """Where this command may write: the home's parts, which may be disks of their own, a local warehouse, the temporary folder."""
+    home = _home()
+    places = [home, *(home / part for part in ("warehouse", "kafka", "truth", "logs", "metrics")), Path(tempfile.gettempdir())]
+    with suppress(Exception):  # the configuration may be what is wrong
+        from fleetlake.app.wiring import load_settings
+
+        settings = load_settings()
+        warehouse = settings.lake.properties.get("warehouse", "")
+        places += [settings.home, settings.home / "warehouse", settings.home / "kafka"]
+        places += [Path(warehouse.removeprefix("file://"))] if warehouse.startswith(("/", "file://")) else []
+    return places
+
+
 def _say_unexpected(error: Exception) -> int:
     """A folder of the user's that can't be used is theirs to mend, exit code 2; all else is ours, with its details in a log."""
     home = _home()
+    if is_no_room(error):
+        return _say(_with_full_disks("there is no room left to write to", error), NO_ROOM_EXIT_CODE)
     if (
         isinstance(error, OSError)
         and error.filename
@@ -179,7 +202,8 @@ def _say_unexpected(error: Exception) -> int:
     ):
         said = f"the home folder can't be used: {error.strerror}; at {os.fsdecode(error.filename)}"
         return _say(f"{said}; try: another one, fleetlake --home DIR", BAD_HOME_EXIT_CODE)
-    return _say(f"unexpected {type(error).__name__}: {error}; {_crash_log(home)}", CRASH_EXIT_CODE)
+    details = _crash_log(home)
+    return _say(_with_full_disks(f"unexpected {type(error).__name__}: {error}; {details}", error), CRASH_EXIT_CODE)
 
 
 def _home() -> Path:

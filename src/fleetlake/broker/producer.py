@@ -38,6 +38,7 @@ class EventProducer:
         self._settings = settings
         self._failed = 0
         self._first_failure = ""
+        self._hint = ""
         self._refused = ""  # why the broker does not let us in: of the records the client only says that their time was up
         tuning = {
             "enable.idempotence": True,
@@ -90,13 +91,13 @@ class EventProducer:
         given_up, error = self._queueing.failures()
         self._failed += given_up
         if error is not None:
-            self._first_failure = self._first_failure or error.str()
+            self._note(error, error.str())
         if self._failed:
             failed, self._failed = self._failed, 0
             raise Retryable(
                 f"{failed} records were not delivered: {self._refused or self._first_failure}",
                 where=self._settings.bootstrap_servers,
-                hint="check the broker with fleetlake status, then send them again: event ids make that safe",
+                hint=(self._hint or "check the broker with fleetlake status") + ", then send them again: event ids make that safe",
             )
 
     def close(self) -> None:
@@ -111,4 +112,11 @@ class EventProducer:
 
     def _fail(self, error: KafkaError, topic: str) -> None:
         self._failed += 1
-        self._first_failure = self._first_failure or f"{error.str()} (topic {topic})"
+        self._note(error, f"{error.str()} (topic {topic})")
+
+    def _note(self, error: KafkaError, said: str) -> None:
+        self._first_failure = self._first_failure or said
+        if error.code() == KafkaError.KAFKA_STORAGE_ERROR:
+            self._hint = (
+                "the broker can't write to its disk, which may be full: make room there, look at its log and start it again"
+            )

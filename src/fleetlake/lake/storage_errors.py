@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -12,10 +11,10 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.aws_errors import aws_told
 from fleetlake.foundation.errors import Retryable
+from fleetlake.foundation.full_disk import is_no_room
 
 P = ParamSpec("P")
 R = TypeVar("R")
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -25,7 +24,7 @@ def storage_told(where: str) -> Iterator[None]:
         with aws_told(where):
             yield
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if not is_no_room(error):
             raise
         raise Retryable(
             "there is no room left on the disk; nothing was committed",

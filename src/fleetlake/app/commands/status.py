@@ -20,6 +20,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSO
     from fleetlake.broker.topics import cluster_id, watermarks
     from fleetlake.contracts.events import EVENTS
     from fleetlake.foundation.errors import Missing
+    from fleetlake.foundation.full_disk import note_of_full_disks
 
     settings = load_settings()
     kafka, broker = kafka_address(settings), embedded_broker(settings)
@@ -39,7 +40,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSO
             topic: {"partitions": len(of), "records": sum(high - low for low, high in of.values())} for topic, of in marks.items()
         }
     except (Missing, NotOurs) as missing:
-        found |= {"running": "cluster_id" in found, "problem": without_secrets(str(missing))}
+        full = note_of_full_disks(missing, [settings.home, settings.home / "kafka"] if broker else [])
+        problem = f"{missing}; {full}" if full else str(missing)
+        found |= {"running": "cluster_id" in found, "problem": without_secrets(problem)}
     if as_json:
         print(json.dumps(found))
     else:
