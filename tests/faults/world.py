@@ -188,10 +188,6 @@ class World:
             thread.join()
             self._loading = None
 
-    def renew_producer(self) -> None:
-        """The next records are sent by another producer: one that knows the sequence it was at would not go on after a lost log."""
-        self._producer = None
-
     def start(self, name: str, order: Callable[[Order], Order] = lambda order: order) -> Ingest:
         """Starts an ingest under a name. order: changes what it is told; Spark only knows of `once`."""
         out = self._new_folder("ingest")
