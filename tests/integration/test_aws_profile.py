@@ -141,7 +141,9 @@ def fleet(broker: EmbeddedBroker, aws: AwsServer, s3: S3Server, tmp_path_factory
     file = folder / "fleetlake.toml"
     profile = PROFILE.format(name=SPARKS, bucket=BUCKET, region=REGIONS[SPARKS], glue=aws.endpoint, s3=s3.endpoint)
     quick = "".join(f'"{name}" = "{value}"\n' for name, value in {"spark.master": "local[2]", **SHORT_LIVED, **INTERPRETED}.items())
-    file.write_text(f"[kafka]\nport = {broker.port}\n[spark.properties]\n{quick}[profile.{DISK}]\n{profile}")
+    file.write_text(
+        f'[kafka]\nbootstrap_servers = "127.0.0.1:{broker.port}"\n[spark.properties]\n{quick}[profile.{DISK}]\n{profile}'
+    )
     given = {
         name: value
         for name, value in aws.environment.items()
