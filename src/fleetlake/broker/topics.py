@@ -27,8 +27,11 @@ TIMEOUT_S = 10.0
 FIRST_TRY_S = 0.5
 RETRY_S = 0.05
 NO_ANSWER = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)
-# What a broker says of a partition it has only just made, or is about to move.
-SETTLING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
+# What a broker says of a partition that it has only just made, is about to move, or has just come to lead.
+SETTLING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.FENCED_LEADER_EPOCH, KafkaError.OFFSET_NOT_AVAILABLE,
+)  # fmt: skip
 SILENT = logging.getLogger("fleetlake.kafka")  # the client's own lines; what matters reaches the user as an error
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
