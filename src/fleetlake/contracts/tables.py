@@ -49,7 +49,7 @@ LATEST_TIME_MS = 253_402_300_799_999  # the end of the year 9999, the last that 
 KAFKA_TIMESTAMP = Column(
     "kafka_timestamp",
     Type.TIMESTAMP,
-    "Time the producer or broker gave the record; null where it is no date of the years 1970 to 9999",
+    "Time the producer or broker gave the record; null where it is no date of 1970 to 9999",
 )
 INGESTED_AT = Column("ingested_at", Type.TIMESTAMP, "When the ingest decoded the record; never falls from commit to commit")
 REJECT_REASON = Column("reject_reason", Type.STRING, "rule: field: what was seen. Null for a good record")

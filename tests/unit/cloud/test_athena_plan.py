@@ -19,7 +19,7 @@ STATEMENTS = {statement.name: statement for statement in PLAN.statements}
 LANDING_WEATHER = r"""CREATE EXTERNAL TABLE IF NOT EXISTS `fleet`.`landing_weather` (
   `kafka_partition` int COMMENT 'Partition of the topic',
   `kafka_offset` bigint COMMENT 'Offset in the partition',
-  `kafka_timestamp` timestamp COMMENT 'Time the producer or broker gave the record, null where it is no date of the years 1970 to 9999',
+  `kafka_timestamp` timestamp COMMENT 'Time the producer or broker gave the record, null where it is no date of 1970 to 9999',
   `ingested_at` timestamp COMMENT 'When the ingest decoded the record, never falls from commit to commit',
   `reject_reason` string COMMENT 'rule: field: what was seen. Null for a good record',
   `payload` binary COMMENT 'The record\'s bytes, kept only where it was rejected',
