@@ -167,14 +167,14 @@ def _start(conf: Mapping[str, str], java: Java | None) -> SparkSession:
     if java is not None:
         os.environ["JAVA_HOME"] = str(java.home)
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
-        os.environ.setdefault(SAFE_PATH, "1")
         # Python workers import fleetlake: the same interpreter in local mode and on a cluster of this machine.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     logging.getLogger("py4j").setLevel(logging.ERROR)
     configured = SparkConf()
     configured.setAll(list(conf.items()))
     try:
-        session: SparkSession = SparkSession.Builder().config(conf=configured).getOrCreate()
+        with _safe_path_of_workers():
+            session: SparkSession = SparkSession.Builder().config(conf=configured).getOrCreate()
     except Exception as error:  # of pyspark, of py4j, of the operating system
         raise Retryable(
             f"Spark did not start: {error}".split("\n")[0],
@@ -182,6 +182,18 @@ def _start(conf: Mapping[str, str], java: Java | None) -> SparkSession:
             hint="fleetlake cluster status, fleetlake doctor",
         ) from error
     return session
+
+
+@contextmanager
+def _safe_path_of_workers() -> Iterator[None]:
+    """Starts a JVM meanwhile whose Python workers have a safe path; what this process starts otherwise is not concerned."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from py4j.protocol import Py4JJavaError
 from pyiceberg.table import Table as IcebergTable
 from tests.faults.world import local_lake
 from tests.java_reader import JavaReader
@@ -150,7 +151,7 @@ def test_a_table_that_an_earlier_release_left_out_of_order_is_put_right_by_the_n
     late = log[0].model_copy(update={"timestamp_ms": NOON_MS + 10 * MINUTE_MS})
     broken = table.metadata.model_copy(update={"snapshot_log": [late, log[1]], "last_updated_ms": NOON_MS + 2})
     Path(table.metadata_location.removeprefix("file://")).write_text(broken.model_dump_json())
-    with pytest.raises(Exception, match="Expected sorted snapshot log entries"):
+    with pytest.raises(Py4JJavaError, match="Expected sorted snapshot log entries"):
         java.count_rows(lake.table(TABLE.name))
     table = append(lake, NOON_MS + 3)
     assert java.count_rows(table) == (3, 3)
