@@ -5,11 +5,13 @@ A table takes it a tenth of a second: its metadata is loaded, a scan is planned,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyspark
+from py4j import java_gateway, protocol
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from pyiceberg.table import Table as IcebergTable
 
@@ -44,6 +46,10 @@ class JavaReader:
 
         Raises Java's exception, with Iceberg's words, for a table it does not take.
         """
+        with _errors_of_py4j():
+            return self._count_rows(table)
+
+    def _count_rows(self, table: IcebergTable) -> tuple[int, int]:
         java: Any = self._gateway.jvm
         location = table.metadata_location
         on_s3 = location.startswith("s3")
@@ -68,6 +74,16 @@ class JavaReader:
     def stop(self) -> None:
         self._gateway.shutdown()
         self._log.close()
+
+
+@contextmanager
+def _errors_of_py4j() -> Iterator[None]:
+    """Keeps Py4J's errors what they are: pyspark, once it had a session in this process, takes each for one of its own JVM's."""
+    kept, java_gateway.get_return_value = java_gateway.get_return_value, protocol.get_return_value
+    try:
+        yield
+    finally:
+        java_gateway.get_return_value = kept
 
 
 def _java_properties(properties: Mapping[str, Any]) -> dict[str, str]:
