@@ -6,8 +6,10 @@ import importlib.metadata
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+from fleetlake.broker.records_at import find_records
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
 from fleetlake.contracts.events import VEHICLE
@@ -37,7 +39,10 @@ def main() -> None:
         attach(session, phases["warm"])
         for phase, settings in phases.items():
             made = SparkIngestSettings(Sink.ICEBERG, f"{home}/checkpoints/{phase}", f"{home}/landing", home / "lock")
-            engine = SparkIngest(session, open_lake(settings), {VEHICLE: source}, kafka.java_config(), made, wait=time.sleep)
+            find = partial(find_records, kafka.client_config())
+            engine = SparkIngest(
+                session, open_lake(settings), {VEHICLE: source}, kafka.java_config(), made, wait=time.sleep, find=find
+            )
             print(json.dumps({"phase": phase}), flush=True)
             engine.run(once=not job["live"])
 

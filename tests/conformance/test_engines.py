@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.queueing import ByRecord
+from fleetlake.broker.records_at import find_records
 from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.events import EVENTS, GPS, TRAFFIC, Event
 from fleetlake.contracts.tables import all_tables, bronze_of, silver_of
@@ -91,7 +93,9 @@ def on_spark(
         | more
     )
     sources = {event: source for event, source in sources_now(topics.settings).items() if event in events}
-    return SparkIngest(session, lake, sources, topics.settings.java_config(), settings, wait=lambda attempt: time.sleep(0.05))
+    find = partial(find_records, topics.settings.client_config())
+    java = topics.settings.java_config()
+    return SparkIngest(session, lake, sources, java, settings, wait=lambda attempt: time.sleep(0.05), find=find)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetlake.broker.records_at import find_records
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.ingest.spark.engine import Sink, SparkIngest, SparkIngestSettings
 from fleetlake.lake.catalog import LakeSettings, open_lake
@@ -106,8 +107,8 @@ def ingest(session: SparkSession, order: SparkOrder, told_to_end: threading.Even
         settings = SparkIngestSettings(
             Sink.ICEBERG, f"{order.home}/checkpoints", f"{order.home}/landing", order.home / "spark.lock", trigger_s=TRIGGER_S
         )
-        sources = sources_now(order.kafka, order.run)
-        made = SparkIngest(session, lake, sources, order.kafka.java_config(), settings, wait=_wait)
+        sources, find = sources_now(order.kafka, order.run), partial(find_records, order.kafka.client_config())
+        made = SparkIngest(session, lake, sources, order.kafka.java_config(), settings, wait=_wait, find=find)
         stop.append(made.stop)
         if told_to_end.is_set():
             made.stop()

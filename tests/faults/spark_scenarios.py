@@ -9,7 +9,10 @@ from random import Random
 from fleetlake.ingest.offsets import Engine
 from tests.faults.acts import (
     Act,
+    AddPartitions,
     AwaitRows,
+    CopyBroker,
+    DeleteFirstRecords,
     DeleteRecords,
     End,
     Freeze,
@@ -20,6 +23,7 @@ from tests.faults.acts import (
     Maintain,
     MakeTopicsAnew,
     Produce,
+    RestoreBroker,
     Signal,
     Start,
 )
@@ -90,6 +94,32 @@ def retention_overran(random: Random) -> list[Act]:
     ]  # fmt: skip
 
 
+def partition_added(random: Random) -> list[Act]:
+    """Its records arrive while the query runs on."""
+    count, more = random.randint(40, 100), random.randint(40, 100)
+    return [
+        Produce(count), Start(), AwaitRows(2 * count), AddPartitions(random.randint(3, 6)), Produce(more),
+        AwaitRows(2 * (count + more)), Signal(signal.SIGTERM), End(),
+    ]  # fmt: skip
+
+
+def partition_added_and_retention(random: Random) -> list[Act]:
+    """Its first records are deleted before a query has seen them."""
+    return [
+        Produce(random.randint(40, 100)), Start("first", once=True), End("first"), Freeze(), AddPartitions(random.randint(3, 6)),
+        Produce(random.randint(80, 100)), DeleteFirstRecords(2, random.randint(1, 5)), Start("b", once=True),
+        End("b", ("DataLoss",)),
+    ]  # fmt: skip
+
+
+def log_went_back(random: Random) -> list[Act]:
+    """The broker has an older state again, and grows; never past where the table is, or far past it."""
+    return [
+        Produce(random.randint(40, 100)), CopyBroker(), Produce(random.randint(40, 100)), Start("first", once=True), End("first"),
+        Freeze(), RestoreBroker(), Produce(random.choice([10, 300])), Start("b", once=True), End("b", ("DataLoss",)),
+    ]  # fmt: skip
+
+
 def broker_killed(random: Random) -> list[Act]:
     count = random.randint(40, 100)
     return [
@@ -132,6 +162,9 @@ SPARK: tuple[Scenario, ...] = (
     on_spark("broker killed and restarted", broker_killed, own_broker=True),
     on_spark("transactions and retention", partial(transactions, ingest_once), sparse=True),
     on_spark("compacted topics", compacted, sparse=True),
+    on_spark("partition added under the ingest", partition_added),
+    on_spark("partition added, retention took of it", partition_added_and_retention, settles=False),
+    on_spark("log went back", log_went_back, own_broker=True, settles=False),
     on_spark("driver killed at any time", driver_killed),
     *(
         on_spark(f"executor killed as its task {step}", partial(executor_killed, says), on_executors=True)

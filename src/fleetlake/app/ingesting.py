@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fleetlake.broker.records_at import find_records
 from fleetlake.broker.topics import cluster_id, stable_ends, topic_ids, watermarks
 from fleetlake.contracts.events import EVENTS, Event
 from fleetlake.ingest.flush import FlushPolicy
@@ -110,7 +112,8 @@ def open_spark_ingest(settings: Settings, run: SparkRun) -> Iterator[SparkIngest
     lake = open_lake_from(settings)
     lake.require_storage(checkpoints, landing if run.sink == "parquet" else "")  # said before Spark has started
     with spark_session(spark, lake_settings(settings), app_name=APP_NAME, s3=on_s3) as session:
-        yield SparkIngest(session, lake, sources, java, made, wait=back_off, on_batch=tell)
+        find = partial(find_records, kafka.client_config())
+        yield SparkIngest(session, lake, sources, java, made, wait=back_off, find=find, on_batch=tell)
 
 
 def export_progress(kafka: KafkaSettings, metrics_file: Path, group: str, reports: Mapping[str, QueryReport]) -> None:

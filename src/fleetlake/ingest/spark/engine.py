@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import LATEST_TIME_MS, bronze_of
 from fleetlake.foundation.errors import DataLoss, FleetlakeError, Retryable
+from fleetlake.ingest.landed import FindRecords, require_landed_records
 from fleetlake.ingest.offsets import Source
 from fleetlake.ingest.spark.claim import claim
 from fleetlake.ingest.spark.decode import bronze_rows
@@ -41,7 +43,7 @@ LOST = ("KAFKA_DATA_LOSS", "Some data may have been lost", "OffsetOutOfRange")
 CORRUPT = re.compile(r"Record batch for partition (\S+)-(\d+) at offset (\d+) is invalid[^\n]*")
 ABSENT = "UnknownTopicOrPartition"  # also of a broker that has just started, and does not know all of its topics yet
 COMMITTED_ONLY = {"kafka.isolation.level": "read_committed"}  # Kafka's client in Java reads aborted records too, if it is not told
-WATCH_EVERY_S = 1.0
+WATCH_EVERY_S, COMPARE_EVERY_S = 1.0, 15.0
 
 
 class Sink(StrEnum):
@@ -76,7 +78,8 @@ class SparkIngest:
 
     Each topic has a query of its own with a checkpoint. Iceberg remembers in its snapshots which micro-batch of which query it has,
     so that one repeated after a crash is left out; the landing does in `_spark_metadata`, which readers have to respect.
-    kafka: settings of the Java client. wait: back-off before restart n of a query that failed.
+    kafka: settings of the Java client. find: fetches single records of the topics, to see whether what landed is still there
+    (landed.py). wait: back-off before restart n of a query that failed.
     """
 
     def __init__(
@@ -88,12 +91,15 @@ class SparkIngest:
         settings: SparkIngestSettings,
         *,
         wait: Callable[[int], None],
+        find: FindRecords,
         on_batch: OnBatch = lambda reports: None,
     ) -> None:
         self._session, self._lake, self._sources, self._kafka, self._settings = session, lake, sources, kafka, settings
         self._wait, self._on_batch = wait, on_batch
         self._stop = threading.Event()
-        self._watched_at = time.monotonic()
+        self._find = find
+        self._watched_at = self._compared_at = time.monotonic()
+        self._compared: dict[Event, int | None] = {}  # the snapshot whose rows were compared last
         self.reports = {source.topic: QueryReport() for source in sources.values()}
 
     def stop(self) -> None:
@@ -105,7 +111,7 @@ class SparkIngest:
 
         A query that fails is started again from its checkpoint, RESTARTS times in a row at most. Raises DataLoss, BadInput
         (claim.py) or Retryable; what was committed by then stays, nothing is half done. That a topic was made anew meanwhile is
-        seen within about WATCH_EVERY_S.
+        seen within about WATCH_EVERY_S, that its log went back and grew again within about COMPARE_EVERY_S of the next commit.
         """
         with exclusive(self._session, self._settings.lock):
             if self._settings.sink is Sink.ICEBERG:
@@ -135,12 +141,26 @@ class SparkIngest:
             place = self._checkpoint(event)
             known = has_checkpoint(self._session, place)
             claim(self._lake, bronze_of(event).name, source, checkpoint=place, has_checkpoint=known, wait=self._wait)
+            self._compare(event)
 
     def _watch(self) -> None:
-        """Now and then: are the topics those that the tables were claimed for?"""
+        """Now and then: are the topics those that the tables were claimed for, with the records that the tables have?"""
         if time.monotonic() - self._watched_at > WATCH_EVERY_S:
             require_same(self._session, self._kafka, self._sources.values())
             self._watched_at = time.monotonic()
+        if self._settings.sink is Sink.ICEBERG and time.monotonic() - self._compared_at > COMPARE_EVERY_S:
+            for event in self._sources:
+                with suppress(Retryable):  # the broker does not answer: the next time, then
+                    self._compare(event)
+            self._compared_at = time.monotonic()
+
+    def _compare(self, event: Event) -> None:
+        """DataLoss if the topic holds other records than the table, whose newest rows are looked at if there are any new ones."""
+        snapshot = self._lake.table(bronze_of(event).name).current_snapshot()
+        snapshot_id = snapshot.snapshot_id if snapshot else None
+        if snapshot_id != self._compared.get(event):
+            require_landed_records(self._lake, event, self._sources[event].topic, self._find)
+            self._compared[event] = snapshot_id
 
     def _start(self, event: Event, *, once: bool) -> StreamingQuery:
         writer = (
