@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import duckdb
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.broker.records_at import FoundRecord
@@ -19,6 +18,7 @@ from fleetlake.foundation.errors import DataLoss
 from fleetlake.ingest.fingerprints import HINT
 from fleetlake.ingest.offsets import Offsets
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.scan import damage_named, expose_files, numbered_files
 
 NEWEST_FILES = 100
@@ -82,8 +82,7 @@ def is_of(row: LandedRow, record: FoundRecord, event: Event, *, by_time_alone: b
 def last_rows(table: IcebergTable) -> list[LandedRow]:
     """Return the last row of each of RANKS among the newest batches of each partition, as far as the newest files have them."""
     newest = sorted(numbered_files(table), key=lambda numbered: numbered[1])[-NEWEST_FILES:]
-    with duckdb.connect() as con, damage_named(con):
-        con.execute("SET TimeZone = 'UTC'")
+    with memory_database("ingest") as con, damage_named(con):
         expose_files(con, table, "landed", [file for file, _ in newest])
         found = con.execute(
             """WITH batches AS (
