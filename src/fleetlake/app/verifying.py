@@ -6,15 +6,17 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetlake.app.ingesting import sources_now
+from fleetlake.broker.records_at import find_records
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import Unproven
-from fleetlake.ingest.offsets import Offsets
+from fleetlake.ingest.landed import FindRecords, find_replaced
+from fleetlake.ingest.offsets import Marker, Offsets, Source
 from fleetlake.ingest.presence import OnProgress, find_present
 from fleetlake.ingest.verify import State, TopicCheck, check_topic
 from fleetlake.transform.marker import read_marker
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from fleetlake.lake.catalog import Lake
 
 SAY_EVERY_S = 5.0
+RESTORE_LOG = "restore the broker's log, or ingest into a new lake: fleetlake --home DIR ingest --once"
 
 
 def check_lake(settings: Settings) -> list[TopicCheck]:
@@ -35,8 +38,29 @@ def check_lake(settings: Settings) -> list[TopicCheck]:
     read = {event: _silver_read(lake, event) for event in sources}
     if any(offsets is not None for offsets in read.values()):  # there was a transform: what it has not read, it has not read yet
         read = {event: offsets or {} for event, offsets in read.items()}
-    look_up = partial(find_present, kafka.client_config(), on_progress=_progress())
-    return [check_topic(lake, event, source, read[event], look_up) for event, source in sources.items()]
+    look_up, find = (
+        partial(find_present, kafka.client_config(), on_progress=_progress()),
+        partial(find_records, kafka.client_config()),
+    )
+    checks = [(event, source, check_topic(lake, event, source, read[event], look_up)) for event, source in sources.items()]
+    return [_with_log_compared(lake, event, source, check, find) for event, source, check in checks]
+
+
+def _with_log_compared(lake: Lake, event: Event, source: Source, check: TopicCheck, find: FindRecords) -> TopicCheck:
+    """The check, with a problem for each partition whose log holds other records than those that landed last."""
+    name = bronze_of(event).name
+    marker = Marker.of(lake.table(name).properties) if lake.has(name) else None
+    if marker is None or (marker.cluster_id, marker.topic_id) != (source.cluster_id, source.topic_id):
+        return check  # another topic's offsets say nothing, which the check says already
+    replaced = {row.partition: row.offset for row in find_replaced(lake, event, source.topic, find)}
+    if not replaced:
+        return check
+    problems = tuple(
+        f"partition {partition}: the topic's log went back and grew again; another record is at offset {offset} now"
+        for partition, offset in sorted(replaced.items())
+    )
+    hints = (*check.hints, RESTORE_LOG)
+    return replace(check, problems=(*check.problems, *problems), state=State.NOT_EQUAL, hints=hints)
 
 
 def _progress() -> OnProgress:
