@@ -8,7 +8,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.ingest.offsets import Marker
 from fleetlake.lake.catalog import row_count
-from fleetlake.lake.digest import Account, Digest
+from fleetlake.lake.digest import NO_ROWS, Account, Digest
 
 
 def account_of(table: IcebergTable) -> Account | None:
@@ -30,10 +30,10 @@ def begun_account(table: IcebergTable, marker: Marker) -> dict[str, str]:
     if account is not None:
         return replace(account, commit_id=marker.commit_id).properties()
     since = dict(marker.next) if row_count(table) else None
-    return Account(Digest(), marker.commit_id, since).properties(begins=True)
+    return Account(NO_ROWS, marker.commit_id, since).properties(begins=True)
 
 
-def following_account(table: IcebergTable, marker: Marker, added: Digest = Digest()) -> dict[str, str]:  # noqa: B008  # immutable
+def following_account(table: IcebergTable, marker: Marker, added: Digest = NO_ROWS) -> dict[str, str]:
     """Properties for a commit on `table` as it was loaded that adds the rows of `added`; none if it has no account."""
     account = account_of(table)
     return replace(account, digest=account.digest + added, commit_id=marker.commit_id).properties() if account else {}

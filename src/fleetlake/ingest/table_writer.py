@@ -18,7 +18,7 @@ from fleetlake.ingest.history import FindPrints, offsets_of
 from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, refuse_other_engine, resume, settle
 from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
-from fleetlake.lake.digest import SINCE, Digest, digest_of
+from fleetlake.lake.digest import NO_ROWS, SINCE, Digest, digest_of
 from fleetlake.lake.write import write_files
 
 ATTEMPTS = 10
@@ -100,7 +100,7 @@ class TableWriter:
         self._at(Step.COMMITTED)
         return self.marker
 
-    def _commit(self, marker: Marker, files: list[DataFile], digest: Digest = Digest()) -> Marker:  # noqa: B008
+    def _commit(self, marker: Marker, files: list[DataFile], digest: Digest = NO_ROWS) -> Marker:
         """Commits `files` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled.
 
         digest: of the rows in the files. It is added to the table's as each attempt finds it, since others may have changed that.

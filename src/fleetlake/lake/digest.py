@@ -49,6 +49,9 @@ class Digest:
         return Digest(self.rows - other.rows, (self.total - other.total) % MODULUS)
 
 
+NO_ROWS = Digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """What a table's commits say of its rows.
