@@ -35,8 +35,9 @@ from fleetlake.ingest.presence import Looked
 from fleetlake.ingest.ranges import Ranges
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.ingest.verify import State, TopicCheck, check_topic
-from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
+from fleetlake.lake.places import local_path
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.compaction import CompactionPolicy, compact
 from fleetlake.maintain.erase import erase_device

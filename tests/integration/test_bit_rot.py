@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,15 @@ from tests.conftest import free_ports
 
 from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
+from fleetlake.broker.records_at import find_records
 from fleetlake.broker.topics import ensure_topics
 from fleetlake.contracts.events import EVENTS, GPS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import DataLoss
 from fleetlake.ingest import reader
 from fleetlake.ingest.by_objects import ByObjects
+from fleetlake.ingest.presence import find_present
+from fleetlake.ingest.ranges import Ranges
 from fleetlake.ingest.reader import Reader
 from fleetlake.ingest.spark.engine import Sink, SparkIngest, SparkIngestSettings
 from fleetlake.lake.catalog import LakeSettings, open_lake, row_count
@@ -97,6 +101,20 @@ def test_what_precedes_a_corrupt_batch_is_read_and_nothing_else(
     assert rows == BATCH
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_record_in_a_corrupt_batch_is_no_other_record(rotten: EmbeddedBroker, codec: str) -> None:
+    found = find_records(rotten.settings.client_config(), codec, {0: 2 * BATCH - 1})
+    assert found == {}  # what landed of it before it rotted has nothing to be compared with
+    assert find_records(rotten.settings.client_config(), codec, {0: BATCH - 1})[0].offset == BATCH - 1
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_whether_a_corrupt_batch_has_a_record_is_not_guessed(rotten: EmbeddedBroker, codec: str) -> None:
+    with pytest.raises(DataLoss, match="is corrupt on the broker's disk") as raised:
+        find_present(rotten.settings.client_config(), codec, {0: Ranges.of([(BATCH, BATCH + 1)])})
+    assert raised.value.where == f"topic {codec}, partition 0, offset {BATCH}"
+
+
 def _not_possible() -> None:
     raise NotPossible("for a test")
 
@@ -110,6 +128,7 @@ def test_spark_ends_with_the_place_at_once(rotten: EmbeddedBroker, spark: SparkS
             spark, lake, {GPS: sources_now(rotten.settings)[GPS]}, rotten.settings.java_config(),
             SparkIngestSettings(Sink.ICEBERG, f"{tmp_path}/checkpoints", f"{tmp_path}/landing", tmp_path / "lock"),
             wait=lambda attempt: pytest.fail("it was tried again"),
+            find=partial(find_records, rotten.settings.client_config()),
         )  # fmt: skip
         with pytest.raises(DataLoss, match="is corrupt on the broker's disk") as raised:
             ingest.run(once=True)

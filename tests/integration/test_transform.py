@@ -20,8 +20,9 @@ from fleetlake.contracts.events import EVENTS, GPS, Event
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import SILVER, all_tables, bronze_of
-from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.places import local_path
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.write import write_files
 from fleetlake.transform import native, runner

@@ -6,25 +6,20 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from fleetlake.broker.topics import SILENT
+from fleetlake.broker.corruption import CORRUPT
+from fleetlake.broker.looking import REMOVED, looking_consumer
 from fleetlake.foundation.errors import Retryable
 
 ANSWER_S = 20.0
 PARTITIONS_AT_A_TIME = 1_000  # each may bring a batch of records, of which one is looked at
 POLL_S = 0.1
-REMOVED = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._PARTITION_EOF)
-CONFIG: Mapping[str, str | int | bool] = {
-    "group.id": "fleetlake-look",  # never joined, nothing is committed
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    "auto.offset.reset": "error",
-    "enable.partition.eof": True,
+# A record of a corrupt batch can't be shown, so that nothing can be compared with it: who reads on there is told by the checksum.
+NO_RECORD = (*REMOVED, *CORRUPT, KafkaError._PARTITION_EOF)
+READING: Mapping[str, str | int | bool] = {
     "isolation.level": "read_uncommitted",  # what stands at an offset, whatever became of its transaction
     "queued.min.messages": 1,
-    "fetch.wait.max.ms": 50,
-    "session.timeout.ms": 6_000,
 }
 
 
@@ -41,7 +36,8 @@ class FoundRecord:
 def find_records(
     client_config: Mapping[str, str | int | float | bool], topic: str, offsets: Mapping[int, int], *, answer_s: float = ANSWER_S
 ) -> dict[int, FoundRecord]:
-    """Return of each partition the first record at or after the offset; none of a partition that has no such record (any more).
+    """Return of each partition the first record at or after the offset; none of a partition that has no such record (any more),
+    or has it in a corrupt batch.
 
     Every call has a client of its own, which knows nothing of the log from before. Retryable if partitions did not answer within
     `answer_s`.
@@ -49,17 +45,11 @@ def find_records(
     found: dict[int, FoundRecord] = {}
     if not offsets:
         return found
-    try:
-        consumer = Consumer(dict(client_config) | dict(CONFIG), logger=SILENT)
-    except KafkaException as error:
-        raise Retryable(f"the Kafka client could not be made: {error.args[0].str()}", where=f"topic {topic}") from error
     wanted = sorted(offsets.items())
-    try:
+    with looking_consumer(client_config, READING) as consumer:
         for first in range(0, len(wanted), PARTITIONS_AT_A_TIME):
             some = dict(wanted[first : first + PARTITIONS_AT_A_TIME])
             found.update(_find(consumer, topic, some, time.monotonic() + answer_s))
-    finally:
-        consumer.close()
     return found
 
 
@@ -75,7 +65,7 @@ def _find(consumer: Consumer, topic: str, offsets: dict[int, int], give_up_at: f
         answered = []
         for message in consumer.consume(len(waiting), POLL_S):
             partition, error = message.partition(), message.error()
-            if partition is None or partition not in waiting or (error is not None and error.code() not in REMOVED):
+            if partition is None or partition not in waiting or (error is not None and error.code() not in NO_RECORD):
                 continue
             waiting.discard(partition)
             answered.append(TopicPartition(topic, partition))

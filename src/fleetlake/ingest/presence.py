@@ -7,35 +7,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from fleetlake.broker.topics import SILENT, refused
+from fleetlake.broker.corruption import CORRUPT, corrupt_batch
+from fleetlake.broker.looking import REMOVED, looking_consumer
 from fleetlake.foundation.errors import Retryable
 from fleetlake.ingest.ranges import Offsets64, Ranges
 
 MOST_FOUND = 1_000  # records of a partition: enough to say that bronze lacks some
 
 OnProgress = Callable[[str, int, int], None]
-REMOVED = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 ANSWER_S, POLL_S = 30.0, 0.2
 MESSAGES = 10_000
 READ_THROUGH = 20_000  # offsets between two holes that are read rather than jumped over, which costs a request
-CONFIG: Mapping[str, str | int | bool] = {
-    "group.id": "fleetlake-verify",  # never joined, nothing is committed
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    "auto.offset.reset": "error",
-    "enable.partition.eof": True,
+READING: Mapping[str, str | int | bool] = {
     "isolation.level": "read_committed",
-    "check.crcs": True,
     "queued.min.messages": MESSAGES,
     "queued.max.messages.kbytes": 16_384,
-    "fetch.wait.max.ms": 50,
-    "session.timeout.ms": 6_000,
 }
 
 
@@ -66,10 +57,10 @@ def find_present(
     Every offset has to lie between a partition's low watermark and its last stable offset. Partitions are read one after the other,
     each in ascending order until MOST_FOUND records are found, so memory grows neither with the records nor with the holes.
     on_progress: called now and then with the topic, and how many of how many offsets have been looked at. Retryable if the broker
-    does not answer, or if retention comes in between.
+    does not answer, or if retention comes in between; DataLoss for a corrupt batch.
     """
     of, done, looked = sum(ranges.size for ranges in asked.values()), 0, dict[int, Looked]()
-    with _consumer(client_config) as consumer:
+    with looking_consumer(client_config, READING) as consumer:
         for partition, ranges in sorted(asked.items()):
             found = Ranges()
             for position, offsets in _read(consumer, topic, partition, ranges):
@@ -91,7 +82,7 @@ def _read(consumer: Consumer, topic: str, partition: int, ranges: Ranges) -> Ite
     while position < ranges.after:
         messages = consumer.consume(MESSAGES, POLL_S)
         offsets = [message.offset() or 0 for message in messages if message.error() is None]
-        ends = [message.offset() or 0 for message in messages if _is_end(message.error(), where)]
+        ends = [message.offset() or 0 for message in messages if _is_end(message, where)]
         if not offsets and max(ends, default=0) <= position:
             if time.monotonic() - answered_at > ANSWER_S:
                 raise Retryable("Kafka did not say whether it has a record there", where=f"{where}, offset {position}")
@@ -105,9 +96,12 @@ def _read(consumer: Consumer, topic: str, partition: int, ranges: Ranges) -> Ite
             consumer.assign([TopicPartition(topic, partition, position)])
 
 
-def _is_end(error: KafkaError | None, where: str) -> bool:
+def _is_end(message: Message, where: str) -> bool:
+    error = message.error()
     if error is None:
         return False
+    if error.code() in CORRUPT:
+        raise corrupt_batch(message.topic() or "", message.partition() or 0, message.offset() or 0, error.str())
     if error.code() in REMOVED:
         raise Retryable("Kafka removed records while they were looked for", where=where, hint="fleetlake verify again")
     if error.code() == KafkaError._PARTITION_EOF:
@@ -115,15 +109,3 @@ def _is_end(error: KafkaError | None, where: str) -> bool:
     if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
         return False
     raise Retryable(f"the broker reported: {error.str()}", where=where) from KafkaException(error)
-
-
-@contextmanager
-def _consumer(client_config: Mapping[str, str | int | float | bool]) -> Iterator[Consumer]:
-    try:
-        consumer = Consumer(dict(client_config) | dict(CONFIG), logger=SILENT)
-    except KafkaException as error:
-        raise refused(error) from error
-    try:
-        yield consumer
-    finally:
-        consumer.close()

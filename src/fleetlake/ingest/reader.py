@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from fleetlake.broker.corruption import CORRUPT, corrupt_batch
 from fleetlake.broker.librdkafka import require_possible
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
@@ -27,8 +28,6 @@ ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
 BATCH_MESSAGES = 20_000
 MAX_QUEUED_KB = 32_768
 FETCH_BYTES = 256 * 1024
-# What a broker says, or the client finds, of a batch of records that is not what its producer sent: a disk flipped a bit.
-CORRUPT = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError.INVALID_MSG)
 # The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. A broker serves
 # its files as they lie on its disk, so the checksum is compared here. Records of aborted transactions are never given.
 TUNING: Mapping[str, str | int | bool] = {
@@ -103,7 +102,8 @@ class Reader:
             self._look_for_broker(answers=bool(arrived.chunks or arrived.troubles))
         if corrupt := next((t for t in arrived.troubles if t.error.code() in CORRUPT), None):
             chunks = [rest for chunk in arrived.chunks if (rest := keep_before(chunk, corrupt))]
-            return Batch(chunks, {}, is_full=False, failure=_corrupt(corrupt), interrupted=interrupted)
+            failure = corrupt_batch(corrupt.topic, corrupt.partition, corrupt.offset, corrupt.error.str())
+            return Batch(chunks, {}, is_full=False, failure=failure, interrupted=interrupted)
         self._tell_of_strange_times(arrived.chunks)
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
         is_full = arrived.records >= BATCH_MESSAGES or arrived.bytes >= ENOUGH_BYTES
@@ -181,15 +181,6 @@ def _arriving(consumer: Consumer, start: Mapping[str, Offsets]) -> Arriving:
 
 def _partitions(offsets: Mapping[str, Offsets]) -> list[TopicPartition]:
     return [TopicPartition(topic, partition, offset) for topic, of in offsets.items() for partition, offset in of.items()]
-
-
-def _corrupt(trouble: Trouble) -> DataLoss:
-    return DataLoss(
-        f"a batch of records is corrupt on the broker's disk: {trouble.error.str()}",
-        where=f"topic {trouble.topic}, partition {trouble.partition}, offset {trouble.offset}",
-        hint="restore the partition from a replica or a backup; where there is none, delete its records up to the end of the batch "
-        "(kafka-delete-records.sh), and fleetlake ingest --accept-gaps writes the loss down",
-    )
 
 
 def _is_end(trouble: Trouble) -> bool:

@@ -29,8 +29,7 @@ from fleetlake.lake.aws_properties import is_s3
 from fleetlake.lake.commits import Conflict, commit_schema
 from fleetlake.lake.evolution import changes_to, make_changes
 from fleetlake.lake.object_store import require_listable
-from fleetlake.lake.places import local_path as local_path
-from fleetlake.lake.places import sqlite_path
+from fleetlake.lake.places import local_path, sqlite_path
 from fleetlake.lake.snapshots import keep_times_in_order
 from fleetlake.lake.storage_errors import storage_told
 

@@ -27,8 +27,9 @@ from fleetlake.contracts.gold import TRIPS
 from fleetlake.contracts.tables import all_tables, bronze_of
 from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake import write
-from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit, commit_staged
+from fleetlake.lake.places import local_path
 from fleetlake.lake.scan import added_files, expose, expose_added
 from fleetlake.lake.write import write_files
 

@@ -20,8 +20,9 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import BadInput, Retryable
-from fleetlake.lake.catalog import Lake, LakeSettings, local_path, open_lake
+from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.places import local_path
 from fleetlake.lake.replace import NewFile
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.write import write_files

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fleetlake.foundation.errors import BadInput, Missing
-from fleetlake.lake.catalog import Lake, local_path
+from fleetlake.lake.catalog import Lake
+from fleetlake.lake.places import local_path
 from fleetlake.lake.scan import Damaged, expose
 from fleetlake.serve import query
 from fleetlake.serve.as_of import Moment
