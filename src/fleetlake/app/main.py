@@ -182,11 +182,12 @@ def _written_places() -> list[Path]:
     places = [home, *(home / part for part in ("warehouse", "kafka", "truth", "logs", "metrics")), Path(tempfile.gettempdir())]
     with suppress(Exception):  # the configuration may be what is wrong
         from fleetlake.app.wiring import load_settings
+        from fleetlake.lake.places import local_path
 
         settings = load_settings()
-        warehouse = settings.lake.properties.get("warehouse", "")
         places += [settings.home, settings.home / "warehouse", settings.home / "kafka"]
-        places += [Path(warehouse.removeprefix("file://"))] if warehouse.startswith(("/", "file://")) else []
+        if warehouse := local_path(settings.lake.properties.get("warehouse", "")):
+            places.append(Path(warehouse))
     return places
 
 
