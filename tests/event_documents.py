@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from fleetlake.contracts.columns import Field, Type
+from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Field, Type
 from fleetlake.contracts.events import EVENTS, Event
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.contracts.validation import parse
@@ -21,7 +21,7 @@ def plausible(field: Field) -> st.SearchStrategy[object]:
     if field.type is Type.LOCATION:
         return st.tuples(st.floats(-90, 90), st.floats(-180, 180)).map(list)
     if field.type is Type.TIMESTAMP:
-        times = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1))
+        times = st.datetimes(datetime(FIRST_YEAR, 1, 1), datetime(LAST_YEAR, 12, 31, 23, 59, 59))
         return times.map(lambda t: t.isoformat(timespec="milliseconds") + "Z")
     if field.type is Type.INTEGER:
         return st.integers(int(column.minimum or 0), int(column.maximum or 0))
