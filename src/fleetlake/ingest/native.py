@@ -240,7 +240,7 @@ class NativeIngest:
 
         def decode(topic: str) -> None:
             if raw[topic]:
-                rows[topic].append(decoders[topic].decode(pa.concat_tables(raw[topic]), self._now()))
+                rows[topic].append(decoders[topic].decode(pa.concat_tables(raw[topic]).combine_chunks(), self._now()))
                 raw[topic] = []
 
         while (item := self._chunks.get()) is not None:

@@ -11,10 +11,11 @@ import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
+from fleetlake.lake.days import EPOCH, ROW_GROUP_ROWS
 from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.scan import damage_named, expose_files
 from fleetlake.lake.storage_errors import telling_of_storage
-from fleetlake.lake.write import EPOCH, ROW_GROUP_ROWS, describe_file, parquet_writer
+from fleetlake.lake.write import describe_file, parquet_writer
 
 
 @telling_of_storage

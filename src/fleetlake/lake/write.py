@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from itertools import chain
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,10 +20,10 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
 from fleetlake.contracts.gold import GOLD
+from fleetlake.lake.days import EPOCH, ROW_GROUP_ROWS, has_bytes, parts_of_days
 from fleetlake.lake.storage_errors import telling_of_storage
 
-EPOCH = date(1970, 1, 1)
-ROW_GROUP_ROWS, BATCH_ROWS, PAGE_BYTES = 250_000, 1024, 4 * 1024 * 1024
+BATCH_ROWS, PAGE_BYTES = 1024, 4 * 1024 * 1024
 SAMPLED_ROWS, REPEATING = 1000, 0.9  # a number of some 5,000 values repeats in a tenth of so many rows
 UNIQUE = {"event_id", "payload", *(table.columns[0].name for table in GOLD)}  # a dictionary of values that never repeat only costs
 
@@ -43,49 +43,30 @@ def write_files(table: IcebergTable, rows: pa.Table, *, folder: str, sort: tuple
     if sort:
         rows = rows.sort_by([(name, "ascending") for name in sort])
     source = table.schema().find_field(table.spec().fields[0].source_id).name
+    page = _rows_a_page(rows)
     return [
-        _write_file(table, part, f"{table.location()}/data/{folder}/{day or 'none'}.parquet", day)
-        for day, part in _days(rows, source)
-        if part.num_rows
+        _write_file(table, parts, f"{table.location()}/data/{folder}/{day or 'none'}.parquet", day, page)
+        for day, parts in parts_of_days(rows, source)
     ]
 
 
-def _days(rows: pa.Table, source: str) -> Iterator[tuple[date | None, pa.Table]]:
-    """The rows of each UTC day of column `source`, in their order; those without a time come last, as None.
+def parquet_writer(stream: OutputStream, rows: pa.Table, rows_a_page: int | None = None) -> pq.ParquetWriter:
+    """A writer of files like `rows`, of which there may be more: their texts, and numbers that repeat in them, as dictionaries.
 
-    Costs one copy of the rows however many days there are; each day is a slice of it.
+    rows_a_page: how many go into a page before its size is looked at, where there are larger rows than these.
     """
-    days = pc.cast(rows[source], pa.date32())
-    bounds = pc.min_max(days).as_py()
-    if bounds["min"] == bounds["max"] and days.null_count in (0, len(days)):
-        yield bounds["min"], rows
-        return
-    numbers = days.cast(pa.int32()).fill_null(np.iinfo(np.int32).max).to_numpy()
-    order = np.argsort(numbers, kind="stable")
-    rows, numbers = rows.take(order), numbers[order]
-    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
-    for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
-        yield days[int(order[start])].as_py(), rows.slice(start, end - start)
-
-
-def parquet_writer(stream: OutputStream, rows: pa.Table) -> pq.ParquetWriter:
-    """A writer of files like `rows`, of which there may be more: their texts, and numbers that repeat in them, as dictionaries."""
     dictionary = [field.name for field in rows.schema if _pays_as_dictionary(field, rows)]
     return pq.ParquetWriter(
         stream, rows.schema, compression="zstd", compression_level=1, use_dictionary=dictionary, write_page_index=False,
-        write_batch_size=_rows_a_page(rows),
+        write_batch_size=rows_a_page or _rows_a_page(rows),
     )  # fmt: skip
 
 
 def _rows_a_page(rows: pa.Table) -> int:
     """How many values go into a page before its size is looked at: so few of large ones that it does not become much too large."""
-    large = [column for column in rows.columns if column.nbytes > PAGE_BYTES and _has_bytes(column.type)]
+    large = [column for column in rows.columns if column.nbytes > PAGE_BYTES and has_bytes(column.type)]
     longest = max((pc.max(pc.binary_length(column)).as_py() or 0 for column in large), default=0)
     return min(BATCH_ROWS, max(1, PAGE_BYTES // max(longest, 1)))
-
-
-def _has_bytes(kind: pa.DataType) -> bool:
-    return any(test(kind) for test in (pa.types.is_large_string, pa.types.is_large_binary, pa.types.is_string, pa.types.is_binary))
 
 
 def _pays_as_dictionary(field: pa.Field, rows: pa.Table) -> bool:
@@ -96,10 +77,12 @@ def _pays_as_dictionary(field: pa.Field, rows: pa.Table) -> bool:
     return pa.types.is_large_string(field.type) and field.name not in UNIQUE
 
 
-def _write_file(table: IcebergTable, rows: pa.Table, location: str, day: date | None) -> DataFile:
-    output = table.io.new_output(location)
-    with output.create(overwrite=True) as stream, parquet_writer(stream, rows) as writer:
-        writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+def _write_file(table: IcebergTable, parts: Iterator[pa.Table], location: str, day: date | None, page: int) -> DataFile:
+    """Writes a file of the rows in `parts`, of which there is at least one."""
+    output, first = table.io.new_output(location), next(parts)
+    with output.create(overwrite=True) as stream, parquet_writer(stream, first, page) as writer:
+        for part in chain([first], parts):
+            writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
     return describe_file(table, location, day, writer.writer.metadata, len(output))
 
 

@@ -20,10 +20,11 @@ from pyiceberg.types import BinaryType, StringType
 
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.commits import commit_staged
+from fleetlake.lake.days import EPOCH
 from fleetlake.lake.digest import Digest, change_between
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Clock, stage_snapshot, wall_clock_ms
-from fleetlake.lake.write import EPOCH, describe_file
+from fleetlake.lake.write import describe_file
 from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_rows import examine, searchable, without
 from fleetlake.maintain.erase_search import BATCH_ROWS, UNDECODABLE, Found, bounds_name

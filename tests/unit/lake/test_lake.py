@@ -142,7 +142,7 @@ def test_rows_of_very_many_days_are_not_looked_through_for_each(lake: Lake, monk
     names = table_schema(TABLE).names
     made = rows(0, 2 * days).set_column(names.index("event_time"), "event_time", times)
     written: list[tuple[date, pa.Table]] = []
-    monkeypatch.setattr(write, "_write_file", lambda table, part, location, day: written.append((day, part)))
+    monkeypatch.setattr(write, "_write_file", lambda table, parts, location, day, page: written.append((day, *parts)))
     began = time.process_time()
     write_files(lake.table(TABLE.name), made, folder="x/1")
     assert time.process_time() - began < 3
