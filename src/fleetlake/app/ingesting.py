@@ -72,7 +72,7 @@ def open_ingest(
         open_lake_from(settings),
         sources_now(kafka),
         kafka.client_config(),
-        IngestSettings(flush=policy, accept_gaps=accept_gaps),
+        IngestSettings(flush=policy, accept_gaps=accept_gaps, fetch_bytes=configured.fetch_bytes),
         wait=back_off,
         on_commit=on_commit,
     )

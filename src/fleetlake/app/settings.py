@@ -44,11 +44,14 @@ class LakeSection(_Section):
 
 
 class IngestSection(_Section):
-    """When a commit ends: at whichever comes first."""
+    """When a commit ends: at whichever of the first three comes first. And how much the broker is asked for."""
 
-    flush_rows: int = Field(250_000, ge=1, description="records")
+    flush_rows: int = Field(500_000, ge=1, description="records")
     flush_bytes: int = Field(256 * 1024 * 1024, ge=1, description="bytes of undecoded records")
     flush_age_s: float = Field(0.3, gt=0, description="s since the first record, once caught up")
+    fetch_bytes: int = Field(
+        24 * 1024, ge=1000, le=1024**3, description="bytes of an answer of the broker, compressed as it is; more for one far away"
+    )
 
 
 class ReplaySection(_Section):

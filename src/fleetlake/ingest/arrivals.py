@@ -17,7 +17,7 @@ from fleetlake.ingest.buffers import Numbers
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.fingerprints import Fingerprint, Fingerprints, digest_value
 
-ENOUGH_BYTES = 16 * 1024 * 1024  # of payloads taken at a time; twice a full batch of usual records
+ENOUGH_BYTES = 8 * 1024 * 1024  # of payloads taken at a time; more than a full batch of usual records
 NO_TIME_MS = -1  # Kafka's, of a record that has none
 
 

@@ -15,7 +15,7 @@ class FlushPolicy:
     a topic's offsets may be ahead of its table where they brought no rows.
     """
 
-    rows: int = 250_000
+    rows: int = 500_000
     bytes: int = 256 * 1024 * 1024
     age_s: float = 0.3
     behind_age_s: float = 5.0

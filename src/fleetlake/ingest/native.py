@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ from fleetlake.ingest.fingerprints import Fingerprints
 from fleetlake.ingest.flush import Buffered, FlushPolicy, PassedOffsets, should_flush
 from fleetlake.ingest.history import prints_on
 from fleetlake.ingest.offsets import Offsets, Source
-from fleetlake.ingest.reader import Reader
+from fleetlake.ingest.reader import FETCH_BYTES, Reader
 from fleetlake.ingest.reading import TopicsReading
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.ingest.watch import LogWatch
@@ -41,22 +41,27 @@ from fleetlake.lake.memory_database import small_database
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 POLL_S = 0.05
-CHUNK_ROWS, CHUNK_BYTES = 150_000, 32 * 1024 * 1024  # decoded at a time: a statement has a price of its own
+CHUNK_ROWS, CHUNK_BYTES = 150_000, 16 * 1024 * 1024  # decoded at a time: a statement has a price of its own
+SMALL_PIECE_BYTES = 4 * 1024 * 1024
 DECODING_THREADS = 1  # of DuckDB, which has a core then and leaves one to the others
 QUEUED_BYTES = CHUNK_BYTES  # read ahead while a chunk is decoded
-HELD_FLUSHES = 1.25  # bytes read and not yet committed, in bytes of a commit: one is written while the next one is read
+HELD_FLUSHES = 1.125  # bytes read and not yet committed, in bytes of a commit: one is written while the next one is read
 COMMITS_A_FULL_COLLECTION = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """job: names the consumer group and the folders of data files. watch_every_s: how often the topics' logs are looked at."""
+    """job: names the consumer group and the folders of data files. watch_every_s: how often the topics' logs are looked at.
+
+    fetch_bytes: of an answer of a broker, compressed as it is.
+    """
 
     job: str = "fleetlake"
     flush: FlushPolicy = field(default_factory=FlushPolicy)
     accept_gaps: bool = False
     watch_every_s: float = 10.0
+    fetch_bytes: int = FETCH_BYTES
 
 
 @dataclass(slots=True)
@@ -144,7 +149,7 @@ class NativeIngest:
             for source in self._sources.values()
         }
         self._ingested_at_us = max(writer.marker.ingested_at_us for writer in self._writers.values())
-        reader = Reader(self._client_config, group=self._settings.job, start=start)
+        reader = Reader(self._client_config, group=self._settings.job, start=start, fetch_bytes=self._settings.fetch_bytes)
         prints = {topic: writer.marker.prints for topic, writer in self._writers.items()}
         reading, ended = TopicsReading(reader, start, prints, find), threading.Event()
         watch = LogWatch(reading, partial(find_log_ends, self._client_config, list(start)), every_s=self._settings.watch_every_s)
@@ -240,7 +245,7 @@ class NativeIngest:
 
         def decode(topic: str) -> None:
             if raw[topic]:
-                rows[topic].append(decoders[topic].decode(pa.concat_tables(raw[topic]).combine_chunks(), self._now()))
+                rows[topic].append(decoders[topic].decode(_together(raw[topic]), self._now()))
                 raw[topic] = []
 
         while (item := self._chunks.get()) is not None:
@@ -299,6 +304,12 @@ def _bytes(item: Chunk | _Cut | None) -> int:
 
 def _is_chunk(raw: list[pa.Table]) -> bool:
     return bool(sum(rows.num_rows for rows in raw) >= CHUNK_ROWS or sum(rows.nbytes for rows in raw) >= CHUNK_BYTES)
+
+
+def _together(raw: Sequence[pa.Table]) -> pa.Table:
+    """Small pieces as one, since each has a price of its own to decode; large ones are not copied."""
+    joined = pa.concat_tables(raw)
+    return joined.combine_chunks() if joined.nbytes < SMALL_PIECE_BYTES * len(raw) else joined
 
 
 def _short_of(ends: Mapping[tuple[str, int], int], positions: Mapping[str, Offsets]) -> bool:

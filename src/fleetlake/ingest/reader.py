@@ -26,8 +26,8 @@ LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)
 ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
 BATCH_MESSAGES = 20_000
-MAX_QUEUED_KB = 32_768
-FETCH_BYTES = 256 * 1024
+MAX_QUEUED_KB = 16_384
+FETCH_BYTES = 24 * 1024
 # The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. A broker serves
 # its files as they lie on its disk, so the checksum is compared here. Records of aborted transactions are never given.
 TUNING: Mapping[str, str | int | bool] = {
@@ -39,10 +39,6 @@ TUNING: Mapping[str, str | int | bool] = {
     "isolation.level": "read_committed",
     "queued.min.messages": 1_000_000,
     "queued.max.messages.kbytes": MAX_QUEUED_KB,
-    # An answer is decompressed at once, a hundred times as large or more, so it has to be small as it travels.
-    "fetch.max.bytes": FETCH_BYTES,
-    "fetch.message.max.bytes": FETCH_BYTES,
-    "message.max.bytes": FETCH_BYTES,  # else the client raises fetch.max.bytes to it; a larger record is read all the same
     "fetch.wait.max.ms": 100,
     "fetch.queue.backoff.ms": 5,
     "session.timeout.ms": 6_000,  # we join no group; it only bounds how long close() waits for a broker that is gone
@@ -68,10 +64,18 @@ class Batch:
 class Reader:
     """Reads topics from given offsets on. Belongs to one thread, but for `note_committed`.
 
-    While no broker answers it waits; it says so once, and once more when one is back.
+    While no broker answers it waits; it says so once, and once more when one is back. fetch_bytes: of an answer of a broker, as it
+    travels; a larger batch comes alone. The client decompresses an answer at once, some hundred times as large or more.
     """
 
-    def __init__(self, client_config: Mapping[str, str | int | float | bool], *, group: str, start: Mapping[str, Offsets]) -> None:
+    def __init__(
+        self,
+        client_config: Mapping[str, str | int | float | bool],
+        *,
+        group: str,
+        start: Mapping[str, Offsets],
+        fetch_bytes: int = FETCH_BYTES,
+    ) -> None:
         self._notes: deque[Mapping[str, Offsets]] = deque()
         self._suspicious = False  # the client reported an outage, perhaps of one broker among many
         self._interrupted = False  # it has, since the last poll
@@ -81,7 +85,7 @@ class Reader:
         self._refused = ""  # why a broker does not let us in, so that it is said once
         self._asked_at = -ASK_EVERY_S
         self._servers, self._a_topic = client_config.get("bootstrap.servers", ""), next(iter(start))
-        tuned = dict(client_config) | dict(TUNING) | {"group.id": group, "error_cb": self._on_error}
+        tuned = dict(client_config) | dict(TUNING) | _answers_of(fetch_bytes) | {"group.id": group, "error_cb": self._on_error}
         try:
             self._consumer = Consumer(tuned, logger=SILENT)
         except KafkaException as error:
@@ -168,6 +172,11 @@ class Reader:
             self._committed.update({topic: dict(offsets) for topic, offsets in newest.items()})
             with suppress(KafkaException):  # a failure does not matter
                 self._consumer.commit(offsets=_partitions(moved), asynchronous=True)
+
+
+def _answers_of(size_bytes: int) -> dict[str, int]:
+    """The client raises fetch.max.bytes to message.max.bytes; a larger record is read all the same."""
+    return dict.fromkeys(("fetch.max.bytes", "fetch.message.max.bytes", "message.max.bytes"), size_bytes)
 
 
 def _arriving(consumer: Consumer, start: Mapping[str, Offsets]) -> Arriving:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 EPOCH, NO_DAY = date(1970, 1, 1), np.iinfo(np.int32).max
 ROW_GROUP_ROWS = 250_000
-PART_BYTES = 64 * 1024 * 1024  # copied at a time
+PART_BYTES = 32 * 1024 * 1024  # copied at a time
 Numbers = np.ndarray[tuple[int], np.dtype[Any]]
 
 
