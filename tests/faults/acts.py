@@ -160,10 +160,13 @@ class AwaitRows:
     def do(self, world: World) -> None:
         def landed() -> bool:
             with suppress(Retryable):  # the catalog is locked just now
-                return world.landed() >= self.rows
+                return world.landed() >= self.rows or all(ingest.is_over for ingest in world.ingests.values())
             return False
 
         wait_for(landed, f"{self.rows} rows")
+        if world.landed() < self.rows:
+            said = ", ".join(f"{name}: {ingest.ended()}" for name, ingest in world.ingests.items())
+            raise AssertionError(f"nothing runs any more, and there are {world.landed()} of {self.rows} rows: {said}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -408,7 +408,7 @@ def log_went_back_beside(random: Random) -> list[Act]:
     early = random.random() < 0.5  # then the client has seen the leader's epoch grow
     start: list[Act] = [Start(watch_every_s=0.5)]
     return [
-        Produce(count), *(start if early else []), CopyBroker(), *([] if early else start), Produce(more),
+        Produce(count), *([*start, AwaitRows(1)] if early else []), CopyBroker(), *([] if early else start), Produce(more),
         AwaitRows(2 * (count + more)),
         Freeze(), RestoreBroker(), Produce(random.choice([10, 60, 300])), End("a", ("DataLoss",)),
         Start("b", once=True), End("b", ("DataLoss",)),

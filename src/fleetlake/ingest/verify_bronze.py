@@ -146,7 +146,8 @@ def _compare_places(
         if below := absent.between(0, low) - _covered(account, partition, low):
             removed[partition] = below
     _compare_missing(findings, source, marker, rows, missing, look_up)
-    _compare_removed(findings, removed)
+    nothing_left = all(low == high for low, high in source.watermarks.values())
+    _compare_removed(findings, removed, can_tell=not (nothing_left and marker and marker.engine is Engine.SPARK))
     for partition in sorted(rows.rows.keys() - source.watermarks.keys()):
         findings.add(f"partition {partition}: in the table, but not in the topic", RESTORE)
 
@@ -178,11 +179,14 @@ def _compare_missing(
             findings.add(f"partition {partition}: {some}", INGEST)
 
 
-def _compare_removed(findings: Findings, removed: Mapping[int, Ranges]) -> None:
-    """Offsets that bronze lacks and neither Kafka nor a digest knows of: records, unless the topic has offsets without one."""
+def _compare_removed(findings: Findings, removed: Mapping[int, Ranges], *, can_tell: bool) -> None:
+    """Offsets that bronze lacks and neither Kafka nor a digest knows of: records, unless the topic has offsets without one.
+
+    can_tell: False where that can't be known: Spark counts no rows, and nothing of the topic is left in Kafka.
+    """
     for partition, ranges in sorted(removed.items()):
         some = f"partition {partition}: {ranges.size} offsets from {ranges.first} to {ranges.after - 1} are missing"
-        if findings.no_record:
+        if findings.no_record or not can_tell:
             findings.notes.append(f"{some}; whether they had records can't be checked, as Kafka no longer has them")
         else:
             findings.add(f"{some}, and Kafka no longer has them", RESTORE)
