@@ -159,14 +159,16 @@ class AwaitRows:
 
     def do(self, world: World) -> None:
         def landed() -> bool:
+            nothing_runs = all(ingest.is_over for ingest in world.ingests.values())  # before the rows are counted
             with suppress(Retryable):  # the catalog is locked just now
-                return world.landed() >= self.rows or all(ingest.is_over for ingest in world.ingests.values())
+                count = world.landed()
+                if count < self.rows and nothing_runs:
+                    said = ", ".join(f"{name}: {ingest.ended()}" for name, ingest in world.ingests.items())
+                    raise AssertionError(f"nothing runs any more, and there are {count} of {self.rows} rows: {said}")
+                return count >= self.rows
             return False
 
         wait_for(landed, f"{self.rows} rows")
-        if world.landed() < self.rows:
-            said = ", ".join(f"{name}: {ingest.ended()}" for name, ingest in world.ingests.items())
-            raise AssertionError(f"nothing runs any more, and there are {world.landed()} of {self.rows} rows: {said}")
 
 
 @dataclass(frozen=True, slots=True)

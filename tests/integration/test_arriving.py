@@ -8,18 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from tests.conftest import free_ports
 
+from fleetlake.app.ingesting import open_ingest
+from fleetlake.app.settings import Settings
 from fleetlake.broker import librdkafka
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import SILENT, ensure_topics
+from fleetlake.contracts.events import EVENTS
 from fleetlake.foundation.errors import DataLoss, Retryable
-from fleetlake.ingest import arrivals, by_columns, by_objects
+from fleetlake.ingest import arrivals, by_columns, by_objects, native
 from fleetlake.ingest.arrivals import Arrivals, Arriving
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
@@ -248,6 +251,38 @@ def test_the_reader_tells_lost_records_from_other_trouble(broker: EmbeddedBroker
     finally:
         reader.close()
     assert f"topic {topic}, partition 1, offset" in str(raised.value.where)
+
+
+@pytest.mark.parametrize("fetch_bytes", [1_000, 10**9])
+def test_records_larger_and_smaller_than_an_answer_are_read(broker: EmbeddedBroker, topic: str, fetch_bytes: int) -> None:
+    """The least and the most that the configuration takes, as the client does too."""
+    sizes = [10, 5_000, 10, 500_000, 10]
+    send(broker, topic, [(0, random.Random(SEED).randbytes(size)) for size in sizes])
+    reader, read = Reader(broker.settings.client_config(), group="g", start=from_start(topic), fetch_bytes=fetch_bytes), list[int]()
+    try:
+        give_up_at = time.monotonic() + TIMEOUT_S
+        while len(read) < len(sizes) and time.monotonic() < give_up_at:
+            read += [len(payload) for chunk in reader.poll(0.1).chunks for payload in chunk.rows["payload"].to_pylist()]
+    finally:
+        reader.close()
+    assert read == sizes
+
+
+def test_the_ingest_asks_for_answers_as_large_as_configured(
+    broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    class Noted(Reader):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            asked.append(more["fetch_bytes"])
+            super().__init__(*args, **more)
+
+    monkeypatch.setattr(native, "Reader", Noted)
+    ensure_topics(broker.settings, [event.topic for event in EVENTS])
+    told = {"home": tmp_path, "kafka": {"bootstrap_servers": broker.settings.bootstrap_servers}, "ingest": {"fetch_bytes": 2_000}}
+    open_ingest(Settings.model_validate(told)).run(once=True)
+    assert asked == [2_000]
 
 
 def arrivals_until_error(reader: Reader) -> None:

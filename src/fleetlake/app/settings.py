@@ -50,7 +50,7 @@ class IngestSection(_Section):
     flush_bytes: int = Field(256 * 1024 * 1024, ge=1, description="bytes of undecoded records")
     flush_age_s: float = Field(0.3, gt=0, description="s since the first record, once caught up")
     fetch_bytes: int = Field(
-        24 * 1024, ge=1000, le=1024**3, description="bytes of an answer of the broker, compressed as it is; more for one far away"
+        24 * 1024, ge=1000, le=10**9, description="bytes of an answer of the broker, compressed as it is; more for one far away"
     )
 
 

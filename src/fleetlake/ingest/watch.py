@@ -77,12 +77,21 @@ def find_stalled(before: Look, now: Look) -> list[Key]:
     ]
 
 
+def is_catching_up(before: Look, now: Look) -> bool:
+    """Return whether a partition moved and is not yet where it ended at the look before: others may wait for their turn."""
+    return any(
+        key in before.positions and before.positions[key] < position < (before.ends.get(key, LogEnds()).high or 0)
+        for key, position in now.positions.items()
+    )
+
+
 class LogWatch:
     """Asks the brokers every `every_s` seconds and compares with the reading.
 
     New partitions are added to it. DataLoss if a log went back, if it holds other records than those read, or if records of a new
     partition were removed before it was seen. A partition that nothing arrives from though it has records is named once, at the
-    second look that finds it so; Retryable if it is still so STALLED_LOOKS looks later and no open transaction is the reason.
+    second look that finds it so; Retryable if it is still so STALLED_LOOKS looks later and no open transaction is the reason. While
+    the reading works on a backlog its log is compared only: an answer brings a batch of one partition, and there may be thousands.
     ask: asks the brokers, and for the low of those partitions that it is not given; KafkaException while none answers, which the
     reading says by itself.
     """
@@ -108,7 +117,12 @@ class LogWatch:
         for topic, partitions in now.added().items():
             self._add(topic, partitions, now)
         if self._before:
-            self._judge_stalled(find_stalled(self._before, now), now)
+            stalled = find_stalled(self._before, now)
+            if is_catching_up(self._before, now):
+                self._stalled.clear()
+                self._compare(stalled)
+            else:
+                self._judge_stalled(stalled, now)
         self._before = now
 
     def _require_not_behind(self, now: Look) -> None:

@@ -137,6 +137,19 @@ def test_a_reading_that_is_busy_or_moves_is_not_stalled(caplog: pytest.LogCaptur
     assert not reading.compared
 
 
+def test_a_partition_that_waits_for_its_turn_in_a_backlog_is_compared_and_not_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    reading, _, watch = watching({0: 100, 1: 0}, {0: ends(160), 1: ends(10_000)})
+    look(reading, watch)
+    for _ in range(2 * STALLED_LOOKS):
+        reading.at[1] += 100
+        look(reading, watch)
+    assert not caplog.records
+    assert set(reading.compared) == {(TOPIC, 0)}
+    reading.at[1] = 10_000
+    look(reading, watch)
+    assert ["partition 0 from offset 100" in record.getMessage() for record in caplog.records] == [True]
+
+
 @pytest.mark.parametrize("silence", ["of all brokers", "of the log's leader"])
 def test_brokers_that_do_not_answer_end_nothing(silence: str) -> None:
     reading, broker, ended = FakeReading({0: 100}), FakeBroker({0: ends(160)}), threading.Event()

@@ -49,7 +49,11 @@ def test_what_is_copied_at_a_time_is_a_part_of_it() -> None:
     """Arrow's own `take` copies each column as a whole first."""
     million = 1_000_000
     rows = table([n % 2 for n in range(256)], [million] * 256, [32])
-    before = pa.total_allocated_bytes()
-    for _, parts in parts_of_days(rows, "time"):
-        for _ in parts:
-            assert pa.total_allocated_bytes() - before < 140 * million
+    usual = pa.default_memory_pool()
+    counting = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(counting)
+    try:
+        assert sum(part.num_rows for _, parts in parts_of_days(rows, "time") for part in parts) == 256
+    finally:
+        pa.set_memory_pool(usual)
+    assert 30 * million < counting.max_memory() < 140 * million
