@@ -77,10 +77,24 @@ def find_stalled(before: Look, now: Look) -> list[Key]:
     ]
 
 
-def is_catching_up(before: Look, now: Look) -> bool:
-    """Return whether a partition moved and is not yet where it ended at the look before: others may wait for their turn."""
+def find_waiting(before: Mapping[Key, int], now: Look) -> set[Key]:
+    """Return the partitions that have records to be read, and did not move from the positions before."""
+    return {
+        key
+        for key, position in now.positions.items()
+        if before.get(key) == position and (now.ends.get(key, LogEnds()).stable or 0) > position
+    }
+
+
+def is_catching_up(before: Look, waiting: Collection[Key], now: Look) -> bool:
+    """Return whether the reading works on a backlog, so that partitions may wait for their turn.
+
+    A partition moved that had been waiting until the look before, or that is not yet where it ended then.
+    """
     return any(
-        key in before.positions and before.positions[key] < position < (before.ends.get(key, LogEnds()).high or 0)
+        key in before.positions
+        and before.positions[key] < position
+        and (key in waiting or position < (before.ends.get(key, LogEnds()).high or 0))
         for key, position in now.positions.items()
     )
 
@@ -98,7 +112,9 @@ class LogWatch:
 
     def __init__(self, reading: Reading, ask: Ask, *, every_s: float) -> None:
         self._reading, self._ask, self._every_s = reading, ask, every_s
+        self._start = _by_key(reading.positions())
         self._before: Look | None = None
+        self._waiting: set[Key] = set()  # at the look before
         self._stalled: dict[Key, int] = {}  # in how many looks in a row
 
     def run(self, ended: threading.Event) -> None:
@@ -110,7 +126,7 @@ class LogWatch:
 
     def look(self) -> None:
         """Looks once."""
-        positions = {(topic, p): at for topic, of in self._reading.positions().items() for p, at in of.items()}
+        positions = _by_key(self._reading.positions())
         ends = {(topic, p): of for topic, parts in self._ask(positions.keys()).items() for p, of in parts.items()}
         now = Look(positions, ends, self._reading.caught_up())
         self._require_not_behind(now)
@@ -118,11 +134,12 @@ class LogWatch:
             self._add(topic, partitions, now)
         if self._before:
             stalled = find_stalled(self._before, now)
-            if is_catching_up(self._before, now):
+            if is_catching_up(self._before, self._waiting, now):
                 self._stalled.clear()
                 self._compare(stalled)
             else:
                 self._judge_stalled(stalled, now)
+        self._waiting = find_waiting(self._before.positions if self._before else self._start, now)
         self._before = now
 
     def _require_not_behind(self, now: Look) -> None:
@@ -193,6 +210,10 @@ def removed_before_it_was_read(topic: str, partition: int, low: int) -> DataLoss
         where=f"topic {topic}, partition {partition}",
         hint="fleetlake ingest --accept-gaps writes the loss down and goes on",
     )
+
+
+def _by_key(positions: Mapping[str, Offsets]) -> dict[Key, int]:
+    return {(topic, partition): at for topic, of in positions.items() for partition, at in of.items()}
 
 
 def _is_held_back(key: Key, now: Look) -> bool:

@@ -150,6 +150,30 @@ def test_a_partition_that_waits_for_its_turn_in_a_backlog_is_compared_and_not_gi
     assert ["partition 0 from offset 100" in record.getMessage() for record in caplog.records] == [True]
 
 
+def test_partitions_that_are_read_one_after_the_other_are_not_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    partitions = range(4 * STALLED_LOOKS)
+    reading, _, watch = watching(dict.fromkeys(partitions, 0), dict.fromkeys(partitions, ends(10)))
+    for partition in partitions[:-1]:
+        look(reading, watch)
+        reading.at[partition] = 10  # all it has, by one answer
+    look(reading, watch)
+    assert not caplog.records
+    with pytest.raises(Retryable, match="reads nothing more of 1 partitions"):
+        look(reading, watch, STALLED_LOOKS)
+
+
+def test_a_partition_that_goes_on_does_not_hide_one_that_nothing_arrives_from(caplog: pytest.LogCaptureFixture) -> None:
+    reading, broker, watch = watching({0: 100, 1: 0}, {0: ends(160), 1: ends(5)})
+    reading.at[1] = 3  # before the first look
+    for _ in range(STALLED_LOOKS):
+        look(reading, watch)
+        reading.at[1] += 100  # past all that the look saw
+        broker.ends[1] = ends(reading.at[1] + 2)
+    assert len(caplog.records) == 1
+    with pytest.raises(Retryable, match="reads nothing more of 1 partitions"):
+        look(reading, watch)
+
+
 @pytest.mark.parametrize("silence", ["of all brokers", "of the log's leader"])
 def test_brokers_that_do_not_answer_end_nothing(silence: str) -> None:
     reading, broker, ended = FakeReading({0: 100}), FakeBroker({0: ends(160)}), threading.Event()
