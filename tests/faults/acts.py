@@ -398,9 +398,10 @@ class KillExecutor:
         def killed() -> bool:
             for log, count in counts().items():
                 if count - before.get(log, 0) >= self.nth:
-                    found.extend(_processes_in(log.parent))
-                    for pid in found:
-                        os.kill(pid, signal.SIGKILL)
+                    for pid in _processes_in(log.parent):
+                        with suppress(ProcessLookupError):  # it ended by itself just now; the next one that says it is killed
+                            os.kill(pid, signal.SIGKILL)
+                            found.append(pid)
             return bool(found)
 
         wait_for(killed, f"an executor to say {self.says}")
