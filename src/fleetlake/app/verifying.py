@@ -113,6 +113,8 @@ def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:
         )
         print(f"{check.topic:<16}{counts}  {check.state}")
     for check in checks:
+        if check.accepted:
+            print(f"{check.topic}: {check.accepted:,} offsets are lost: retention deleted them unread, which --accept-gaps noted")
         for line in (*check.problems, *check.notes):
             print(f"{check.topic}: {line}")
     if all(check.state is State.OK for check in checks):

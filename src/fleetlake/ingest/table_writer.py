@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
 from fleetlake.lake.digest import NO_ROWS, SINCE, Digest, digest_of
 from fleetlake.lake.write import write_files
 
+LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 ATTEMPTS = 10
 
 
@@ -70,6 +72,11 @@ class TableWriter:
             else:
                 self.marker = marker
                 self._at(Step.TAKEN_OVER)
+                for gap in marker.gaps[len(stored.gaps) if stored else 0 :]:
+                    LOG.warning(
+                        "offsets %d to %d of topic %s, partition %d are lost: retention deleted them before they were ingested; "
+                        "the table says so now, and goes on behind them", gap.first, gap.after - 1, source.topic, gap.partition,
+                    )  # fmt: skip
                 return marker.next
         raise Retryable(f"the table could not be taken over in {ATTEMPTS} attempts", where=self._name)
 

@@ -35,7 +35,8 @@ class TopicCheck:
     kafka: offsets between the watermarks. landed: rows of bronze. rejected: those with a reason. duplicates: good rows whose
     event_id an earlier one has. silver, late: rows of silver; None before the first transform. problems: what does not add up.
     hints: what to do about it, in this order. erased: places whose record `fleetlake erase` took out. no_record: offsets of which
-    Kafka was asked and that have none: markers of transactions, aborted or compacted records. notes: what could not be checked.
+    Kafka was asked and that have none: markers of transactions, aborted or compacted records. accepted: offsets that
+    retention deleted before they were ingested, and that --accept-gaps accepted. notes: what could not be checked.
     """
 
     topic: str
@@ -50,6 +51,7 @@ class TopicCheck:
     hints: tuple[str, ...] = ()
     erased: int = 0
     no_record: int = 0
+    accepted: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -97,5 +99,5 @@ def _check(
     kafka = sum(high - low for low, high in source.watermarks.values())
     return TopicCheck(
         source.topic, kafka, landed, rejected, duplicates, silver, late, tuple(problems), state, tuple(hints),
-        found.erased, found.no_record, tuple(found.notes),
+        found.erased, found.no_record, found.accepted, tuple(found.notes),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from fleetlake.lake.digest import Account, Digest, digest_of
 from fleetlake.lake.scan import expose
 
 INGEST = "fleetlake ingest --once"
+ACCEPT = "fleetlake ingest --once --accept-gaps, which writes the loss down and goes on"
 RESTORE = "restore the table from a backup, or ingest what Kafka still has into a new lake: fleetlake --home DIR ingest --once"
 BATCH_ROWS = 100_000
 
@@ -28,7 +29,8 @@ BATCH_ROWS = 100_000
 class Findings:
     """problems: what does not add up, and what to do about it, in this order. notes: what could not be looked at, and why.
 
-    erased: places whose record `fleetlake erase` took out. no_record: offsets that are no record's, as Kafka says.
+    erased: places whose record `fleetlake erase` took out. no_record: offsets that are no record's, as Kafka says. accepted: those
+    that retention deleted before they were ingested, and that somebody accepted as lost.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -36,6 +38,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     erased: int = 0
     no_record: int = 0
+    accepted: int = 0
 
     def add(self, problem: str, hint: str) -> None:
         self.problems.append(problem)
@@ -135,7 +138,9 @@ def _compare_places(
         if held and held.after > high:
             findings.add(f"{where}: the table holds offsets up to {held.after - 1}, Kafka ends at {high - 1}", RESTORE)
         accepted = Ranges.of((gap.first, gap.after) for gap in (marker.gaps if marker else ()) if gap.partition == partition)
-        absent = Ranges.of([(min(low, known.first) if known else low, high)]) - known - accepted
+        findings.accepted += accepted.size
+        ingested = marker.next.get(partition, 0) if marker and marker.engine is Engine.NATIVE else low
+        absent = Ranges.of([(min(low, ingested, known.first if known else low), high)]) - known - accepted
         readable = source.readable_end(partition)
         if left := absent.between(max(low, readable), high):
             findings.notes.append(
@@ -143,7 +148,10 @@ def _compare_places(
             )
         if asked := absent.between(low, readable):
             missing[partition] = asked
-        if below := absent.between(0, low) - _covered(account, partition, low):
+        if unread := absent.between(ingested, low):
+            some = f"offsets {unread.first} to {unread.after - 1} were deleted by retention before they were ingested"
+            findings.add(f"{where}: {some}", ACCEPT)
+        if below := absent.between(0, min(low, ingested)) - _covered(account, partition, low):
             removed[partition] = below
     _compare_missing(findings, source, marker, rows, missing, look_up)
     nothing_left = all(low == high for low, high in source.watermarks.values())

@@ -132,6 +132,17 @@ def test_a_topic_looked_at_too_long_ago_is_no_data_loss(lake: Lake) -> None:
         writer(lake).take_over(too_old)
 
 
+def test_a_loss_that_is_accepted_is_told_once(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    w = writer(lake)
+    w.take_over(SOURCE)
+    w.append([rows(0, 5)], {0: 5}, 0)
+    cut = Source(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (8, 1000)})
+    for _ in range(2):
+        assert writer(lake).take_over(cut, accept_gaps=True) == {0: 8}
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("offsets 5 to 7 of topic vehicle_data, partition 0 are lost")
+
+
 def test_a_conflict_with_maintenance_is_retried(lake: Lake) -> None:
     w = writer(lake)
     w.take_over(SOURCE)

@@ -18,12 +18,14 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import Table, all_tables, bronze_of, silver_of
 from fleetlake.foundation.errors import Unproven
+from fleetlake.ingest.accounts import begun_account, following_account
 from fleetlake.ingest.offsets import Engine, Gap, Marker, Source
 from fleetlake.ingest.presence import Looked
 from fleetlake.ingest.ranges import Ranges
 from fleetlake.ingest.verify import TopicCheck, check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
+from fleetlake.lake.digest import digest_of
 from fleetlake.lake.write import write_files
 
 T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -152,6 +154,18 @@ def remove(lake: Lake, *offsets: int) -> None:
     commit(table, added=write_files(table, left, folder="left"), removed=removed, properties={})
 
 
+def count_rows(lake: Lake) -> None:
+    """As if the ingest had written the rows there are with a digest from the first commit on."""
+    table = lake.table(bronze_of(GPS).name)
+    rows, removed = table.scan().to_arrow(), [task.file for task in table.scan().plan_files()]
+    commit(table, added=[], removed=removed, properties={})
+    begun = lake.table(bronze_of(GPS).name)
+    commit(begun, added=[], properties=begun_account(begun, MARKER))
+    table = lake.table(bronze_of(GPS).name)
+    properties = following_account(table, MARKER, digest_of(rows, table.schema()))
+    commit(table, added=write_files(table, rows, folder="counted"), properties=properties)
+
+
 def test_a_table_without_a_digest_says_so_and_its_holes_are_still_told(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     check = check_topic(lake, GPS, NO_KAFKA, None)
     assert check.state == "ok"
@@ -191,10 +205,30 @@ def test_a_record_below_what_was_ingested_is_lost_and_one_behind_it_is_waited_fo
     assert check.hints[1] == "fleetlake ingest --once"
 
 
-def test_a_gap_excuses_its_own_offsets_only(lake: Lake) -> None:
+@pytest.mark.parametrize(("watermarks", "lost"), [
+    ({0: (12, 12)}, "partition 0: offsets 10 to 11 were deleted by retention before they were ingested"),
+    ({0: (15, 20)}, "partition 0: offsets 10 to 14 were deleted by retention before they were ingested"),
+    ({0: (5, 10), 1: (3, 3)}, "partition 1: offsets 0 to 2 were deleted by retention before they were ingested"),
+])  # fmt: skip
+@pytest.mark.parametrize("counted", [True, False], ids=["with a digest", "without"])
+def test_what_retention_took_before_it_was_ingested_is_told(
+    lake: Lake, watermarks: dict[int, tuple[int, int]], lost: str, counted: bool
+) -> None:
+    """The ingest refuses to go on there, so verify must not call it equal: the digest knows what was committed only."""
+    if counted:
+        count_rows(lake)
+    check = check_topic(lake, GPS, replace(SOURCE, watermarks=watermarks), None, no_records)
+    assert check.problems[0] == lost
+    assert check.hints[0].startswith("fleetlake ingest --once --accept-gaps")
+    assert len(check.problems) == 1
+
+
+def test_a_gap_excuses_its_own_offsets_only(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     add(lake, bronze_of(GPS), [bronze(number) for number in range(15, 20)], replace(MARKER, gaps=(Gap(0, 10, 15),), next={0: 20}))
     source = replace(SOURCE, watermarks={0: (17, 20)})
-    assert check_topic(lake, GPS, source, None).state == "ok"
+    check = check_topic(lake, GPS, source, None)
+    assert (check.state, check.accepted) == ("ok", 5)
+    assert "gps_data: 5 offsets are lost: retention deleted them unread, which --accept-gaps noted" in said(check, capsys)
     remove(lake, 15)
     assert check_topic(lake, GPS, source, None).problems == (
         "partition 0: 1 offsets from 15 to 15 are missing, and Kafka no longer has them",
