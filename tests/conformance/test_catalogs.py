@@ -27,8 +27,8 @@ from fleetlake.lake.aws_properties import aws_properties
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
 from fleetlake.lake.identity import require_own
-from fleetlake.lake.ownership import Claimed
 from fleetlake.lake.scan import Damaged, added_files, damage_named, expose
+from fleetlake.lake.unlisted import Claimed
 from fleetlake.lake.write import write_files
 from tests.aws_server import KEY, REGION, SECRET, AwsServer, aws_server
 from tests.conftest import free_ports

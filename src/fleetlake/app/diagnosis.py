@@ -174,10 +174,16 @@ def _lake(settings: Settings) -> Iterator[Finding]:
     from fleetlake.app.wiring import lake_properties, open_unchecked_lake
     from fleetlake.foundation.private import is_open_to_others
     from fleetlake.lake.health import examine_lake
+    from fleetlake.lake.ownership import require_catalog_file
     from fleetlake.lake.places import local_path, sqlite_path
 
     if "type" not in settings.lake.properties and not (settings.home / "catalog.db").exists():
-        yield Finding("lake", "later", f"nothing yet under {settings.home}", "fleetlake ingest makes it")
+        try:
+            require_catalog_file(lake_properties(settings))
+        except FleetlakeError as error:
+            yield Finding("lake", "broken", without_secrets(error.what), error.hint)
+        else:
+            yield Finding("lake", "later", f"nothing yet under {settings.home}", "fleetlake ingest makes it")
         return
 
     def look() -> str:

@@ -107,12 +107,14 @@ def open_lake_from(settings: Settings) -> Lake:
 
 
 def open_unchecked_lake(settings: Settings) -> Lake:
-    """For those who find out what is wrong with a lake."""
+    """For those who find out what is wrong with a lake. Claimed, with nothing made, if just its catalog is not there."""
     from fleetlake.lake.catalog import open_lake
+    from fleetlake.lake.ownership import require_catalog_file
 
     clean_spills(spill_root(settings.home.resolve()))
     clean_spills(temporary_root())
     lake = lake_settings(settings)
+    require_catalog_file(lake.properties)
     if lake.properties["type"] != "glue":
         return open_lake(lake)
     from fleetlake.cloud.aws.session import bounded_session
@@ -121,7 +123,7 @@ def open_unchecked_lake(settings: Settings) -> Lake:
 
 
 def open_existing_lake(settings: Settings, *, to_write: bool = False) -> Lake:
-    """Missing if the lake is a local one that is not there yet, and nothing is made then.
+    """Missing if the lake is a local one that is not there yet, Claimed if just its catalog is; nothing is made then.
 
     Those who only read are warned of a copy and of a warehouse that is another's; to_write: Claimed then.
     """
@@ -145,8 +147,10 @@ def adopt_lake(settings: Settings) -> str:
 
 def _require_there(settings: Settings) -> None:
     from fleetlake.foundation.errors import Missing
+    from fleetlake.lake.ownership import require_catalog_file
     from fleetlake.lake.places import sqlite_path
 
+    require_catalog_file(lake_properties(settings))
     file = sqlite_path(lake_properties(settings).get("uri", ""))
     if file and not file.is_file():
         raise Missing(f"no lake at {settings.home}", hint="fleetlake ingest makes it, or fleetlake --home DIR")

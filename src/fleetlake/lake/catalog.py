@@ -32,6 +32,7 @@ from fleetlake.lake.object_store import require_listable
 from fleetlake.lake.places import local_path, sqlite_path
 from fleetlake.lake.snapshots import keep_times_in_order
 from fleetlake.lake.storage_errors import storage_told
+from fleetlake.lake.unlisted import ORIGINALS, Claimed, require_listed
 
 # Commits are retried by commits.py and the ingest, which check again what they build on; PyIceberg's own retry does not.
 TABLE_PROPERTIES = {
@@ -92,6 +93,7 @@ class Lake:
     def _make(self, table: Table) -> None:
         """The table, and its namespace if that is absent too: both or neither."""
         self.require_storage()
+        self._require_no_rows(table)
         is_new = False
         with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another table's, or another process was first
             self.catalog.create_namespace(table.layer)
@@ -110,6 +112,15 @@ class Lake:
                 with suppress(Exception):  # it may have other tables by now; the error to tell is the table's
                     self.catalog.drop_namespace(table.layer)
             raise
+
+    def _require_no_rows(self, table: Table) -> None:
+        """Claimed if rows of a table of this name are in the warehouse: made over them, it would have their files for orphans."""
+        listed = {name for name in ORIGINALS if name != table.name}
+        try:
+            require_listed(self.catalog.properties, listed, where=f"catalog {self.catalog.name}")
+        except Claimed:
+            if not self.has(table.name):  # else another process has made it and filled it meanwhile
+                raise
 
     def _evolve(self, table: Table) -> None:
         """Retryable if other commits never let this one through."""

@@ -10,6 +10,7 @@ from fleetlake.foundation.errors import FleetlakeError, Permanent
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.identity import state_of
 from fleetlake.lake.scan import Damaged
+from fleetlake.lake.unlisted import require_newest
 
 IN_QUOTES = re.compile(r"'(.+)'")
 
@@ -17,8 +18,9 @@ IN_QUOTES = re.compile(r"'(.+)'")
 def examine_lake(lake: Lake) -> str:
     """Says of a healthy lake how many tables it has, and whose it is. Changes nothing.
 
-    Claimed for a copy and for a warehouse of another lake; Permanent for a lake that was moved and has not been used since;
-    Damaged, naming the file, if a table's metadata, a manifest or the newest data file is not there.
+    Claimed for a copy, for a warehouse of another lake and for a catalog that lacks tables whose rows are there; Permanent for a
+    lake that was moved and has not been used since, and for a catalog older than its warehouse; Damaged, naming the file, if a
+    table's metadata, a manifest or the newest data file is not there.
     """
     state = state_of(lake)
     if state.moved_from:
@@ -29,6 +31,7 @@ def examine_lake(lake: Lake) -> str:
     names = lake.names()
     for name in names:
         open_files(lake, name)
+        require_newest(lake.table, name)
     return f"{len(names)} tables, {state.id or 'no id yet: the next command that writes gives it one'}"
 
 

@@ -22,9 +22,10 @@ from pathlib import Path
 
 from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.lake.catalog import Lake
-from fleetlake.lake.ownership import OBJECT, Claimed, Copied, Owner, ServedLake, now, other_lake, owner_of, write_owner
+from fleetlake.lake.ownership import OBJECT, Copied, Owner, ServedLake, now, other_lake, owner_of, write_owner
 from fleetlake.lake.places import local_path, location_of, sqlite_path
 from fleetlake.lake.relocation import CatalogTable, State, relocate, tables_of
+from fleetlake.lake.unlisted import Claimed, require_listed
 
 LOCK_S, LOOK_S = 60.0, 5.0  # how long a process is waited for that relocates the same lake, and that just commits
 RECORD = "CREATE TABLE IF NOT EXISTS fleetlake_lake (id TEXT NOT NULL, created TEXT NOT NULL, catalog TEXT NOT NULL)"
@@ -208,10 +209,17 @@ class _Local:
         owners = {place: owner_of(self._lake, place) for place in places}
         for place, owner in owners.items():
             self._require_mine(recorded, owner, place)
+        self._require_listed(states, owners.get(self._warehouse))
         mine = recorded or next(filter(None, owners.values()), None)
         is_settled = recorded is not None and recorded.catalog == str(self._file) and all(map(self._is_mine, owners.values()))
         moved = [table for table, state in states if state is State.MOVED]
         return _Judged(mine.id if mine else uuid.uuid4().hex, mine.created if mine else now(), owners, moved, is_settled)
+
+    def _require_listed(self, states: Sequence[tuple[CatalogTable, State]], owner: Owner | None) -> None:
+        """Claimed if the warehouse has rows of tables that this catalog does not have: it is new, or older than they are."""
+        listed = {table.full_name for table, _ in states}
+        properties = self._lake.catalog.properties
+        require_listed(properties, listed, owner=str(owner or ""), where=str(self._file))
 
     def _require_mine(self, recorded: Owner | None, owner: Owner | None, root: str) -> None:
         """Claimed if another catalog has the warehouse. recorded: what this catalog says of itself."""

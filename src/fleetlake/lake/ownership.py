@@ -6,19 +6,22 @@ import json
 import os
 import socket
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from fleetlake.contracts.tables import all_tables
-from fleetlake.foundation.errors import BadInput, Permanent
+from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.catalog import Lake
-from fleetlake.lake.places import local_path
+from fleetlake.lake.places import local_path, sqlite_path
 from fleetlake.lake.storage_errors import storage_told
+from fleetlake.lake.unlisted import Claimed, require_listed
 
 OBJECT, OF_HOME = "fleetlake-lake.json", "lake.json"
 SHARED = "give this home a warehouse of its own: --set lake.properties.warehouse=FOLDER, or no such setting; see docs/deployment.md"
@@ -34,9 +37,8 @@ class Owner:
     catalog: str
     machine: str
 
-
-class Claimed(BadInput):
-    """The warehouse, or the files that the catalog names, belong to another catalog."""
+    def __str__(self) -> str:
+        return f"lake {self.id} of catalog {self.catalog}"
 
 
 class Copied(Claimed):
@@ -49,10 +51,28 @@ class Copied(Claimed):
 
 def owner_of(lake: Lake, root: str) -> Owner | None:
     """What a warehouse says of whose it is; None if it says nothing. Permanent if that can't be read."""
+    return _owner_at(lake.catalog.properties, root)
+
+
+def require_catalog_file(properties: Mapping[str, Any]) -> None:
+    """Claimed if the catalog is an SQLite file that is not there, though the warehouse holds its rows: before it is made, empty.
+
+    A warehouse of another catalog is left to those who know whose it is.
+    """
+    file, warehouse = sqlite_path(str(properties.get("uri", ""))), str(properties.get("warehouse", ""))
+    if file is None or file.is_file() or not warehouse:
+        return
+    owner = _owner_at(properties, warehouse)
+    is_here = owner is None or owner.catalog == str(file) or (local_path(warehouse) and not Path(owner.catalog).exists())
+    if is_here:
+        require_listed(properties, (), owner=str(owner or ""), where=str(file))
+
+
+def _owner_at(properties: Mapping[str, Any], root: str) -> Owner | None:
     place = f"{root.rstrip('/')}/{OBJECT}"
     with storage_told(place):
         try:
-            with PyArrowFileIO(dict(lake.catalog.properties)).new_input(place).open() as stream:
+            with PyArrowFileIO(dict(properties)).new_input(place).open() as stream:
                 content = stream.read()
         except FileNotFoundError:
             return None
@@ -99,7 +119,7 @@ def write_file(place: Path, content: bytes, *, replace: bool) -> None:
 
 
 def other_lake(root: str, owner: Owner | None) -> Claimed:
-    whose = f"lake {owner.id} of catalog {owner.catalog}" if owner else "nobody, though it was just claimed"
+    whose = str(owner) if owner else "nobody, though it was just claimed"
     return Claimed(f"the warehouse belongs to {whose}", where=root, hint=SHARED)
 
 
@@ -129,9 +149,12 @@ class ServedLake:
         """The lake's id, taken over from the warehouse, which is given one if it has none. Claimed if another lake has it."""
         if not self._warehouse:
             return ""
-        self._lake.has(all_tables()[0].name)  # what the catalog and the storage refuse is told as theirs, with nothing written
+        # Asked first, so that what the catalog and the storage refuse is told as theirs, with nothing written.
+        is_filled = self._lake.has(all_tables()[0].name)
         self._lake.require_storage()
         owner = owner_of(self._lake, self._warehouse)
+        if not is_filled:  # a new lake, or a catalog that has lost its tables
+            require_listed(self._lake.catalog.properties, self._lake.names(), owner=str(owner or ""), where=self._catalog)
         if owner is None:
             made = now()
             owner = Owner(uuid.uuid4().hex, made, self._catalog, socket.gethostname())

@@ -19,6 +19,7 @@ from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
 from fleetlake.lake.digest import adjusted
 from fleetlake.lake.scan import Damaged
+from fleetlake.lake.unlisted import require_newest
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.erase_files import delete_orphans, known_files, plain, search_lake
 from fleetlake.maintain.erase_history import expire_all_but_current, reached_now
@@ -98,9 +99,11 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     Rows of other devices are never taken out: where a text of theirs names the device, its id is masked. Safe beside an ingest,
     whose commits go on; what comes in meanwhile is taken out too, as long as it does not come faster. All snapshots but the current
     one go from tables that had the device. Missing, with nothing changed, if no table and no file has anything of it; Retryable if
-    other writers never let a commit through; Damaged if a file in use can't be read.
+    other writers never let a commit through; Damaged if a file in use can't be read; Permanent if the catalog is an older one.
     """
     device = DeviceName(device_id)
+    for name in _tables(lake):
+        require_newest(lake.table, name)
     tables = [_Table(lake, name, device, wiring) for name in _tables(lake)]
     for table in tables:
         table.erase(masks=False)

@@ -13,6 +13,7 @@ from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.object_store import arrow_io, place_of
 from fleetlake.lake.scan import Damaged
+from fleetlake.lake.unlisted import require_newest
 from fleetlake.maintain.expiry import delete_files, require_collectable
 
 FOLDERS = ("data", "metadata")  # all that Iceberg's writers make; beside them may be another table's
@@ -49,10 +50,11 @@ def delete_orphans(
     """Deletes data and metadata files older than `age` that no snapshot of the table reaches, nor its metadata log.
 
     Files are listed before the metadata is loaded: a commit in between makes them known. Damaged, with nothing deleted, if a
-    manifest that is in use is missing.
+    manifest that is in use is missing; Permanent if the catalog is older than the table's folder.
     """
     table = lake.table(name)
     require_collectable(table)
+    require_newest(lake.table, name)
     sizes = {path: size for path, changed_at, size in _listed(table) if changed_at is not None and changed_at < now() - age}
     if sizes:
         for location in _in_use(lake, name):

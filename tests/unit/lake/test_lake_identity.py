@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
+from fleetlake.app.diagnosis import examine
 from fleetlake.app.settings import Settings
 from fleetlake.app.wiring import adopt_lake, open_existing_lake, open_lake_from, open_unchecked_lake
 from fleetlake.contracts.arrow import table_schema
@@ -27,7 +28,8 @@ from fleetlake.foundation.errors import BadInput, Permanent
 from fleetlake.lake import identity
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import commit
-from fleetlake.lake.ownership import OBJECT, Claimed, Copied
+from fleetlake.lake.ownership import OBJECT, Copied
+from fleetlake.lake.unlisted import Claimed
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.compaction import CompactionPolicy, compact
 from fleetlake.maintain.erase import Wiring, erase_device
@@ -208,6 +210,84 @@ def test_a_copy_that_is_not_whole_is_not_adopted(tmp_path: Path) -> None:
         adopt_lake(Settings(home=tmp_path / "copy"))
     with pytest.raises(Copied):
         open_lake_from(Settings(home=tmp_path / "copy"))
+
+
+def lose(home: Path, how: str) -> None:
+    """The catalog is deleted, emptied, or an older one of two tables less."""
+    catalog = home / "catalog.db"
+    if how == "deleted":
+        catalog.unlink()
+    elif how == "emptied":
+        catalog.write_bytes(b"")
+    else:
+        with closing(sqlite3.connect(catalog)) as connection, connection:
+            connection.execute("DELETE FROM iceberg_tables WHERE table_name = 'weather'")
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "older"])
+@pytest.mark.parametrize("age", ["with an identity", "of 556f44c"])
+def test_a_lake_that_lost_its_catalog_is_no_empty_lake(tmp_path: Path, how: str, age: str) -> None:
+    """Made again, empty, it would have the only copy of its rows for orphans."""
+    home = tmp_path / "lake"
+    fill(home)
+    if age == "of 556f44c":
+        without_identity(home)
+    backup = (home / "catalog.db").read_bytes()
+    before = seen(home)
+    lose(home, how)
+    files = {path for path in home.rglob("*") if path.is_file()}
+    lost = "bronze.weather" if how == "older" else "bronze.vehicle, bronze.weather"
+    of_lake = "" if age == "of 556f44c" else rf" \(lake [0-9a-f]{{32}} of catalog {home}/catalog\.db\)"
+    words = (
+        rf"the warehouse file://{home}/warehouse holds rows of {lost}{of_lake} that this catalog does not know: it is missing, or"
+    )
+    for attempt in (open_lake_from, lambda settings: open_existing_lake(settings, to_write=True), adopt_lake):
+        with pytest.raises(Claimed, match=words + r".* try: bring catalog\.db back from a backup"):
+            attempt(Settings(home=home))
+    assert {path for path in home.rglob("*") if path.is_file()} == files
+    (finding,) = (one for one in examine(Settings(home=home)) if one.what == "lake")
+    assert (finding.state, f"holds rows of {lost}" in finding.seen) == ("broken", True)
+    (home / "catalog.db").write_bytes(backup)
+    open_lake_from(Settings(home=home)).close()
+    assert seen(home) == before
+
+
+def test_no_table_is_made_over_the_rows_of_one_that_the_catalog_lost(tmp_path: Path) -> None:
+    """Whatever the catalog is, and also if it loses a table while it is open."""
+    fill(tmp_path / "lake")
+    with closing(open_lake_from(Settings(home=tmp_path / "lake"))) as lake:
+        lake.catalog.drop_table("bronze.weather")
+        with pytest.raises(Claimed, match=r"holds rows of bronze.weather"):
+            lake.ensure(TABLES)
+        shutil.rmtree(tmp_path / "lake" / "warehouse" / "bronze" / "weather")
+        lake.ensure(TABLES)
+        lake.catalog.drop_table("bronze.weather")  # without a row there is nothing to lose
+        lake.ensure(TABLES)
+
+
+def test_what_an_older_catalog_does_not_know_is_no_orphan(tmp_path: Path) -> None:
+    home = tmp_path / "lake"
+    fill(home, range(1))
+    backup = (home / "catalog.db").read_bytes()
+    with closing(open_lake_from(Settings(home=home))) as lake:
+        for offset in (1, 2):
+            append(lake, TABLES[0].name, offset)
+    newest = (home / "catalog.db").read_bytes()
+    (home / "catalog.db").write_bytes(backup)
+    for path in home.rglob("*"):
+        os.utime(path, (time.time() - 9 * 86_400,) * 2)
+    files = set(home.rglob("*.parquet"))
+    with closing(open_lake_from(Settings(home=home))) as lake:
+        with pytest.raises(Permanent, match=r"the catalog is older than the warehouse: it has version \d+ of table bronze.vehicle"):
+            delete_orphans(lake, TABLES[0].name, timedelta(0))
+        with pytest.raises(Permanent, match="the catalog is older than the warehouse"):
+            erase_device(lake, "veh-1", WIRING)
+    (finding,) = (one for one in examine(Settings(home=home)) if one.what == "lake")
+    assert (finding.state, "older than the warehouse" in finding.seen) == ("broken", True)
+    assert set(home.rglob("*.parquet")) == files
+    (home / "catalog.db").write_bytes(newest)
+    with closing(open_lake_from(Settings(home=home))) as lake:
+        assert delete_orphans(lake, TABLES[0].name, timedelta(0)).files == ()
 
 
 def in_a_process(action: Callable[[], object], user: int = 0) -> int:
