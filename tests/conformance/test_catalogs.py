@@ -371,3 +371,13 @@ def test_homes_share_a_lake_in_glue_and_no_other_catalog_takes_its_prefix(glue_l
         assert require_own(moved, tmp_path / "five", say=print) == ours
     with closing(local("four")) as copy, pytest.raises(Claimed, match=r"this catalog is a copy of .*/five/catalog.db"):
         require_own(copy, tmp_path / "four", say=print)
+
+
+def test_a_catalog_that_lost_a_table_makes_none_over_its_rows(lake: Lake, tmp_path: Path) -> None:
+    append(lake, 0, 2)
+    require_own(lake, tmp_path, say=print)
+    lake.catalog.drop_table(TABLE.name)
+    for attempt in (lambda: require_own(lake, tmp_path, say=print), lambda: lake.ensure([TABLE])):
+        with pytest.raises(Claimed, match=f"holds rows of {TABLE.name}.* that this catalog does not know"):
+            attempt()
+    assert not lake.has(TABLE.name)

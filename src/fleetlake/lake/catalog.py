@@ -73,6 +73,7 @@ class Lake:
         with self._told("its tables"):
             for table in tables:
                 if not self.has(table.name):
+                    self._require_no_rows(table)
                     self._make(table)
                 else:
                     self._evolve(table)
@@ -93,7 +94,6 @@ class Lake:
     def _make(self, table: Table) -> None:
         """The table, and its namespace if that is absent too: both or neither."""
         self.require_storage()
-        self._require_no_rows(table)
         is_new = False
         with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another table's, or another process was first
             self.catalog.create_namespace(table.layer)
@@ -165,7 +165,7 @@ class Lake:
         definition = next(table for table in all_tables() if table.name == name)
         with self._told(f"table {name}"):
             self.catalog.drop_table(name)
-        self.ensure([definition])
+            self._make(definition)  # over the files of the old one
         return self.table(name)
 
     def has(self, name: str) -> bool:

@@ -169,7 +169,10 @@ class _Local:
                 pass
             else:
                 raise BadInput("this lake is its own already: there is nothing to adopt", where=str(self._file))
-            tables = [table for table in tables_of(connection) if self._state(table) in (State.TWIN, State.MOVED)]
+            states = [(table, self._state(table)) for table in tables_of(connection)]
+            self._require_listed(states, owner_of(self._lake, self._warehouse))
+            self._require_own_elsewhere(states)
+            tables = [table for table, state in states if state in (State.TWIN, State.MOVED)]
             if self._folder is None:
                 raise AssertionError(self._warehouse)  # nothing is a copy then
             superseded = relocate(connection, tables, self._folder, must_be_whole=True)
@@ -180,6 +183,21 @@ class _Local:
         _delete(superseded)
         self._say(f"lake {id_}: its {len(tables)} tables now use the files in {self._folder}, and nothing else does")
         return id_
+
+    def _require_own_elsewhere(self, states: Sequence[tuple[CatalogTable, State]]) -> None:
+        """Claimed if a table's only files are in another lake's warehouse: once adopted, nothing could be written any more."""
+        originals = {table.root for table, state in states if state is State.TWIN}
+        for table, state in states:
+            if state is not State.ELSEWHERE or table.root is None:
+                continue
+            owner = owner_of(self._lake, location_of(str(table.root)))
+            if table.root in originals or (owner is not None and not self._is_mine(owner)):
+                whose = owner or "the original"
+                raise Claimed(
+                    f"the copy is not whole: table {table.full_name} lies in {table.root}, the warehouse of {whose}",
+                    where=str(self._file),
+                    hint=f"copy {table.root / table.namespace / table.name} below {self._folder} too, then fleetlake adopt",
+                )
 
     def _write(self, connection: sqlite3.Connection, id_: str, created: str, owners: Mapping[str, Owner | None]) -> None:
         """The warehouses first: killed in between, they name this catalog, and the next command takes the id from there."""
@@ -198,7 +216,20 @@ class _Local:
         for old in sorted({str(table.root.parent) for table in tables if table.root}):
             connection.execute("INSERT INTO fleetlake_moves VALUES (?, ?)", (old, str(self._folder and self._folder.parent)))
 
+    def _require_one_name(self) -> None:
+        """Claimed for a catalog file with hard links: what is written to one of them is in the lakes of all of them."""
+        names = self._file.stat().st_nlink
+        if names > 1:
+            raise Claimed(
+                f"the catalog is one file under {names} names (hard links, as cp -al and some backups make them):"
+                " what one lake commits would be in the others too",
+                where=str(self._file),
+                hint="give it a file of its own while nothing writes: in its folder, cp catalog.db own.db && mv own.db catalog.db;"
+                " a copied lake then needs fleetlake adopt",
+            )
+
     def _judge(self, connection: sqlite3.Connection) -> _Judged:
+        self._require_one_name()
         recorded = _recorded(connection)
         states = [(table, self._state(table)) for table in tables_of(connection)]
         roots = [location_of(str(table.root)) for table, state in states if state is State.ELSEWHERE and table.root]
@@ -227,6 +258,12 @@ class _Local:
             return
         if recorded is None or recorded.id != owner.id:
             raise other_lake(root, owner)
+        if _is_same_file(Path(owner.catalog), self._file):
+            raise Claimed(
+                f"the lake's catalog is {owner.catalog}, and {self._file} is that same file under another path",
+                where=root,
+                hint=f"fleetlake --home {owner.catalog.removesuffix('/catalog.db')}, which is the path the lake is written by",
+            )
         if _may_hold(Path(owner.catalog), owner.id):
             raise Claimed(
                 f"this catalog is a copy of {owner.catalog}, and both use the same files",
@@ -244,7 +281,7 @@ class _Local:
         if owner is None:
             return False
         with suppress(OSError):
-            return owner.catalog == str(self._file) or Path(owner.catalog).samefile(self._file)
+            return owner.catalog == str(self._file) or Path(owner.catalog).resolve() == self._file.resolve()
         return False
 
     def _state(self, table: CatalogTable) -> State:
@@ -292,6 +329,12 @@ def _recorded(connection: sqlite3.Connection) -> Owner | None:
             raise
         return None
     return Owner(str(row[0]), str(row[1]), str(row[2]), machine="") if row else None
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    with suppress(OSError):
+        return first.samefile(second)
+    return False
 
 
 def _may_hold(file: Path, id_: str) -> bool:

@@ -212,6 +212,67 @@ def test_a_copy_that_is_not_whole_is_not_adopted(tmp_path: Path) -> None:
         open_lake_from(Settings(home=tmp_path / "copy"))
 
 
+@pytest.mark.parametrize("age", ["with an identity", "of 556f44c"])
+def test_a_copy_that_lacks_a_table_of_the_original_is_not_adopted(tmp_path: Path, age: str) -> None:
+    """It would have two lakes in one warehouse, and be refused by the next command."""
+    fill(tmp_path / "lake")
+    if age == "of 556f44c":
+        without_identity(tmp_path / "lake")
+    shutil.copytree(tmp_path / "lake", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "warehouse" / "bronze" / "weather")
+    with pytest.raises(Claimed, match=r"the copy is not whole: table bronze.weather lies in .*/lake/warehouse, the warehouse of"):
+        adopt_lake(Settings(home=tmp_path / "copy"))
+    shutil.copytree(*(tmp_path / home / "warehouse" / "bronze" / "weather" for home in ("lake", "copy")))
+    adopt_lake(Settings(home=tmp_path / "copy"))
+    open_lake_from(Settings(home=tmp_path / "copy")).close()
+
+
+def test_a_hard_linked_copy_can_not_be_written_nor_the_original_while_it_is_there(tmp_path: Path) -> None:
+    """As cp -al makes it: both catalogs are one file."""
+    original, copy = tmp_path / "lake", tmp_path / "copy"
+    fill(original)
+    before = seen(original)
+    shutil.copytree(original, copy, copy_function=os.link)
+    content = (original / "catalog.db").read_bytes()
+    for home in (original, copy):
+        for attempt in (open_lake_from, adopt_lake):
+            with pytest.raises(Claimed, match=r"the catalog is one file under 2 names .*; at .*; try: give it a file of its own"):
+                attempt(Settings(home=home))
+        (finding,) = (one for one in examine(Settings(home=home)) if one.what == "lake")
+        assert (finding.state, "one file under 2 names" in finding.seen) == ("broken", True)
+    assert (original / "catalog.db").read_bytes() == content
+    shutil.copy(copy / "catalog.db", copy / "own.db")
+    (copy / "own.db").replace(copy / "catalog.db")
+    with pytest.raises(Copied):
+        open_lake_from(Settings(home=copy))
+    adopt_lake(Settings(home=copy))
+    with closing(open_lake_from(Settings(home=copy))) as lake:
+        spoil(lake)
+    assert seen(original) == before
+    open_lake_from(Settings(home=original)).close()
+
+
+def test_a_lake_is_its_own_through_a_symbolic_link_and_by_no_other_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "lake")
+    (tmp_path / "link").symlink_to("lake")
+    for home in (tmp_path / "link", Path("link")):
+        with monkeypatch.context() as at:
+            at.chdir(tmp_path)
+            with closing(open_lake_from(Settings(home=home))) as lake:
+                append(lake, TABLES[0].name, 2)
+    (tmp_path / "lake" / "catalog.db").rename(tmp_path / "lake" / "real.db")
+    (tmp_path / "lake" / "catalog.db").symlink_to("real.db")
+    open_lake_from(Settings(home=tmp_path / "lake")).close()
+    owner = tmp_path / "lake" / "warehouse" / OBJECT
+    with monkeypatch.context() as at:  # as a folder that is mounted twice looks
+        at.setattr(Path, "resolve", lambda path, strict=False: path.absolute())
+        owner.write_text(owner.read_text().replace(f"{tmp_path}/lake/", f"{tmp_path}/link/"))
+        with pytest.raises(
+            Claimed, match=rf"{tmp_path}/lake/catalog.db is that same file under another path; .* --home {tmp_path}/link"
+        ):
+            open_lake_from(Settings(home=tmp_path / "lake"))
+
+
 def lose(home: Path, how: str) -> None:
     """The catalog is deleted, emptied, or an older one of two tables less."""
     catalog = home / "catalog.db"
