@@ -24,7 +24,7 @@ from fleetlake.maintain.erase import Erasure, TableErasure, Wiring, count_device
 from fleetlake.maintain.erase_name import MASK, DeviceName
 from fleetlake.maintain.erase_search import search_bytes, search_file
 from fleetlake.runtime.spill import FOLDER as SPILL
-from fleetlake.runtime.spill import live_spills, spill_root, temporary_root
+from fleetlake.runtime.spill import is_ours, live_spills, spill_root, spill_roots
 from fleetlake.transform.marker import read_marker
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def erase(settings: Settings, device_id: str, *, dry_run: bool) -> Report:
     erasure = count_device(lake, device_id) if dry_run else erase_device(lake, device_id, erase_wiring())
     device = DeviceName(device_id)
     elsewhere = (*_in_home(settings.home, device), *_in_former_spills(device))
-    return Report(device_id, dry_run, erasure, elsewhere, tuple(_in_spills(settings.home, device)), (*_topics(settings), *OUTSIDE))
+    outside = (*_topics(settings), *_strange_spills(settings.home), *OUTSIDE)
+    return Report(device_id, dry_run, erasure, elsewhere, tuple(_in_spills(settings.home, device)), outside)
 
 
 def erase_wiring() -> Wiring:
@@ -134,16 +135,22 @@ def _in_home(home: Path, device: DeviceName) -> Iterator[str]:
 
 
 def _in_spills(home: Path, device: DeviceName) -> Iterator[SearchedSpill]:
-    for root in (spill_root(home.resolve()), temporary_root()):
+    for root in spill_roots(home):
         for spill in live_spills(root):
             files = _files_below(spill.folder)
             yield SearchedSpill(str(spill.folder), spill.command, spill.pid, len(files), tuple(_holders(files, device)))
 
 
+def _strange_spills(home: Path) -> Iterator[str]:
+    root = spill_root(home)
+    if os.path.lexists(root) and not is_ours(root):
+        yield f"{root}, which is a link, belongs to another user or is open to others: what their commands spill"
+
+
 def _in_former_spills(device: DeviceName) -> Iterator[str]:
     for pattern in FORMER_SPILLS:
         for folder in Path(tempfile.gettempdir()).glob(pattern):
-            if folder.is_dir() and folder.stat().st_uid == os.getuid():
+            if is_ours(folder):
                 yield from _holders(_files_below(folder), device)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleetlake.app.settings import Loaded, Overrides, Settings, load
 from fleetlake.runtime.spill import ROOT as SPILL_ROOT
-from fleetlake.runtime.spill import clean_spills, spill_root, temporary_root
+from fleetlake.runtime.spill import clean_spills, spill_root, spill_roots
 
 if TYPE_CHECKING:
     from fleetlake.broker.embedded import EmbeddedBroker
@@ -33,7 +33,7 @@ def load_all() -> Loaded:
 
     loaded = load(OVERRIDES.get())
     require_usable(loaded.settings.home.absolute(), "home")
-    SPILL_ROOT.set(spill_root(loaded.settings.home.resolve()))
+    SPILL_ROOT.set(spill_root(loaded.settings.home))
     return loaded
 
 
@@ -111,8 +111,8 @@ def open_unchecked_lake(settings: Settings) -> Lake:
     from fleetlake.lake.catalog import open_lake
     from fleetlake.lake.ownership import require_catalog_file
 
-    clean_spills(spill_root(settings.home.resolve()))
-    clean_spills(temporary_root())
+    for root in spill_roots(settings.home):
+        clean_spills(root)
     lake = lake_settings(settings)
     require_catalog_file(lake.properties)
     if lake.properties["type"] != "glue":
