@@ -7,7 +7,6 @@ import os
 import select
 import sys
 import tempfile
-import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -17,11 +16,11 @@ import typer
 from typer.core import TyperGroup
 
 from fleetlake import __version__
+from fleetlake.app.crash_log import write_crash_log
 from fleetlake.foundation.aws_errors import explain, is_of_aws
 from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import FleetlakeError
 from fleetlake.foundation.full_disk import is_no_room, note_of_full_disks
-from fleetlake.foundation.private import make_private_folder
 
 CRASH_EXIT_CODE = 70  # EX_SOFTWARE
 BAD_HOME_EXIT_CODE = 2
@@ -203,25 +202,18 @@ def _say_unexpected(error: Exception) -> int:
     ):
         said = f"the home folder can't be used: {error.strerror}; at {os.fsdecode(error.filename)}"
         return _say(f"{said}; try: another one, fleetlake --home DIR", BAD_HOME_EXIT_CODE)
-    details = _crash_log(home)
+    details = write_crash_log(home, traceback.format_exc())
     return _say(_with_full_disks(f"unexpected {type(error).__name__}: {error}; {details}", error), CRASH_EXIT_CODE)
 
 
 def _home() -> Path:
-    from fleetlake.app.wiring import OVERRIDES
+    """The home of this invocation's settings, or if they are what is wrong, the one that the user named, or the default."""
+    from fleetlake.app.settings import ENV_HOME
+    from fleetlake.app.wiring import OVERRIDES, load_settings
 
-    return OVERRIDES.get().home or Path(".fleetlake")
-
-
-def _crash_log(home: Path) -> str:
-    """Writes the details below home, or else to the temporary folder, and says where they are."""
-    name, details = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log", traceback.format_exc()
-    for folder in (home / "logs", Path(tempfile.gettempdir())):
-        with suppress(OSError):
-            make_private_folder(folder)
-            (folder / name).write_text(details)
-            return f"the details are in {folder / name}"
-    return "no folder took the details"
+    with suppress(Exception):
+        return load_settings().home
+    return OVERRIDES.get().home or Path(os.environ.get(ENV_HOME) or ".fleetlake")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from fleetlake.foundation.errors import BadInput
 
 DEFAULT_FILE = "fleetlake.toml"
 ENV_PREFIX, ENV_DELIMITER = "FLEETLAKE__", "__"
+ENV_HOME = f"{ENV_PREFIX}HOME"
 ENV_PROFILE, ENV_CONFIG = "FLEETLAKE_PROFILE", "FLEETLAKE_CONFIG"
 NAME_IT = f"fleetlake --config {DEFAULT_FILE} ..., or {ENV_CONFIG}, if you trust it; chown and chmod go-w, if it is yours"
 Tree = dict[str, Any]
@@ -250,12 +251,17 @@ def describe(loaded: Loaded) -> Iterator[tuple[str, str, str, str]]:
 
 def _file_layers(file: Path, profile: str | None) -> list[tuple[str, Tree]]:
     try:
-        tree = tomllib.loads(file.read_text())
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(f"the configuration can't be read: {error.strerror}", where=str(file)) from error
-    except tomllib.TOMLDecodeError as error:
+    except UnicodeDecodeError as error:
+        said = f"the configuration is not UTF-8: {error.reason} at byte {error.start}"
+        raise BadInput(said, where=str(file), hint="save it as UTF-8, or name another one: fleetlake --config FILE ...") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInput(f"the configuration is not TOML: {error}", where=str(file)) from error
     profiles = tree.pop("profile", {})
+    if not isinstance(profiles, dict) or not all(isinstance(section, dict) for section in profiles.values()):
+        raise BadInput("profile has a value", where=str(file), allowed="sections [profile.NAME] of settings")
     layers = [(str(file), tree)]
     if profile is not None:
         if profile not in profiles:

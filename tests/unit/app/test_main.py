@@ -83,6 +83,43 @@ def test_an_unexpected_failure_keeps_its_details_in_a_log(tmp_path: Path) -> Non
     assert "Traceback" in log.read_text()
 
 
+@pytest.mark.parametrize("file", ["", 'home = "elsewhere"\n'])
+def test_the_log_is_below_the_home_that_the_settings_name(tmp_path: Path, file: str) -> None:
+    program = (
+        "import fleetlake.app.settings as s\n"
+        "def boom(loaded): raise RuntimeError('boom')\n"
+        "s.describe = boom\nfrom fleetlake.app.main import main\nmain()\n"
+    )
+    (tmp_path / "fleetlake.toml").write_text(file)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("FLEETLAKE")}
+    environment |= {} if file else {"FLEETLAKE__HOME": "elsewhere"}
+    command = [sys.executable, "-c", program, "config", "show"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert "the details are in elsewhere/logs/crash-" in done.stderr
+    assert not (tmp_path / ".fleetlake").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            b"\xff\xfe[kafka]\n",
+            "the configuration is not UTF-8: invalid start byte at byte 0; at fleetlake.toml; try: save it as UTF-8",
+        ),
+        (b"a = " + b"[" * 5000, "the configuration is not TOML"),
+        (b"profile = 1\n", "profile has a value; at fleetlake.toml; allowed: sections [profile.NAME]"),
+        (b"profile.x = 1\n", "profile has a value; at fleetlake.toml; allowed: sections [profile.NAME]"),
+    ],
+)
+def test_a_configuration_that_can_not_be_read_is_the_users_to_mend(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "fleetlake.toml").write_bytes(content)
+    done = run("--profile", "x", "config", "show", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert words in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["fleetlake.toml"]
+
+
 @pytest.mark.parametrize("command", [["up"], ["ingest", "--once"], ["transform"], ["simulate", "--to", "ndjson"], ["status"]])
 @pytest.mark.parametrize("home", ["/proc/foo", "/etc/passwd", "file/below"])
 def test_a_home_that_is_none_is_one_clear_line(tmp_path: Path, home: str, command: list[str]) -> None:
