@@ -36,8 +36,13 @@ class DeviceName:
 
     @cached_property
     def spelled(self) -> str:
-        """The id as it is or as JSON may escape it, anywhere."""
-        return "".join(map(_spelled, self.id))
+        """The id as it is or as JSON may escape it, anywhere.
+
+        JSON always escapes a backslash. Were each of an id's read either way by itself, a text of backslashes could be read in
+        exponentially many ways, and all would be tried.
+        """
+        escaped = "".join(map(_spelled, self.id))
+        return f"{re.escape(self.id)}|{escaped}" if "\\" in self.id else escaped
 
     @cached_property
     def word(self) -> re.Pattern[str]:
@@ -57,7 +62,7 @@ class DeviceName:
     @cached_property
     def anywhere(self) -> bytes:
         """Finds the id in bytes, in UTF-8 or escaped, part of a longer name or not."""
-        return self.spelled.encode()
+        return f"(?:{self.spelled})".encode()
 
     @cached_property
     def word_in_bytes(self) -> bytes:
@@ -82,7 +87,8 @@ class DeviceName:
 def _spelled(character: str) -> str:
     units = character.encode("utf-16-be")
     escape = "".join(r"\\u" + "".join(map(_digit, units[at : at + 2].hex())) for at in range(0, len(units), 2))
-    ways = [re.escape(character), escape, *([SHORT[character]] if character in SHORT else [])]
+    plain = [] if character == "\\" else [re.escape(character)]
+    ways = [*plain, escape, *([SHORT[character]] if character in SHORT else [])]
     return f"(?:{'|'.join(ways)})"
 
 

@@ -11,7 +11,9 @@ from enum import IntEnum
 from fleetlake.maintain.erase_fields import DEVICE_FIELD, KEY_FIELD
 from fleetlake.maintain.erase_name import JOINTS, MASK, DeviceName, readings_of, written
 
-TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)("|$)', re.DOTALL)
+# Matches at every quote, so that it never goes back: of a lone backslash at the end, too. Else a payload of escaped quotes takes the
+# square of its length.
+TOKEN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)("|\\?\Z)', re.DOTALL)
 COLON, NUMBER = re.compile(r"\s*:\s*"), re.compile(r"-?[0-9][0-9.eE+-]*")
 OPENING, CLOSING = re.compile(r"[{\[]"), re.compile(r"[}\]]")
 
