@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from tests.catalog_faults import Faults
 
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
@@ -27,42 +26,6 @@ from fleetlake.lake.digest import digest_of
 TABLE = bronze_of(VEHICLE)
 PRINTS = {0: Fingerprint(4, 1_767_600_000_000, digest_value(b"e4"), 2)}
 SOURCE = Source("vehicle_data", "cluster", "topic", {0: (0, 1000)})
-
-
-class Faults:
-    """Makes a catalog's commits fail: before they reach it, or after they landed, or so that they land only later."""
-
-    def __init__(self, lake: Lake) -> None:
-        self.plan: list[str] = []
-        self.late: list[Callable[[], object]] = []
-        self._commit = lake.catalog.commit_table
-        lake.catalog.commit_table = self._commit_table  # type: ignore[method-assign]  # the seam between us and every catalog
-
-    def _commit_table(self, *args: Any) -> object:
-        fault = self.plan.pop(0) if self.plan else "none"
-        if fault == "conflict":
-            raise CommitFailedException("refused")
-        if fault == "lost":
-            raise CommitStateUnknownException("no reply, and it never arrived")
-        if fault == "late":
-            self.late.append(lambda: self._commit(*args))
-            raise CommitStateUnknownException("no reply yet")
-        answer = self._commit(*args)
-        if fault == "landed":
-            raise CommitStateUnknownException("landed, but the reply was lost")
-        return answer
-
-    def deliver_late(self) -> int:
-        """Lets the late commits arrive; returns how many the catalog took."""
-        landed = 0
-        for arrive in self.late:
-            try:
-                arrive()
-                landed += 1
-            except CommitFailedException:
-                pass
-        self.late.clear()
-        return landed
 
 
 def rows(first: int, after: int) -> pa.Table:
