@@ -11,16 +11,21 @@ from fleetlake.lake.catalog import Lake
 
 
 class Faults:
-    """Makes a catalog's commits fail: before they reach it, or after they landed, or so that they land only later."""
+    """Makes a catalog's commits fail: before they reach it, or after they landed, or so that they land only later.
 
-    def __init__(self, lake: Lake) -> None:
+    table: commits to others go through; empty for all.
+    """
+
+    def __init__(self, lake: Lake, table: str = "") -> None:
+        self._table = table
         self.plan: list[str] = []
         self.late: list[Callable[[], object]] = []
         self._commit = lake.catalog.commit_table
         lake.catalog.commit_table = self._commit_table  # type: ignore[method-assign]  # the seam between us and every catalog
 
     def _commit_table(self, *args: Any) -> object:
-        fault = self.plan.pop(0) if self.plan else "none"
+        is_meant = not self._table or ".".join(args[0].name()) == self._table
+        fault = self.plan.pop(0) if self.plan and is_meant else "none"
         if fault == "conflict":
             raise CommitFailedException("refused")
         if fault == "lost":

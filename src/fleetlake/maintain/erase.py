@@ -6,11 +6,13 @@ Cut off anywhere, the same again does what is left: rows are looked for in the t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.tables import ERASED
@@ -130,6 +132,15 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Unsettled:
+    """A commit without an answer. It landed, or still may, on the snapshot `parent_id` and on no other."""
+
+    parent_id: int | None
+    snapshot_id: int
+    replaced: Mapping[str, Rewritten]
+
+
 class _Table:
     """One table's erasure. Each of its files is looked through once, however often a commit has to be tried."""
 
@@ -137,34 +148,61 @@ class _Table:
         self._lake, self.name, self._device, self._wiring = lake, name, device, wiring
         self._counted: dict[str, Counted] = {}
         self._rewritten: dict[str, Rewritten] = {}
-        self._used: set[str] = set()
+        self._unsettled: list[_Unsettled] = []
+        self._kept: set[str] = set()  # old files whose copies are in the table, or were in a commit without an answer
         self.counts = TableErasure(name)
 
     def erase(self, *, masks: bool) -> None:
         """Rewrites files until none has a row of the device, and, with masks, none names it and no manifest does."""
         for attempt in range(ATTEMPTS):
+            if attempt:
+                self._wiring.wait(attempt - 1)
             table = self._lake.table(self.name)
-            now = self._rewrite(table, masks=masks)
-            if not now and not (masks and manifests_name(table, self._device)):
-                self._drop_unused()
-                return
-            if any(done.counted.own for done in now.values()) and not self.counts.rows:
-                self._spoil()  # in case this is cut off before the end
             try:
-                commit_rewritten(table, now, self._device, adjusted(table.properties, (done.change for done in now.values())))
-            except (Conflict, UnknownOutcome):
-                self._wiring.wait(attempt)
+                live = {file.file_path: file for file in live_files(table)}
+                self._settle(table, live)
+                now = self._rewrite(table, live, masks=masks)
+                if not now and not (masks and manifests_name(table, self._device)):
+                    self._drop_unused(table)
+                    return
+                self._commit(table, now)
+            except Conflict:
                 continue
-            self._count(now)
         raise Retryable(
             f"the device can't be taken out: it, or other writers, came first {ATTEMPTS} times",
             where=self.name,
             hint="stop what sends it, then the same again",
         )
 
-    def _rewrite(self, table: IcebergTable, *, masks: bool) -> dict[str, Rewritten]:
+    def _commit(self, table: IcebergTable, now: Mapping[str, Rewritten]) -> None:
+        """Once. Conflict if the table moved on; a commit without an answer is left to `_settle`."""
+        if any(done.counted.own for done in now.values()) and not self.counts.rows:
+            self._spoil()  # in case this is cut off before the end
+        parent, snapshot_id = table.current_snapshot(), table.metadata.new_snapshot_id()
+        properties = adjusted(table.properties, (done.change for done in now.values()))
+        try:
+            commit_rewritten(table, now, self._device, properties, snapshot_id=snapshot_id)
+        except UnknownOutcome:
+            self._unsettled.append(_Unsettled(parent.snapshot_id if parent else None, snapshot_id, now))
+            self._kept |= now.keys()
+            return
+        self._unsettled.clear()  # the table moved, so that none of them can land any more
+        self._count(now)
+
+    def _settle(self, table: IcebergTable, live: Collection[str]) -> None:
+        """Counts the commit without an answer that landed, if one did. As long as the table has not moved, one still may."""
+        current = table.current_snapshot()
+        if not self._unsettled or (current.snapshot_id if current else None) == self._unsettled[-1].parent_id:
+            return
+        for tried in self._unsettled:  # all on one snapshot, so at most one of them
+            copies = {done.new.file_path for done in tried.replaced.values() if done.new}
+            if table.snapshot_by_id(tried.snapshot_id) or not copies.isdisjoint(live):
+                self._count(tried.replaced)
+                break
+        self._unsettled.clear()
+
+    def _rewrite(self, table: IcebergTable, live: Mapping[str, DataFile], *, masks: bool) -> dict[str, Rewritten]:
         """Copies of the live files that have to be replaced, made if they are not yet."""
-        live = {file.file_path: file for file in live_files(table)}
         for path, file in live.items():
             try:
                 if path not in self._counted:
@@ -188,7 +226,7 @@ class _Table:
         self.counts.files += len(now)
         for done in now.values():
             self.counts.masked = dict(Counter(self.counts.masked) + Counter(done.counted.owners))
-        self._used |= now.keys()
+        self._kept |= now.keys()
 
     def _remember_places(self, places: pa.Table | None) -> None:
         """Before the rows go: a place that is in both is not erased yet."""
@@ -200,19 +238,29 @@ class _Table:
         at = pa.repeat(pa.scalar(self._wiring.now(), pa.timestamp("us", tz="UTC")), len(places))
         rows = rows.append_column("erased_at", at)
         folder = f"erase/{self._wiring.now():%Y%m%dT%H%M%S%f}-{len(self._rewritten)}"
+        tried = list[str]()
 
         def append() -> None:
             table = self._lake.table(ERASED.name)
-            commit(table, added=write_files(table, rows, folder=folder), properties={})
+            if tried and any(part in file.file_path for part in tried for file in live_files(table)):
+                return  # its answer was lost
+            tried.append(f"/{folder}-{len(tried)}/")
+            commit(table, added=write_files(table, rows, folder=tried[-1].strip("/")), properties={})
 
         _repeated(append, ERASED.name, self._wiring.wait)
 
-    def _drop_unused(self) -> None:
-        """Copies of files that somebody else replaced before ours could."""
-        io = self._lake.table(self.name).io
-        for path, done in self._rewritten.items():
-            if path not in self._used and done.new:
-                io.delete(done.new.file_path)
+    def _drop_unused(self, table: IcebergTable) -> None:
+        """Deletes copies of files that somebody else replaced before ours could, so that no snapshot and no commit names them.
+
+        A copy that was in a commit without an answer stays, as that may still land: it is an orphan if it does not.
+        """
+        copies = {path: done.new.file_path for path, done in self._rewritten.items() if done.new and path not in self._kept}
+        known = reached_now(table) if copies else set()
+        for path, copy in copies.items():
+            if copy not in known:
+                del self._rewritten[path]  # should the file come back, it is copied anew
+                with suppress(FileNotFoundError):
+                    table.io.delete(copy)
 
 
 def _repeated(action: Callable[[], None], where: str, wait: Callable[[int], None]) -> None:

@@ -152,9 +152,11 @@ def commit_rewritten(
     rewritten: Mapping[str, Rewritten],
     device: DeviceName,
     properties: Mapping[str, str],
+    *,
+    snapshot_id: int,
     clock: Clock = wall_clock_ms,
 ) -> None:
-    """One snapshot on top of `table` as it was loaded, in which the new files stand for the old ones.
+    """One snapshot on top of `table` as it was loaded, in which the new files stand for the old ones; it has the id `snapshot_id`.
 
     Not stage_replace of lake/replace.py: that keeps a note of the files that went, and with it their bounds, which may be the id.
     The new files keep the place in the order of arrival (Iceberg's sequence number) of those they replace: who reads what is new
@@ -163,7 +165,6 @@ def commit_rewritten(
     parent = table.current_snapshot()
     if parent is None:
         return
-    snapshot_id = table.metadata.new_snapshot_id()
     manifests = [made for m in parent.manifests(table.io) if (made := _without(table, m, rewritten, device, snapshot_id))]
     counts = SnapshotSummaryCollector()
     for done in rewritten.values():

@@ -9,6 +9,7 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.table.snapshots import Operation
+from tests.catalog_faults import Faults
 
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
@@ -109,6 +110,17 @@ def test_any_fault_leaves_each_row_once(
 ) -> None:
     faulty(lake, monkeypatch, *steps)
     replace(lake)
+    assert offsets(lake) == list(range(6))
+    assert len(added_files(lake.table(TABLE.name), 0)) == 2
+
+
+@pytest.mark.parametrize("plan", ["late", "late landed", "late conflict lost"])
+@pytest.mark.parametrize("arrives", ["in between", "at the end"])
+def test_a_commit_that_lands_late_finds_its_files(lake: Lake, writer: TableWriter, plan: str, arrives: str) -> None:
+    faults = Faults(lake)
+    faults.plan = plan.split()
+    replace(lake, lambda attempt: None if arrives == "at the end" else faults.deliver_late() and None)
+    faults.deliver_late()
     assert offsets(lake) == list(range(6))
     assert len(added_files(lake.table(TABLE.name), 0)) == 2
 
