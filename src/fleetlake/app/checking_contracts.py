@@ -53,8 +53,10 @@ def _document(file: Path) -> object:
 def print_differences(differences: list[Difference], *, as_json: bool) -> None:
     found = verdict(differences)
     if as_json:
+        from fleetlake.serve.output import write_json
+
         listed = [asdict(difference) | {"class": difference.kind} for difference in differences]
-        print(json.dumps({"class": found, "order": ORDERS[found], "differences": listed}, indent=2, ensure_ascii=False))
+        write_json({"class": found, "order": ORDERS[found], "differences": listed})
         return
     for difference in differences:
         place = f"{difference.topic} {difference.field}".rstrip()

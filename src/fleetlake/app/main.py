@@ -8,6 +8,7 @@ import select
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +18,10 @@ from typer.core import TyperGroup
 
 from fleetlake import __version__
 from fleetlake.app.crash_log import write_crash_log
+from fleetlake.app.trust import require_no_strange_files
 from fleetlake.foundation.aws_errors import explain, is_of_aws
 from fleetlake.foundation.display import escape_controls
-from fleetlake.foundation.errors import FleetlakeError
+from fleetlake.foundation.errors import BadInput, FleetlakeError
 from fleetlake.foundation.full_disk import is_no_room, note_of_full_disks
 
 CRASH_EXIT_CODE = 70  # EX_SOFTWARE
@@ -81,6 +83,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
+        require_no_strange_files()  # a library of ours reads it when it is imported
         module = importlib.import_module(f"fleetlake.app.commands.{cmd_name}")
         group = getattr(module, "app", None)
         if group is None:
@@ -139,6 +142,7 @@ def cli() -> Any:
 def main() -> None:
     """Entry point. Ends with a FleetlakeError's exit code and one line; never with a bare traceback."""
     try:
+        _require_utf8(sys.argv[1:])
         sys.exit(cli().main(prog_name="fleetlake", standalone_mode=False))
     except FleetlakeError as error:
         sys.exit(_say(_with_full_disks(str(error), error), error.exit_code))
@@ -161,6 +165,15 @@ def main() -> None:
             told = explain(error, "AWS")
             sys.exit(_say(str(told), told.exit_code))
         sys.exit(_say_unexpected(error))
+
+
+def _require_utf8(arguments: Sequence[str]) -> None:
+    """Raises: BadInput for an argument that is not UTF-8. Python has lone surrogates in it, which no library of ours takes."""
+    for number, argument in enumerate(arguments, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise BadInput(f"not UTF-8: {argument}", where=f"argument {number}", allowed="UTF-8, also in names of files") from None
 
 
 def _say(message: str, exit_code: int) -> int:

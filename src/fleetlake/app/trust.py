@@ -17,6 +17,7 @@ from fleetlake.foundation.errors import BadInput
 # What a file that anybody may have written can set: numbers that models and commits go by. All else, also what a later version of a
 # client understands, may load code, read files, send secrets or choose where data goes, so it is not listed and not believed.
 HARMLESS = ("ingest.*", "transform.*", "kafka.partitions", "spark.trigger_s", "lake.name")
+FILES = ("transform.roads", "transform.places", "transform.geofences")  # not harmless: any file of the user's could be read as one
 FOUND_BY_OTHERS = (Path(".pyiceberg.yaml"),)  # PyIceberg looks for it in the working folder too, and loads the classes it names
 MOST_LINKS = 40
 SHOWN = 3
@@ -35,7 +36,7 @@ def require_trusted(file: Path, names: Iterable[str], *, hint: str) -> None:
         raise BadInput(
             f"{listed} may load code, send secrets or move data, and {fault}",
             where=str(file),
-            allowed=f"from a file that was found, not named: {', '.join(HARMLESS)}",
+            allowed=f"from a file that was found, not named: {', '.join(HARMLESS)}, but not {', '.join(FILES)}",
             hint=hint,
         )
 
@@ -116,6 +117,8 @@ def _is_private(group: int) -> bool:
 
 
 def _is_harmless(name: str) -> bool:
+    if any(name == file or name.startswith(f"{file}.") for file in FILES):
+        return False
     return any(name.startswith(known.removesuffix("*")) if known.endswith("*") else name == known for known in HARMLESS)
 
 

@@ -25,7 +25,7 @@ PLACE = re.compile(r"(^|_)(lat|latitude|lon|lng|longitude)$", re.IGNORECASE)
 FORMULA = re.compile(r"'*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
 QUOTED = re.compile('[,"\r\n]')
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-UNPRINTED = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+NOT_PLAIN = re.compile(r"[^ -~\n]+")  # all that may not be printable; line breaks are those between values, others are escaped
 FOLDABLE = 1.5  # times the terminal's width a table may have, to be folded into it
 
 
@@ -92,7 +92,13 @@ def write_json_array(records: Iterable[object], stream: TextIO) -> None:
 def _json_text(value: object, indent: int | None = None) -> str:
     """JSON of a value, with every character that is not printable by its number: to a parser it is the same."""
     text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
-    return text if text.isascii() else UNPRINTED.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    if text.isprintable():
+        return text
+    return NOT_PLAIN.sub(lambda found: "".join(map(_json_char, found[0])), text)
+
+
+def _json_char(char: str) -> str:
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def plain(value: Any) -> Any:

@@ -83,6 +83,32 @@ def test_an_unexpected_failure_keeps_its_details_in_a_log(tmp_path: Path) -> Non
     assert "Traceback" in log.read_text()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [b"erase", b"--device=veh\xff1234"],
+        [b"query", b"SELECT '\xff'"],
+        [b"report", b"trips", b"--device", b"\xff"],
+        [b"--profile", b"\xff", b"status"],
+        [b"--set", b"lake.name=\xff", b"status"],
+        [b"--home", b"\xff", b"status"],
+        [b"\xff"],
+    ],
+)
+def test_an_argument_that_is_not_utf8_is_refused(tmp_path: Path, arguments: list[bytes]) -> None:
+    command = [sys.executable.encode(), b"-X", b"utf8", b"-m", b"fleetlake.app.main", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    number = next(number for number, argument in enumerate(arguments, 1) if b"\xff" in argument)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: not UTF-8: ")
+    assert done.stderr.endswith(
+        b"\\udcff"
+        + arguments[number - 1].rpartition(b"\xff")[2]
+        + b"; at argument %d; allowed: UTF-8, also in names of files\n" % number
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("file", ["", 'home = "elsewhere"\n'])
 def test_the_log_is_below_the_home_that_the_settings_name(tmp_path: Path, file: str) -> None:
     program = (

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.app.settings import ENV_CONFIG, Overrides, load
-from fleetlake.app.trust import distrust
+from fleetlake.app.settings import ENV_CONFIG, Overrides, Settings, load
+from fleetlake.app.trust import distrust, require_trusted
 from fleetlake.foundation.errors import BadInput
 
 STRANGER = 54_321
@@ -31,6 +31,9 @@ RISKY = [
     '[spark]\ncheckpoints = "s3a://h"',
     '[spark.properties]\n"spark.driver.extraJavaOptions" = "-javaagent:x"',
     '[spark.properties]\n"spark.plugins" = "x"',
+    '[transform]\nroads = "/etc/passwd"',
+    '[transform]\nplaces = "../../secret.csv"',
+    '[transform]\ngeofences = "/dev/zero"',
     '[aws]\ningest_principal = "arn:aws:iam::x:role/y"',
     '[snowflake]\nconnection = "x"',
 ]
@@ -172,3 +175,23 @@ def test_what_pyiceberg_would_read_of_the_folder_is_not_believed_either(folder: 
         load(Overrides())
     folder.chmod(0o755)
     load(Overrides())
+
+
+def test_no_setting_that_names_a_file_or_folder_is_harmless(folder: Path) -> None:
+    sections = {name: field.default for name, field in Settings.model_fields.items()}
+    for section, values in sections.items():
+        for name, field in getattr(type(values), "model_fields", {}).items():
+            if "Path" in str(field.annotation):
+                with pytest.raises(BadInput):
+                    require_trusted(folder / "fleetlake.toml", [f"{section}.{name}"], hint="")
+
+
+def test_what_pyiceberg_would_read_of_the_folder_is_judged_before_it_is_read(folder: Path) -> None:
+    """It reads the file when it is imported, and ends with an error of its own for one that is broken."""
+    (folder / ".pyiceberg.yaml").write_text("a: {b\n")
+    for command in (["query", "SELECT 1"], ["status"], ["doctor"], ["erase", "--device", "x"], ["contracts", "export"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fleetlake.app.main", *command], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), command
+        assert done.stderr.startswith("error: what PyIceberg reads there may load code")

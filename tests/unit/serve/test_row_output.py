@@ -67,7 +67,8 @@ def test_csv_holds_no_formula_and_every_text_can_be_had_back() -> None:
 
 @pytest.mark.parametrize("form", [Form.CSV, Form.JSON, Form.TABLE])
 def test_nothing_controls_a_terminal(form: Form) -> None:
-    text = "".join(map(chr, range(0xA0))) + "\u061c\u200b\u200f\u2028\u202e\u2066\ufeff\x1b]0;owned\x07"
+    marks = "\ufff9\ufffb\U000e0041\u180e\u2029\u061c\u200b\u200f\u2028\u202e\u2066\ufeff"
+    text = "".join(map(chr, range(0xA0))) + marks + "\x1b]0;owned\x07"
     out = Terminal()
     write_rows(pa.table({"\x1b[2J" + text: [text], "b": [text.encode()]}), form, out=out, title="x")
     said = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())  # what rich puts around a title
@@ -80,6 +81,9 @@ def test_a_json_document_has_no_controls_either() -> None:
     out = io.StringIO()
     write_json({"a": "\x9b31m\u202eé"}, out)
     assert out.getvalue() == '{\n  "a": "\\u009b31m\\u202eé"\n}\n'
+    out = io.StringIO()
+    write_json(["a\x7f", "\ud800 \U000e0041é"], out)
+    assert out.getvalue() == '[\n  "a\\u007f",\n  "\\ud800 \\udb40\\udc41é"\n]\n'
 
 
 def test_a_table_off_the_terminal_is_aligned() -> None:
