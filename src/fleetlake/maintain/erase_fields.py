@@ -44,6 +44,13 @@ def role_of_field(name: str) -> Role:
 
 
 @cache
+def words_of_the_format() -> frozenset[str]:
+    """Returns the names of fields, columns and tables. A device that is called like one is not looked for in names and metadata."""
+    columns = (name for table in all_tables() for name in (*table.name.split("."), *(column.name for column in table.columns)))
+    return frozenset([*columns, *(field.name for event in EVENTS for field in event.fields)])
+
+
+@cache
 def _roles() -> dict[str, Role]:
     """Roles by column name. A text column that only computed tables have is made of fixed words and names of reference files."""
     computed = {

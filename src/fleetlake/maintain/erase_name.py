@@ -8,16 +8,35 @@ whole name in every text; one of letters only, which may be a word of the format
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
+
+from fleetlake.maintain.erase_fields import words_of_the_format
 
 SHORTEST_IN_TEXT = 6  # characters of an id that is looked for in texts
 MASK = "[erased]"
+ROUNDS = 16  # of masking, which may leave the id where two of it had touched, before the text is given up
 NAME = "0-9A-Za-z_-"
 JOINTS = "-_/:."  # what stands between a device's id and the rest of an event's
 SHORT = {'"': r"\\\"", "\\": r"\\\\", "/": r"\\/", "\n": r"\\n", "\r": r"\\r", "\t": r"\\t", "\b": r"\\b", "\f": r"\\f"}
+MASKS = re.compile(re.escape(MASK))
 WIDE_CODECS = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+
+
+class Spans:
+    """Parts of a text, none within another."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self._spans = sorted(spans)
+        self._begins = [begin for begin, _ in self._spans]
+
+    def meet(self, begin: int, end: int) -> bool:
+        """Whether one of them has a character of text[begin:end]."""
+        at = bisect_right(self._begins, end - 1) - 1
+        return at >= 0 and self._spans[at][1] > begin
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,8 @@ class DeviceName:
 
     @property
     def is_sought_in_metadata(self) -> bool:
-        return self.is_sought_in_texts and not self.id.isalpha()
+        """Not one that is a word of the format, or may be one."""
+        return self.is_sought_in_texts and not self.id.isalpha() and self.id not in words_of_the_format()
 
     @cached_property
     def spelled(self) -> str:
@@ -63,6 +83,46 @@ class DeviceName:
     def anywhere(self) -> bytes:
         """Finds the id in bytes, in UTF-8 or escaped, part of a longer name or not."""
         return f"(?:{self.spelled})".encode()
+
+    @cached_property
+    def in_latin_bytes(self) -> bytes:
+        """Finds the id in Latin-1; empty if it is written there as in UTF-8, or can't be."""
+        if self.id.isascii() or any(ord(character) > 0xFF for character in self.id):
+            return b""
+        return "".join(c_ if (c_ := _spelled(c)).isascii() else f"(?:\\x{ord(c):02x}|{c_})" for c in self.id).encode()
+
+    def masks_in(self, text: str) -> list[tuple[int, int]]:
+        """Where a text was masked: an id such as `erased` is not looked for in that, or masking would never end.
+
+        Only one that has MASK in it is, and gets shorter each time.
+        """
+        if MASK in self.id and self.id != MASK:
+            return []
+        return [found.span() for found in MASKS.finditer(text)]
+
+    def mask_text(self, text: str, pattern: re.Pattern[str]) -> str:
+        """Returns the text with MASK where the pattern, `word` or `joined`, finds the id. The same again changes nothing."""
+        for _ in range(ROUNDS):
+            made = self._masked_once(text, pattern)
+            if made == text:
+                return text
+            text = made
+        return MASK
+
+    def _masked_once(self, text: str, pattern: re.Pattern[str]) -> str:
+        masks = Spans(self.masks_in(text))
+        return pattern.sub(lambda found: found[0] if masks.meet(*found.span()) else MASK, text)
+
+    def is_named_in(self, text: str) -> bool:
+        """Whether a text, or the beginning of one, has the id as a whole name outside of what was masked."""
+        cut = next((size for size in range(len(MASK) - 1, 0, -1) if text.endswith(MASK[:size])), 0)
+        text = text[: len(text) - cut]
+        return self._masked_once(text, self.word) != text
+
+    def is_found_in(self, content: bytes, patterns: tuple[bytes, ...]) -> bool:
+        """Whether one of the patterns in bytes is in a content outside of what was masked."""
+        parts = [content] if MASK in self.id else content.split(MASK.encode())
+        return any(re.search(pattern, part) for part in parts for pattern in patterns)
 
     @cached_property
     def word_in_bytes(self) -> bytes:
@@ -96,16 +156,62 @@ def _digit(digit: str) -> str:
     return f"[{digit}{digit.upper()}]" if digit.isalpha() else digit
 
 
-def readings_of(payload: bytes) -> Iterator[tuple[str, str]]:
-    """Yields the texts that a payload may be, each with its codec: UTF-8 and, if there are zero bytes, UTF-16 and UTF-32.
+class Way(NamedTuple):
+    """How bytes may be read as a text: in a codec, after bytes of a character that lost its beginning."""
 
-    What is not of the codec is kept as lone surrogates where that is possible, so that `written` gives the same bytes again.
+    codec: str
+    skipped: int = 0
+
+
+WIDE = (*(Way(codec) for codec in WIDE_CODECS), Way("utf-32-le", 2), Way("utf-32-be", 2))  # UTF-16 without a byte is the other one
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A payload read as a text. before, after: bytes at its ends that are no whole character."""
+
+    text: str
+    codec: str
+    before: bytes = b""
+    after: bytes = b""
+
+    def written(self, text: str) -> bytes:
+        """Returns the payload with another text in the place of its own, in the same codec."""
+        return self.before + text.encode(self.codec, _kept_as(self.codec)) + self.after
+
+
+def ways_to_read(payload: bytes, device: DeviceName) -> list[Way]:
+    """Returns the ways a payload may be meant: UTF-8; UTF-16 and UTF-32, if there are zero bytes; Latin-1, if it is not UTF-8 and
+    the id is not the same in both.
     """
-    yield payload.decode("utf-8", "surrogateescape"), "utf-8"
-    if b"\0" in payload:
-        for codec in WIDE_CODECS:
-            yield payload.decode(codec, "replace"), codec
+    ways = [Way("utf-8"), *(WIDE if b"\0" in payload else ())]
+    return [*ways, Way("latin-1")] if device.in_latin_bytes and not _is_utf8(payload) else ways
 
 
-def written(text: str, codec: str) -> bytes:
-    return text.encode(codec, "surrogateescape" if codec == "utf-8" else "replace")
+def read(payload: bytes, way: Way) -> Reading:
+    """Reads a payload. What is not of the codec is kept as lone surrogates where that is possible, so that it is written again."""
+    unit = 4 if way.codec.startswith("utf-32") else 2 if way.codec.startswith("utf-16") else 1
+    before, body = payload[: way.skipped], payload[way.skipped :]
+    whole = len(body) - len(body) % unit
+    try:
+        text = body[:whole].decode(way.codec, _kept_as(way.codec))
+    except UnicodeDecodeError:
+        text = body[:whole].decode(way.codec, "replace")
+    return Reading(text, way.codec, before, body[whole:])
+
+
+def readings_of(payload: bytes, device: DeviceName) -> Iterator[Reading]:
+    """Yields the texts that a payload may be."""
+    return (read(payload, way) for way in ways_to_read(payload, device))
+
+
+def _kept_as(codec: str) -> str:
+    return {"utf-8": "surrogateescape", "latin-1": "replace"}.get(codec, "surrogatepass")
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

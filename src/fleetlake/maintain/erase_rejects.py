@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 
-from fleetlake.maintain.erase_fields import DEVICE_FIELD, KEY_FIELD
-from fleetlake.maintain.erase_name import JOINTS, MASK, DeviceName, readings_of, written
+from fleetlake.maintain.erase_fields import words_of_the_format
+from fleetlake.maintain.erase_members import Scanned, owner_of_key, scan
+from fleetlake.maintain.erase_name import MASK, ROUNDS, DeviceName, Spans, read, readings_of, ways_to_read
 
-# Matches at every quote, so that it never goes back: of a lone backslash at the end, too. Else a payload of escaped quotes takes the
-# square of its length.
-TOKEN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)("|\\?\Z)', re.DOTALL)
-COLON, NUMBER = re.compile(r"\s*:\s*"), re.compile(r"-?[0-9][0-9.eE+-]*")
-OPENING, CLOSING = re.compile(r"[{\[]"), re.compile(r"[}\]]")
+Edit = tuple[int, int, str]  # begin and end of what is replaced, and by what
 
 
 class Named(IntEnum):
@@ -26,110 +20,107 @@ class Named(IntEnum):
     OWN = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A member of a JSON object. is_whole: its value ends where it should, not where the text was cut off."""
-
-    name: str
-    value: str
-    depth: int
-    is_whole: bool = True
-
-
 def judge_payload(payload: bytes, device: DeviceName) -> Named:
     """Says whose a reject is.
 
     Its own: its deviceId has the id as value; or it has no deviceId, and its event id is the id, a joint and one more part, as
     `veh-9-000123`. Mentioned: another member called deviceId has it, a cut or doubtful one may have; or, for an id that is looked
-    for in texts, it stands there as a whole name (of a record without a deviceId also joined to others by - or _).
+    for in texts, it stands there as a whole name (of a record without a deviceId also joined to others by - or _). A deviceId that
+    ends where it should is compared as a whole: `acme:veh-1` does not mention veh-1.
     """
-    return max(_judge(text, device) for text, _ in readings_of(payload))
+    return max(_judge(reading.text, device) for reading in readings_of(payload, device))
 
 
 def mask_payload(payload: bytes, device: DeviceName) -> bytes:
-    """Returns the payload with MASK where it names the device; MASK alone if that does not rid it of it."""
-    for text, codec in readings_of(payload):
-        if _judge(text, device) is Named.OTHER:
+    """Returns the payload with MASK where it names the device, and MASK alone if that does not rid it of the device.
+
+    What it returns does not name the device, so that masking it again changes nothing.
+    """
+    for way in ways_to_read(payload, device):
+        reading = read(payload, way)
+        made = _masked(reading.text, device)
+        if made == reading.text:
             continue
-        made = device.member.sub(lambda found: found[1] + MASK, text)
-        if device.is_sought_in_texts:
-            made = (device.word if _owner_is_known(text) else device.joined).sub(MASK, made)
-        if written(text, codec) != payload or _judge(made, device) is not Named.OTHER:
+        if reading.written(reading.text) != payload:
             return MASK.encode()
-        payload = written(made, codec)
+        payload = reading.written(made)
     return payload if judge_payload(payload, device) is Named.OTHER else MASK.encode()
 
 
-def names_no_device(payload: bytes | None) -> bool:
+def names_no_device(payload: bytes | None, device: DeviceName) -> bool:
     """Whether nothing in the payload says whose it is."""
-    return payload is None or not any(_owner_is_known(text) for text, _ in readings_of(payload))
+    return payload is None or not any(scan(reading.text).devices for reading in readings_of(payload, device))
+
+
+def owner_of_payload(payload: bytes | None, device: DeviceName) -> str | None:
+    """Returns the device that the payload's deviceId names without doubt; None if there is none."""
+    owners = (scan(reading.text).owner for reading in readings_of(payload or b"", device))
+    return next((owner for owner in owners if owner and MASK not in owner), None)
 
 
 def _judge(text: str, device: DeviceName) -> Named:
-    members = _members(text)
-    top = [member for member in members if member.depth == 1]
-    devices = [member for member in top if member.name == DEVICE_FIELD and member.value]
-    if devices and all(member.value == device.id and member.is_whole for member in devices):
+    scanned = scan(text)
+    devices = scanned.devices
+    if devices and all(member.value == device.id and member.is_closed for member in devices):
         return Named.OWN
-    if not devices:
-        for member in (member for member in top if member.name == KEY_FIELD and member.is_whole):
-            begin, rest = member.value[: len(device.id)], member.value[len(device.id) :]
-            if begin == device.id and rest[:1] and rest[0] in JOINTS and rest[1:] and not set(rest[1:]) & set(JOINTS):
-                return Named.OWN
-    if any(member.name == DEVICE_FIELD and member.value == device.id for member in members) or device.member.search(text):
-        return Named.MENTIONED
-    pattern = device.word if devices else device.joined
-    return Named.MENTIONED if device.is_sought_in_texts and pattern.search(text) else Named.OTHER
+    if any(owner_of_key(member.value) == device.id for member in scanned.keys):
+        return Named.OWN
+    return Named.MENTIONED if _edits(text, scanned, device) else Named.OTHER
 
 
-def _owner_is_known(text: str) -> bool:
-    return any(member.name == DEVICE_FIELD and member.value and member.depth == 1 for member in _members(text))
+def _masked(text: str, device: DeviceName) -> str:
+    for _ in range(ROUNDS):
+        edits = _edits(text, scan(text), device)
+        if not edits:
+            return text
+        parts, at = list[str](), 0
+        for begin, end, made in edits:
+            parts += (text[at:begin], made)
+            at = end
+        text = "".join([*parts, text[at:]])
+    return MASK
 
 
-def _members(text: str) -> list[Member]:
-    """The members called deviceId or id with a text or a number as value: exactly where it is JSON, else as far as quotes tell."""
-    try:
-        document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return list(_scanned(text))
-    return list(_of_document(document)) if isinstance(document, list) else []
+def _edits(text: str, scanned: Scanned, device: DeviceName) -> list[Edit]:
+    """What masking replaces, in its order. Values of deviceIds are replaced whole or not at all, fields' names never."""
+    kept, edits = _kept(scanned, device), list[Edit]()
+    for member in scanned.members:
+        if _is_its(member.value, device, is_key=member in scanned.keys, is_device=member.is_of_device):
+            edits.append((member.begin, member.end, f'"{MASK}"' if member.is_number else MASK))
+    masks = Spans(device.masks_in(text))
+    named = [(found.end(1), found.end()) for found in device.member.finditer(text)]
+    if device.is_sought_in_texts:
+        named += [found.span() for found in (device.word if scanned.devices else device.joined).finditer(text)]
+    edits += [(begin, end, MASK) for begin, end in named if not kept.meet(begin, end) and not masks.meet(begin, end)]
+    return list(_apart(text, sorted(edits, key=lambda edit: edit[0])))
 
 
-class _Pairs(list[tuple[str, object]]):
-    """An object's members in their order, with those that stand there twice."""
+def _apart(text: str, edits: list[Edit]) -> Iterator[Edit]:
+    """Those that begin after the one before ends and change something."""
+    at = 0
+    for begin, end, made in edits:
+        if begin >= at and text[begin:end] != made:
+            yield begin, end, made
+            at = end
 
 
-def _of_document(document: object) -> Iterator[Member]:
-    pending: list[tuple[object, int]] = [(document, 1)]
-    while pending:
-        node, depth = pending.pop()
-        if isinstance(node, _Pairs):
-            for name, value in node:
-                if name in (DEVICE_FIELD, KEY_FIELD) and isinstance(value, str):
-                    yield Member(name, value, depth)
-                pending.append((value, depth + 1))
-        elif isinstance(node, list):
-            pending += [(item, depth + 1) for item in node]
+def _kept(scanned: Scanned, device: DeviceName) -> Spans:
+    """Where nothing is looked for but the whole value: in deviceIds and event ids that say without doubt whose they are.
+
+    And in names of fields: in those that the contracts know, and, if the id may be a word of the format, in all.
+    """
+    values = [
+        (member.begin, member.end)
+        for member in scanned.members
+        if member.is_certain and (member.is_of_device or (member in scanned.keys and owner_of_key(member.value)))
+    ]
+    fields = [
+        (name.begin, name.end) for name in scanned.names if not device.is_sought_in_metadata or name.name in words_of_the_format()
+    ]
+    return Spans(values + fields)
 
 
-def _scanned(text: str) -> Iterator[Member]:
-    at = depth = 0
-    while token := TOKEN.search(text, at):
-        between = text[at : token.start()]
-        depth += len(OPENING.findall(between)) - len(CLOSING.findall(between))
-        at = token.end()
-        colon = COLON.match(text, at)
-        if colon and _unescaped(token[1]) in (DEVICE_FIELD, KEY_FIELD):
-            name, at = _unescaped(token[1]), colon.end()
-            if value := TOKEN.match(text, at):
-                yield Member(name, _unescaped(value[1]), max(depth, 1), is_whole=bool(value[2]))
-                at = value.end()
-            elif number := NUMBER.match(text, at):
-                yield Member(name, number[0], max(depth, 1), is_whole=number.end() < len(text))
-
-
-def _unescaped(text: str) -> str:
-    try:
-        return str(json.loads(f'"{text}"', strict=False))
-    except ValueError:
-        return text
+def _is_its(value: str, device: DeviceName, *, is_key: bool, is_device: bool) -> bool:
+    if is_key:
+        return owner_of_key(value) == device.id or (value == device.id and device.is_sought_in_texts)
+    return is_device and value == device.id

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleetlake.maintain.erase_fields import Role, role_of
-from fleetlake.maintain.erase_name import MASK, DeviceName
-from fleetlake.maintain.erase_rejects import Named, judge_payload, mask_payload, names_no_device
+from fleetlake.maintain.erase_name import DeviceName
+from fleetlake.maintain.erase_rejects import Named, judge_payload, mask_payload, names_no_device, owner_of_payload
 
 REASON_PARTS = ": "  # rule: field: what was seen
 UNKNOWN_DEVICE = ""  # of a record that does not say whose it is
@@ -64,9 +64,8 @@ def examine(rows: pa.Table | pa.RecordBatch, device: DeviceName) -> Examined:
             masked[name] = _texts(rows.column(name), own, payloads if role is Role.REASON else [], device)
     masked = {name: values for name, values in masked.items() if values}
     examined = Examined(own, pc.sum(own).as_py() or 0, masked)
-    numbers = pa.array(examined.numbers, pa.int64())
-    of = rows.column(owners[0]).take(numbers).to_pylist() if owners else [None] * len(numbers)
-    return replace(examined, owners=Counter(owner or UNKNOWN_DEVICE for owner in of))
+    columns = [rows.column(name) for name in owners[:1]]
+    return replace(examined, owners=Counter(_owner(number, columns, payloads, device) for number in examined.numbers))
 
 
 def without(rows: pa.Table, examined: Examined) -> pa.Table:
@@ -86,9 +85,26 @@ def candidates(column: pa.Array | pa.ChunkedArray, pattern: bytes) -> pa.Array:
     return _array(pc.fill_null(pc.match_substring_regex(column, pattern.decode()), False))
 
 
+def parts_of_reason(reason: str) -> tuple[str, str]:
+    """Returns the rule and the field, which are words of the format, and what was seen."""
+    seen = reason.split(REASON_PARTS, 2)[-1]
+    return reason[: len(reason) - len(seen)], seen
+
+
+def _owner(
+    number: int, devices: list[pa.Array | pa.ChunkedArray], payloads: list[pa.Array | pa.ChunkedArray], device: DeviceName
+) -> str:
+    """Whose a row is, by its device_id or what its payload says."""
+    owners = [column[number].as_py() for column in devices]
+    owners += [owner_of_payload(column[number].as_py(), device) for column in payloads if not any(owners)]
+    return next(filter(None, owners), UNKNOWN_DEVICE)
+
+
 def _payloads(column: pa.Array | pa.ChunkedArray, own: pa.Array, known: pa.Array, device: DeviceName) -> tuple[pa.Array, Values]:
     """Which rows are the device's by their payload, and what the payloads that only mention it become."""
     may_name = pc.or_(candidates(column, device.anywhere), _array(pc.fill_null(pc.match_substring(column, b"\0"), False)))
+    if device.in_latin_bytes:
+        may_name = pc.or_(may_name, candidates(column, device.in_latin_bytes))
     taken, masked = [False] * len(own), Values()
     for number in _numbers(pc.and_not(may_name, own)):
         payload: bytes = column[number].as_py()
@@ -110,11 +126,11 @@ def _texts(
     for number in _numbers(pc.and_not(candidates(column, device.anywhere), own)):
         text: str = column[number].as_py()
         if not payloads:
-            made = device.word.sub(MASK, text)
+            made = device.mask_text(text, device.word)
         else:
-            *rule, seen = text.split(REASON_PARTS, 2)
-            is_anyones = all(names_no_device(payload[number].as_py()) for payload in payloads)
-            made = REASON_PARTS.join([*rule, (device.joined if is_anyones else device.word).sub(MASK, seen)])
+            rule, seen = parts_of_reason(text)
+            is_anyones = all(names_no_device(payload[number].as_py(), device) for payload in payloads)
+            made = rule + device.mask_text(seen, device.joined if is_anyones else device.word)
         if made != text:
             masked[number] = made
     return masked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from pyiceberg.types import StructType
 from fleetlake.maintain.erase_broken import contents_of, is_whole_avro
 from fleetlake.maintain.erase_fields import Role, role_of, role_of_field
 from fleetlake.maintain.erase_name import JOINTS, DeviceName
-from fleetlake.maintain.erase_rows import examine, searchable
+from fleetlake.maintain.erase_rejects import judge_payload
+from fleetlake.maintain.erase_rows import examine, parts_of_reason, searchable
 
 BLOCK_BYTES, OVERLAP_BYTES, BATCH_ROWS = 1 << 22, 8192, 65_536
 UNDECODABLE = (
@@ -131,15 +131,18 @@ def _in_bound(bound: object, role: Role, device: DeviceName) -> Found:
     text = bound.decode("utf-8", "surrogateescape") if isinstance(bound, bytes) else bound
     if role is Role.DEVICE:
         return Found.OWN if text == device.id else Found.NOTHING
-    if role in (Role.TEXT, Role.REASON, Role.PAYLOAD) and device.is_sought_in_texts and device.word.search(text):
-        return Found.NAMED
+    if role is Role.PAYLOAD:
+        return Found.NAMED if judge_payload(text.encode("utf-8", "surrogateescape"), device) else Found.NOTHING
+    if role in (Role.TEXT, Role.REASON) and device.is_sought_in_texts:
+        return Found.NAMED if device.is_named_in(parts_of_reason(text)[1] if role is Role.REASON else text) else Found.NOTHING
     return Found.NOTHING
 
 
 def bounds_name(file: DataFile, names: dict[int, str], device: DeviceName, *, is_live: bool) -> Found:
     """Looks through what a manifest says of a data file. names: of the table's columns, by field id.
 
-    Of a live file, bounds of event ids are those of other devices: rows of this one are looked for in the file itself.
+    Of a live file, bounds of event ids are those of other devices: rows of this one are looked for in the file itself. So are
+    payloads, whose bounds are cut off where the deviceId of another may seem to be this one's.
     """
     bounds = [pair for part in (file.lower_bounds, file.upper_bounds) for pair in (part or {}).items()]
     return _in_bounds(bounds, names, device, is_live=is_live)
@@ -152,7 +155,8 @@ def _in_bounds(bounds: list[tuple[int, bytes]], names: dict[int, str], device: D
         if name is None:  # of no text
             continue
         role = role_of_field(name)
-        found = max(found, _in_bound(bound, role, device))
+        if not (role is Role.PAYLOAD and is_live):
+            found = max(found, _in_bound(bound, role, device))
         if role is Role.KEY and not is_live:
             text = bound.decode("utf-8", "surrogateescape")
             begins = text.startswith(device.id) and text[len(device.id) :][:1] in tuple(JOINTS)
@@ -203,7 +207,7 @@ def _in_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
     try:
         with io.new_input(location).open() as raw:
             stream = gzip.GzipFile(fileobj=raw) if location.endswith(".gz") else raw
-            if any(re.search(pattern, block) for block in _overlapping(stream) for pattern in patterns):
+            if any(device.is_found_in(block, patterns) for block in _overlapping(stream)):
                 return Searched(Found.NAMED)
         return Searched()
     except (gzip.BadGzipFile, EOFError, zlib.error):
@@ -213,7 +217,7 @@ def _in_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
 def _in_broken(content: bytes, device: DeviceName) -> Searched:
     contents = contents_of(content)
     patterns = (device.word_in_bytes, *device.values_in_bytes) if device.is_sought_in_texts else device.values_in_bytes
-    found = any(re.search(pattern, part) for part in contents.parts for pattern in patterns)
+    found = any(device.is_found_in(part, patterns) for part in contents.parts)
     return Searched(Found.OWN if found else Found.NOTHING, True, contents.unread_bytes)
 
 

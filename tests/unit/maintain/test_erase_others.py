@@ -103,7 +103,7 @@ def test_texts_of_others_are_masked_and_the_rest_of_their_rows_stays(tmp_path: P
     before = contents(lake)
     counted = count_device(lake, "sim1-00007")
     masked = {table.table: table.masked for table in counted.tables if table.masked}
-    assert masked == {"bronze.gps": {"": 2}, "bronze.emergency": {"12": 5}, "silver.emergency": {"12": 5}}
+    assert masked == {"bronze.gps": {"": 1, "12": 1}, "bronze.emergency": {"12": 5}, "silver.emergency": {"12": 5}}
     erased = erase_device(lake, "sim1-00007", erase_wiring())
     assert erased.remaining == ()
     assert {table.table: table.masked for table in erased.tables if table.masked} == masked
@@ -197,3 +197,46 @@ def test_a_spoilt_table_beside_a_transform_is_spoilt_all_the_same(tmp_path: Path
     assert marker.definition == SPOILT
     lake.close()
     other.close()
+
+
+def test_rejects_of_neighbours_stay_theirs_and_can_be_erased(tmp_path: Path) -> None:
+    lake = opened(tmp_path)
+    lake.ensure(all_tables())
+    owners = ["acme:veh-1234", "veh-1234 ", "7.5", "veh-200"]
+    codecs = ["utf-8", "utf-16", "utf-8", "utf-8"]
+    payloads = [f'{{"deviceId":"{owner}","lat":9,'.encode(codec) for owner, codec in zip(owners, codecs, strict=True)]
+    noted = b'{"deviceId":"veh-200","lat":9,"note":"veh-1234"'
+    ingest(lake, [*(reject(i, payload) for i, payload in enumerate(payloads)), reject(9, noted)])
+    ingest(lake, [row(10 + i, device) for i, device in enumerate(["veh-1234", "7", "deviceId", *owners])])
+    before = contents(lake)["bronze.gps"]
+    assert {table.table: table.masked for table in count_device(lake, "veh-1234").tables} == {"bronze.gps": {"veh-200": 1}}
+    for erased in ("veh-1234", "7", "deviceId"):
+        done = erase_device(lake, erased, erase_wiring())
+        assert (done.remaining, [table.rows for table in done.tables]) == ((), [1]), erased
+    gone = [f"('device_id', '{erased}')" for erased in ("veh-1234", "7", "deviceId")]
+    left = without({"bronze.gps": before}, *gone)["bronze.gps"]
+    assert contents(lake)["bronze.gps"] == sorted(one.replace('"note":"veh-1234"', '"note":"[erased]"') for one in left)
+    for owner in owners:
+        assert [table.rows for table in erase_device(lake, owner, erase_wiring()).tables] == [3 if owner == "veh-200" else 2]
+    assert contents(lake)["bronze.gps"] == []
+    lake.close()
+
+
+def test_devices_called_like_the_mask_can_be_erased_and_no_text_is_masked_twice(tmp_path: Path) -> None:
+    lake = opened(tmp_path)
+    lake.ensure(all_tables())
+    ids = ["erased", "[erased]", "erased]", "[erased", "x [erased]", "device_id"]
+    payload = b'{"deviceId":"veh-200","lat":9,"note":"[erased]"'
+    ingest(lake, [*(row(i, device) for i, device in enumerate(ids)), reject(20, payload, "not_json: -: [erased]")])
+    ingest(lake, [incident(0, "veh-200", "behind [erased], lane closed"), incident(1, "veh-200", "[erased]")], EMERGENCY)
+    texts, rejects = contents(lake)["bronze.emergency"], contents(lake)["bronze.gps"][-1:]
+    for device in ids:
+        erased = erase_device(lake, device, erase_wiring())
+        assert erased.remaining == (), device
+        assert {table.table: (table.rows, table.masked) for table in erased.tables} == {"bronze.gps": (1, {})}
+        assert contents(lake)["bronze.emergency"] == texts
+        with pytest.raises(Missing):
+            erase_device(lake, device, erase_wiring())
+    assert contents(lake)["bronze.gps"] == [one for one in contents(lake)["bronze.gps"] if repr(payload) in one]
+    assert len(contents(lake)["bronze.gps"]) == len(rejects)
+    lake.close()
