@@ -10,6 +10,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from fleetlake.broker.topics import SILENT, refused
 
 REMOVED = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # what is said of an offset that retention has passed
+# The client takes no larger answer, and unpacks no zstd batch to more; 100 MB unless set. It allocates what it needs. Goes before
+# the user's configuration, which may have less.
+ANY_BATCH: Mapping[str, str | int | float | bool] = {"receive.message.max.bytes": 2**31 - 1}
 CONFIG: Mapping[str, str | int | bool] = {
     "group.id": "fleetlake-look",  # the client asks for one
     "enable.auto.commit": False,
@@ -31,7 +34,7 @@ def looking_consumer(
     more: its isolation level and how far it reads ahead. BadInput if the client does not take its configuration.
     """
     try:
-        consumer = Consumer(dict(client_config) | dict(CONFIG) | dict(more), logger=SILENT)
+        consumer = Consumer(dict(ANY_BATCH) | dict(client_config) | dict(CONFIG) | dict(more), logger=SILENT)
     except KafkaException as error:
         raise refused(error) from error
     try:

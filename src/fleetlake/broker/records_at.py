@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from fleetlake.broker.corruption import CORRUPT
+from fleetlake.broker.corruption import UNREADABLE
 from fleetlake.broker.looking import REMOVED, looking_consumer
 from fleetlake.foundation.errors import Retryable
 
 ANSWER_S = 20.0
 PARTITIONS_AT_A_TIME = 1_000  # each may bring a batch of records, of which one is looked at
 POLL_S = 0.1
-# A record of a corrupt batch can't be shown, so that nothing can be compared with it: who reads on there is told by the checksum.
-NO_RECORD = (*REMOVED, *CORRUPT, KafkaError._PARTITION_EOF)
+# A record of a batch that can't be read can't be shown, so that nothing can be compared with it: who reads on there is told.
+NO_RECORD = (*REMOVED, *UNREADABLE, KafkaError._PARTITION_EOF)
 READING: Mapping[str, str | int | bool] = {
     "isolation.level": "read_uncommitted",  # what stands at an offset, whatever became of its transaction
     "queued.min.messages": 1,
@@ -37,7 +37,7 @@ def find_records(
     client_config: Mapping[str, str | int | float | bool], topic: str, offsets: Mapping[int, int], *, answer_s: float = ANSWER_S
 ) -> dict[int, FoundRecord]:
     """Return of each partition the first record at or after the offset; none of a partition that has no such record (any more),
-    or has it in a corrupt batch.
+    or has it in a batch that can't be read.
 
     Every call has a client of its own, which knows nothing of the log from before. Retryable if partitions did not answer within
     `answer_s`.

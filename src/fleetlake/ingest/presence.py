@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from fleetlake.broker.corruption import CORRUPT, corrupt_batch
+from fleetlake.broker.corruption import UNREADABLE, unreadable_batch
 from fleetlake.broker.looking import REMOVED, looking_consumer
 from fleetlake.foundation.errors import Retryable
 from fleetlake.ingest.ranges import Offsets64, Ranges
@@ -57,7 +57,7 @@ def find_present(
     Every offset has to lie between a partition's low watermark and its last stable offset. Partitions are read one after the other,
     each in ascending order until MOST_FOUND records are found, so memory grows neither with the records nor with the holes.
     on_progress: called now and then with the topic, and how many of how many offsets have been looked at. Retryable if the broker
-    does not answer, or if retention comes in between; DataLoss for a corrupt batch.
+    does not answer, or if retention comes in between; as `unreadable_batch` says.
     """
     of, done, looked = sum(ranges.size for ranges in asked.values()), 0, dict[int, Looked]()
     with looking_consumer(client_config, READING) as consumer:
@@ -100,8 +100,8 @@ def _is_end(message: Message, where: str) -> bool:
     error = message.error()
     if error is None:
         return False
-    if error.code() in CORRUPT:
-        raise corrupt_batch(message.topic() or "", message.partition() or 0, message.offset() or 0, error.str())
+    if error.code() in UNREADABLE:
+        raise unreadable_batch(message.topic() or "", message.partition() or 0, message.offset() or 0, error)
     if error.code() in REMOVED:
         raise Retryable("Kafka removed records while they were looked for", where=where, hint="fleetlake verify again")
     if error.code() == KafkaError._PARTITION_EOF:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from fleetlake.broker.corruption import CORRUPT, corrupt_batch
+from fleetlake.broker.corruption import UNREADABLE, unreadable_batch
 from fleetlake.broker.librdkafka import require_possible
+from fleetlake.broker.looking import ANY_BATCH
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
-from fleetlake.foundation.errors import DataLoss, Retryable
+from fleetlake.foundation.errors import DataLoss, Permanent, Retryable
 from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arriving, Chunk, Trouble, keep_before
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
@@ -57,7 +58,7 @@ class Batch:
     chunks: Sequence[Chunk]
     ends: Mapping[tuple[str, int], int]
     is_full: bool  # so that there is more
-    failure: DataLoss | None = None
+    failure: Permanent | None = None
     interrupted: bool = False
 
 
@@ -85,9 +86,9 @@ class Reader:
         self._refused = ""  # why a broker does not let us in, so that it is said once
         self._asked_at = -ASK_EVERY_S
         self._servers, self._a_topic = client_config.get("bootstrap.servers", ""), next(iter(start))
-        tuned = dict(client_config) | dict(TUNING) | _answers_of(fetch_bytes) | {"group.id": group, "error_cb": self._on_error}
+        tuned = dict(ANY_BATCH) | dict(client_config) | dict(TUNING) | _answers_of(fetch_bytes) | {"group.id": group}
         try:
-            self._consumer = Consumer(tuned, logger=SILENT)
+            self._consumer = Consumer(tuned | {"error_cb": self._on_error}, logger=SILENT)
         except KafkaException as error:
             raise refused(error) from error
         self._arriving = _arriving(self._consumer, start)
@@ -96,17 +97,17 @@ class Reader:
     def poll(self, timeout_s: float) -> Batch:
         """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or ENOUGH_BYTES.
 
-        A batch of records that is corrupt is the `failure` of the Batch, which has all that precedes it. DataLoss if the broker no
-        longer has an offset asked for; Retryable for other errors it reports.
+        A batch of records that can't be read is the `failure` of the Batch, which has all that precedes it. DataLoss if the broker
+        no longer has an offset asked for; Retryable for other errors it reports.
         """
         self._tell_group()
         arrived = self._arriving.take(BATCH_MESSAGES, timeout_s)
         interrupted, self._interrupted = self._interrupted, False
         if self._suspicious:
             self._look_for_broker(answers=bool(arrived.chunks or arrived.troubles))
-        if corrupt := next((t for t in arrived.troubles if t.error.code() in CORRUPT), None):
-            chunks = [rest for chunk in arrived.chunks if (rest := keep_before(chunk, corrupt))]
-            failure = corrupt_batch(corrupt.topic, corrupt.partition, corrupt.offset, corrupt.error.str())
+        if batch := next((t for t in arrived.troubles if t.error.code() in UNREADABLE), None):
+            chunks = [rest for chunk in arrived.chunks if (rest := keep_before(chunk, batch))]
+            failure = unreadable_batch(batch.topic, batch.partition, batch.offset, batch.error)
             return Batch(chunks, {}, is_full=False, failure=failure, interrupted=interrupted)
         self._tell_of_strange_times(arrived.chunks)
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
