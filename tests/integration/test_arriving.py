@@ -21,9 +21,10 @@ from fleetlake.broker import librdkafka
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import SILENT, ensure_topics
 from fleetlake.contracts.events import EVENTS
-from fleetlake.foundation.errors import DataLoss, Retryable
+from fleetlake.foundation.errors import BadInput, DataLoss, Retryable
 from fleetlake.ingest import arrivals, by_columns, by_objects, native
-from fleetlake.ingest.arrivals import Arrivals, Arriving
+from fleetlake.ingest import reader as reader_module
+from fleetlake.ingest.arrivals import Arrivals, Arriving, Trouble
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.offsets import Offsets
@@ -34,6 +35,7 @@ SEED = 7
 SENT_AT = datetime(2026, 1, 5, 6, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMEOUT_S = 30
+UNKNOWN = KafkaError._UNKNOWN_PARTITION
 WAYS = {"by columns": ByColumns, "by objects": lambda consumer, start: ByObjects(consumer)}
 Way = Callable[[Consumer, Mapping[str, Offsets]], Arriving]
 Record = tuple[str, int, int, datetime, bytes | None]  # topic, partition, offset, time, value
@@ -43,6 +45,11 @@ numbers = count()
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> Way:
     return WAYS[request.param]
+
+
+@pytest.fixture(params=WAYS)
+def ways_of_reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "_arriving", WAYS[request.param])
 
 
 @pytest.fixture
@@ -167,6 +174,47 @@ def test_what_a_broker_has_not_is_told_with_its_place(broker: EmbeddedBroker, to
     trouble = arrivals_until(arriving, lambda taken: any(one.troubles for one in taken))[-1].troubles[0]
     assert (trouble.topic, trouble.partition, trouble.error.code()) == (topic, 1, KafkaError._AUTO_OFFSET_RESET)
     assert "out of range" in trouble.error.str()
+
+
+def test_a_partition_that_the_topic_has_not_is_told_and_the_others_are_read(
+    broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened]
+) -> None:
+    """By columns as a trouble of its place, by objects to the client's callback. It had ended the process."""
+    sent = send(broker, topic, [(0, b"a")])
+    arriving, errors = opened(broker.settings.bootstrap_servers, {topic: {0: 0, 7: 0}})
+    told: list[tuple[str, int]] = []
+
+    def are_all_there(taken: list[Arrivals]) -> bool:
+        told[:] = [(t.topic, t.partition) for one in taken for t in one.troubles if t.error.code() == UNKNOWN]
+        return bool(told or any(error.code() == UNKNOWN for error in errors)) and sum(one.records for one in taken) == len(sent)
+
+    arrivals_until(arriving, are_all_there)
+    assert told == ([(topic, 7)] if isinstance(arriving, ByColumns) else [])
+
+
+def test_a_reader_goes_on_beside_a_partition_that_is_not_shown(broker: EmbeddedBroker, topic: str, ways_of_reader: None) -> None:
+    """Whether it is lost is asked by watch.py."""
+    send(broker, topic, [(0, b"a")])
+    reader, read = Reader(broker.settings.client_config(), group="g", start={topic: {0: 0, 7: 0}}), 0
+    try:
+        for _ in range(20):
+            read += sum(chunk.rows.num_rows for chunk in reader.poll(0.1).chunks)
+    finally:
+        reader.close()
+    assert read == 1
+
+
+def test_a_topic_that_we_may_not_read_is_told_so(broker: EmbeddedBroker, topic: str) -> None:
+    error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "Broker: Topic authorization failed")
+    with pytest.raises(BadInput, match=r"Kafka does not let us read: .*topic t; try: .*kafka-acls\.sh"):
+        reader_module._is_end(Trouble("t", 0, 5, error))
+    reader = Reader(broker.settings.client_config(), group="g", start=from_start(topic))
+    try:
+        reader._on_error(error)
+        with pytest.raises(BadInput, match="Kafka does not let us read"):
+            reader.poll(0.1)
+    finally:
+        reader.close()
 
 
 def test_the_callbacks_of_the_client_are_called(opened: Callable[..., Opened]) -> None:

@@ -15,22 +15,34 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import Consumer, Producer
 
-from fleetlake.runtime.compiled import POINTER, SIZE, NotPossible, Signatures, compiled, load
+from fleetlake.runtime.compiled import POINTER, NotPossible, Signatures, compiled, load
 
 KNOWN_CLIENTS = {"2.16.1"}  # whose clients start with a pointer to their rd_kafka_t: looked up in the source, it is no interface
 LIBRARY = re.compile(r"librdkafka[^.]*\.(so|.*dylib|dll)")
+
+
+class Place(ctypes.Structure):
+    """The beginning of librdkafka's rd_kafka_topic_partition_t."""
+
+    _fields_ = (("topic", ctypes.c_char_p), ("partition", ctypes.c_int32), ("offset", ctypes.c_int64))
+
+
 FUNCTIONS: Signatures = {
     "rd_kafka_version": (ctypes.c_int,),
     "rd_kafka_queue_new": (POINTER, POINTER),
     "rd_kafka_queue_get_partition": (POINTER, POINTER, ctypes.c_char_p, ctypes.c_int32),
     "rd_kafka_queue_forward": (None, POINTER, POINTER),
     "rd_kafka_queue_destroy": (None, POINTER),
-    "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, POINTER, ctypes.c_int, POINTER, SIZE),
+    "rd_kafka_queue_poll": (POINTER, POINTER, ctypes.c_int),
+    "rd_kafka_event_message_next": (POINTER, POINTER),
+    "rd_kafka_event_error": (ctypes.c_int, POINTER),
+    "rd_kafka_event_error_string": (ctypes.c_char_p, POINTER),
+    "rd_kafka_event_topic_partition": (ctypes.POINTER(Place), POINTER),
+    "rd_kafka_event_destroy": (None, POINTER),
+    "rd_kafka_topic_partition_destroy": (None, ctypes.POINTER(Place)),
     "rd_kafka_topic_name": (ctypes.c_char_p, POINTER),
-    "rd_kafka_message_errstr": (ctypes.c_char_p, POINTER),
     "rd_kafka_message_timestamp": (ctypes.c_int64, POINTER, POINTER),
     "rd_kafka_message_leader_epoch": (ctypes.c_int32, POINTER),
-    "rd_kafka_message_destroy": (None, POINTER),
     "rd_kafka_message_status": (ctypes.c_int, POINTER),
     "rd_kafka_producev": (ctypes.c_int, POINTER),
     "rd_kafka_conf_interceptor_add_on_new": (ctypes.c_int, POINTER, ctypes.c_char_p, POINTER, POINTER),

@@ -23,47 +23,44 @@ typedef struct {
     void *internal;
 } message;
 
-enum { FIRST_ASKED_FOR = 16, MOST_ASKED_FOR = 512 };
-
 static int64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Messages of a queue until there are `limit` of them, or `enough` bytes of payload, or the time is over; returns how many. The library
- * counts messages only: it is asked for as many at a time as will hardly be more bytes than are still wanted. */
-size_t take(void *queue, ptrdiff_t (*consume_batch)(void *, int, message **, size_t), int timeout_ms, message **messages, size_t limit,
-            int64_t enough) {
+/* Events of a queue until there are `limit` of them, or `enough` bytes of payload, or the time is over; returns how many. messages: the
+ * record that each brings, which lives as long as its event; NULL for one that is an error. Events, since rd_kafka_consume_batch_queue has
+ * the error callback called for some errors of a topic: confluent-kafka's aborts the process on a thread that it did not call. */
+size_t take(void *queue, void *(*poll)(void *, int), const message *(*next_of)(void *), int timeout_ms, void **events,
+            const message **messages, size_t limit, int64_t enough) {
     const int64_t until = now_ms() + timeout_ms;
-    int64_t bytes = 0, largest = 1;
-    size_t count = 0, asked = FIRST_ASKED_FOR;
+    int64_t bytes = 0;
+    size_t count = 0;
     while (count < limit && bytes < enough) {
-        const int64_t left = until - now_ms();
-        asked = asked < limit - count ? asked : limit - count;
-        const ptrdiff_t came = consume_batch(queue, left > 0 ? (int)left : 0, messages + count, asked);
-        for (ptrdiff_t i = 0; i < came; i++) {
-            const int64_t size = messages[count + (size_t)i]->payload ? (int64_t)messages[count + (size_t)i]->size : 0;
-            largest = size > largest ? size : largest;
-            bytes += size;
+        void *event = poll(queue, 0);
+        if (!event) {
+            const int64_t left = until - now_ms();
+            event = left > 0 ? poll(queue, (int)left) : NULL;
         }
-        count += came > 0 ? (size_t)came : 0;
-        if (came < (ptrdiff_t)asked) {
+        if (!event) {
             break;
         }
-        asked = (size_t)((enough - bytes) / largest + 1);
-        asked = asked < MOST_ASKED_FOR ? asked : MOST_ASKED_FOR;
+        const message *m = next_of(event);
+        events[count] = event;
+        messages[count] = m && !m->error ? m : NULL;
+        bytes += m && m->payload ? (int64_t)m->size : 0;
+        count++;
     }
     return count;
 }
 
 /* Fills an array for each attribute. A size is -1 for a record without a value; a time is -1 where there is none. */
-void describe(message *const *messages, size_t count, int64_t (*time_of)(const message *, int *), int32_t *error, void **topic,
-              int32_t *partition, int64_t *offset, int64_t *time_ms, int64_t *size) {
+void describe(const message *const *messages, size_t count, int64_t (*time_of)(const message *, int *), void **topic, int32_t *partition,
+              int64_t *offset, int64_t *time_ms, int64_t *size) {
     int kind;
     for (size_t i = 0; i < count; i++) {
         const message *m = messages[i];
-        error[i] = m->error;
         topic[i] = m->topic;
         partition[i] = m->partition;
         offset[i] = m->offset;
@@ -73,7 +70,7 @@ void describe(message *const *messages, size_t count, int64_t (*time_of)(const m
 }
 
 /* The payloads one after the other. `to` has room for the sum of their sizes. */
-void copy_payloads(message *const *messages, size_t count, char *to) {
+void copy_payloads(const message *const *messages, size_t count, char *to) {
     for (size_t i = 0; i < count; i++) {
         if (messages[i]->payload) {
             memcpy(to, messages[i]->payload, messages[i]->size);
@@ -82,9 +79,9 @@ void copy_payloads(message *const *messages, size_t count, char *to) {
     }
 }
 
-void give_back(message *const *messages, size_t count, void (*destroy)(message *)) {
+void give_back(void *const *events, size_t count, void (*destroy)(void *)) {
     for (size_t i = 0; i < count; i++) {
-        destroy(messages[i]);
+        destroy(events[i]);
     }
 }
 

@@ -1,7 +1,7 @@
 """Records as columns, straight from the C library under the client: no Python object for each, and reading without Python's lock.
 
 Only the partitions' records are led to a queue of their own (rd_kafka_queue_forward is made for that) and taken from there by
-`messages.c`; all else of the consumer stays confluent-kafka's.
+`messages.c`, as events, so that no callback of Python's is called on the way; all else of the consumer stays confluent-kafka's.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class ByColumns:
     def __init__(self, consumer: Consumer, start: Mapping[str, Offsets]) -> None:
         self._c, self._messages = librdkafka(), compiled()
         self._time_of = address_of(self._c.rd_kafka_message_timestamp)
-        self._consume_batch = address_of(self._c.rd_kafka_consume_batch_queue)
-        self._destroy = address_of(self._c.rd_kafka_message_destroy)
+        self._poll, self._next_of = address_of(self._c.rd_kafka_queue_poll), address_of(self._c.rd_kafka_event_message_next)
+        self._destroy = address_of(self._c.rd_kafka_event_destroy)
         self._consumer, self._handle = consumer, handle_of(consumer)
         self._queue = self._c.rd_kafka_queue_new(self._handle)
         for topic, offsets in start.items():
@@ -44,16 +44,14 @@ class ByColumns:
 
     def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
         troubles = self._call_back()
-        messages = np.empty(limit, np.uintp)
-        into = messages.ctypes.data
-        count = self._messages.take(self._queue, self._consume_batch, int(timeout_s * 1000), into, limit, enough_bytes)
-        if not count:
-            return Arrivals([], troubles)
-        messages = messages[:count]
+        events, messages = np.empty(limit, np.uintp), np.empty(limit, np.uintp)
+        into, time_ms = (events.ctypes.data, messages.ctypes.data), int(timeout_s * 1000)
+        count = self._messages.take(self._queue, self._poll, self._next_of, time_ms, *into, limit, enough_bytes)
         try:
-            return self._arrivals(messages, troubles)
+            troubles += [self._trouble(int(event)) for event in events[:count][messages[:count] == 0]]
+            return Arrivals(self._chunks(messages[:count][messages[:count] != 0]), troubles)
         finally:
-            self._messages.give_back(messages.ctypes.data, count, self._destroy)
+            self._messages.give_back(events.ctypes.data, count, self._destroy)
 
     def close(self) -> None:
         self._c.rd_kafka_queue_destroy(self._queue)
@@ -69,21 +67,28 @@ class ByColumns:
             raise Retryable("the Kafka client gave records where it gives errors only", hint="run the ingest again")
         return troubles
 
-    def _arrivals(self, messages: Numbers, troubles: list[Trouble]) -> Arrivals:
+    def _trouble(self, event: int) -> Trouble:
+        error = KafkaError(self._c.rd_kafka_event_error(event), _text(self._c.rd_kafka_event_error_string(event)))
+        place = self._c.rd_kafka_event_topic_partition(event)
+        if not place:
+            return Trouble("", 0, 0, error)
+        try:
+            return Trouble(_text(place.contents.topic), place.contents.partition, place.contents.offset, error)
+        finally:
+            self._c.rd_kafka_topic_partition_destroy(place)
+
+    def _chunks(self, messages: Numbers) -> list[Chunk]:
         count = len(messages)
-        errors, partitions = np.empty(count, np.int32), np.empty(count, np.int32)
-        topics, offsets, times_ms, sizes = (np.empty(count, kind) for kind in (np.uintp, np.int64, np.int64, np.int64))
-        into = (column.ctypes.data for column in (errors, topics, partitions, offsets, times_ms, sizes))
+        topics, partitions = np.empty(count, np.uintp), np.empty(count, np.int32)
+        offsets, times_ms, sizes = (np.empty(count, np.int64) for _ in range(3))
+        into = (column.ctypes.data for column in (topics, partitions, offsets, times_ms, sizes))
         self._messages.describe(messages.ctypes.data, count, self._time_of, *into)
-        for i in np.flatnonzero(errors):
-            error = KafkaError(int(errors[i]), _text(self._c.rd_kafka_message_errstr(int(messages[i]))))
-            troubles.append(Trouble(self._name(topics[i]), int(partitions[i]), int(offsets[i]), error))
         chunks = []
-        for topic in np.unique(topics[errors == 0]):
-            these = np.flatnonzero((topics == topic) & (errors == 0))
+        for topic in np.unique(topics):
+            these = np.flatnonzero(topics == topic)
             columns = (column[these] for column in (messages, partitions, offsets, times_ms, sizes))
             chunks.append(self._chunk(self._name(topic), *columns))
-        return Arrivals(chunks, troubles)
+        return chunks
 
     def _chunk(
         self, topic: str, messages: Numbers, partitions: Numbers, offsets: Numbers, times_ms: Numbers, sizes: Numbers

@@ -40,7 +40,7 @@ class ByObjects:
         self._consumer.close()
 
     def _consume(self, limit: int, timeout_s: float, enough_bytes: int) -> list[Message]:
-        """As `take` of messages.c: as many at a time as will hardly be more bytes than are still wanted."""
+        """The client counts messages only: it is asked for as many at a time as will hardly be more bytes than are still wanted."""
         until, messages, size, largest, asked = time.monotonic() + timeout_s, list[Message](), 0, 1, FIRST_ASKED_FOR
         while len(messages) < limit and size < enough_bytes:
             asked = min(asked, limit - len(messages))

@@ -16,7 +16,7 @@ from fleetlake.broker.librdkafka import require_possible
 from fleetlake.broker.looking import ANY_BATCH
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
-from fleetlake.foundation.errors import DataLoss, Permanent, Retryable
+from fleetlake.foundation.errors import BadInput, DataLoss, Permanent, Retryable
 from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arriving, Chunk, Trouble, keep_before
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
@@ -25,6 +25,8 @@ from fleetlake.runtime.compiled import NotPossible
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE)
+# Said at once of what the broker does not show. One that has just started may do so of any topic: watch.py asks until that is sure.
+ABSENT = (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID)
 ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
 BATCH_MESSAGES = 20_000
 MAX_QUEUED_KB = 16_384
@@ -84,6 +86,7 @@ class Reader:
         self._lost_at: float | None = None
         self._strange_times: set[str] = set()  # topics of which it has been said
         self._refused = ""  # why a broker does not let us in, so that it is said once
+        self._forbidden: KafkaError | None = None
         self._asked_at = -ASK_EVERY_S
         self._servers, self._a_topic = client_config.get("bootstrap.servers", ""), next(iter(start))
         tuned = dict(ANY_BATCH) | dict(client_config) | dict(TUNING) | _answers_of(fetch_bytes) | {"group.id": group}
@@ -98,10 +101,13 @@ class Reader:
         """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or ENOUGH_BYTES.
 
         A batch of records that can't be read is the `failure` of the Batch, which has all that precedes it. DataLoss if the broker
-        no longer has an offset asked for; Retryable for other errors it reports.
+        no longer has an offset asked for, BadInput if we may not read a topic; Retryable for other errors it reports. Of a topic or
+        partition that the broker does not show nothing is said: it may have just started.
         """
         self._tell_group()
         arrived = self._arriving.take(BATCH_MESSAGES, timeout_s)
+        if self._forbidden:
+            raise _forbidden(self._forbidden)
         interrupted, self._interrupted = self._interrupted, False
         if self._suspicious:
             self._look_for_broker(answers=bool(arrived.chunks or arrived.troubles))
@@ -130,7 +136,9 @@ class Reader:
                 )  # fmt: skip
 
     def _on_error(self, error: KafkaError) -> None:
-        """Called by `consume` for what concerns no partition."""
+        """Called by `consume` for what concerns no partition, and by ByObjects for what concerns a topic as well."""
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            self._forbidden = error
         if error.code() in OUTAGE:
             self._suspicious = self._interrupted = True
         if (why := reason(error)) and why != self._refused:
@@ -194,10 +202,14 @@ def _partitions(offsets: Mapping[str, Offsets]) -> list[TopicPartition]:
 
 
 def _is_end(trouble: Trouble) -> bool:
-    """Whether it is the end of a partition. Raises for everything else."""
+    """Whether it is the end of a partition; False too for one that the broker does not show. Raises for everything else."""
     error = trouble.error
     if error.code() == KafkaError._PARTITION_EOF:
         return True
+    if error.code() in ABSENT:
+        return False
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        raise _forbidden(error, trouble.topic)
     where = f"topic {trouble.topic}, partition {trouble.partition}, offset {trouble.offset}"
     if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION):
         raise DataLoss(
@@ -206,3 +218,11 @@ def _is_end(trouble: Trouble) -> bool:
             hint="run the ingest again, which compares the log with the table and says what is missing",
         )
     raise Retryable(f"the broker reported: {error.str()}", where=where) from KafkaException(error)
+
+
+def _forbidden(error: KafkaError, topic: str = "") -> BadInput:
+    return BadInput(
+        f"Kafka does not let us read: {error.str()}",
+        where=f"topic {topic}" if topic else "",
+        hint="let the user of kafka.properties read the topic and its group (kafka-acls.sh); nothing is lost",
+    )
