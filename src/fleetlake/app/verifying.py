@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetlake.app.ingesting import sources_now
-from fleetlake.broker.records_at import find_records
+from fleetlake.broker.records_at import FoundRecord, find_records
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import Unproven
@@ -19,6 +19,7 @@ from fleetlake.ingest.landed import FindRecords, find_replaced
 from fleetlake.ingest.offsets import Marker, Offsets, Source
 from fleetlake.ingest.presence import OnProgress, find_present
 from fleetlake.ingest.verify import State, TopicCheck, check_topic
+from fleetlake.ingest.verify_bronze import RESTORE_LOG
 from fleetlake.transform.marker import read_marker
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from fleetlake.lake.catalog import Lake
 
 SAY_EVERY_S = 5.0
-RESTORE_LOG = "restore the broker's log, or ingest into a new lake: fleetlake --home DIR ingest --once"
 
 
 def check_lake(settings: Settings) -> list[TopicCheck]:
@@ -52,7 +52,11 @@ def _with_log_compared(lake: Lake, event: Event, source: Source, check: TopicChe
     marker = Marker.of(lake.table(name).properties) if lake.has(name) else None
     if marker is None or (marker.cluster_id, marker.topic_id) != (source.cluster_id, source.topic_id):
         return check  # another topic's offsets say nothing, which the check says already
-    replaced = {row.partition: row.offset for row in find_replaced(lake, event, source.topic, find)}
+
+    def find_shown(topic: str, offsets: Offsets) -> Mapping[int, FoundRecord]:
+        return find(topic, {partition: offset for partition, offset in offsets.items() if partition in source.watermarks})
+
+    replaced = {row.partition: row.offset for row in find_replaced(lake, event, source.topic, find_shown)}
     if not replaced:
         return check
     problems = tuple(

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from fleetlake.broker.absence import made_anew
 from fleetlake.broker.topics import SILENT
-from fleetlake.foundation.errors import DataLoss, Retryable
+from fleetlake.foundation.errors import Retryable
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 ANSWER_S = 5.0
@@ -55,14 +56,14 @@ class TopicWatch:
             else:
                 for topic, id_ in found.items():
                     if id_ not in (None, self._ids[topic]):
-                        raise _made_anew(topic, f"it is {id_}, the table was filled from {self._ids[topic]}")
+                        raise made_anew(topic, f"it is {id_}, the table was filled from {self._ids[topic]}")
                 if None not in found.values():
                     if failed >= FAILURES_TOLD:
                         LOG.warning("Kafka says that its topics are the same: commits go on")
                     return
                 absent += 1
                 if absent == LOOKS_AT_ABSENT:
-                    raise _made_anew(next(topic for topic, id_ in found.items() if id_ is None), "it is not there any more")
+                    raise made_anew(next(topic for topic, id_ in found.items() if id_ is None), "it is not there any more")
             looks += 1
             self._wait(min(looks, LOOKS_AT_ABSENT // 4))
 
@@ -78,11 +79,3 @@ class TopicWatch:
                     raise
                 found[topic] = None
         return found
-
-
-def _made_anew(topic: str, how: str) -> DataLoss:
-    return DataLoss(
-        f"the topic was deleted or made again while it was read: {how}",
-        where=f"topic {topic}",
-        hint="its offsets mean other records now; ingest into a new lake",
-    )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from fleetlake.broker.absence import vanished_partitions
 from fleetlake.broker.corruption import UNREADABLE
 from fleetlake.broker.looking import REMOVED, looking_consumer
 from fleetlake.foundation.errors import Retryable
 
-ANSWER_S = 20.0
+ANSWER_S, METADATA_S = 20.0, 5.0
 PARTITIONS_AT_A_TIME = 1_000  # each may bring a batch of records, of which one is looked at
 POLL_S = 0.1
 # A record of a batch that can't be read can't be shown, so that nothing can be compared with it: who reads on there is told.
@@ -40,7 +42,7 @@ def find_records(
     or has it in a batch that can't be read.
 
     Every call has a client of its own, which knows nothing of the log from before. Retryable if partitions did not answer within
-    `answer_s`.
+    `answer_s`; DataLoss if the topic is there without them.
     """
     found: dict[int, FoundRecord] = {}
     if not offsets:
@@ -58,6 +60,7 @@ def _find(consumer: Consumer, topic: str, offsets: dict[int, int], give_up_at: f
     waiting = set(offsets)
     while waiting:
         if time.monotonic() > give_up_at:
+            _require_shown(consumer, topic, waiting)
             raise Retryable(
                 "the broker did not show the records that were read last", where=f"topic {topic}, partition {min(waiting)}",
                 hint="are all of the partition's replicas down?",
@@ -73,3 +76,10 @@ def _find(consumer: Consumer, topic: str, offsets: dict[int, int], give_up_at: f
                 yield partition, FoundRecord(message.offset() or 0, message.timestamp()[1], message.value(), message.leader_epoch())
         if answered and waiting:
             consumer.incremental_unassign(answered)  # so that the others' records find room
+
+
+def _require_shown(consumer: Consumer, topic: str, partitions: set[int]) -> None:
+    with suppress(KafkaException):
+        shown = consumer.list_topics(topic, timeout=METADATA_S).topics[topic].partitions
+        if shown and (absent := sorted(partitions - shown.keys())):
+            raise vanished_partitions(topic, absent)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from fleetlake.broker.absence import vanished_partitions
 from fleetlake.foundation.errors import BadInput, DataLoss
 from fleetlake.ingest.fingerprints import Fingerprints
 from fleetlake.ingest.packing import pack_partitions, unpack_partitions
@@ -132,14 +133,16 @@ class Source:
 def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, accept_gaps: bool = False) -> Marker:
     """The marker to take a table over with; its `next` is where to read on, for every partition there is.
 
-    DataLoss if the topic is not the one the table was filled from, or records the table lacks are gone; with `accept_gaps` the
-    latter are written down in the marker instead. A partition that the marker does not know was added to the topic after the first
-    commit, so it is read from offset 0: what retention has taken of it was never ingested.
+    DataLoss if the topic is not the one the table was filled from or lacks partitions that were read, or if records that the table
+    lacks are gone; with `accept_gaps` the last are written down in the marker instead. A partition unknown to the marker was
+    added to the topic after the first commit, so it is read from offset 0: what retention has taken of it was never ingested.
     """
     lows = {partition: low for partition, (low, _) in source.watermarks.items()}
     if stored is None:
         return Marker(job, 1, commit_id, source.cluster_id, source.topic_id, lows, lows)
     check_identity(stored, source)
+    if vanished := sorted(p for p, position in stored.next.items() if position and p not in source.watermarks):
+        raise vanished_partitions(source.topic, vanished)
     following, gaps = dict(stored.next), list(stored.gaps)
     for partition, (low, high) in sorted(source.watermarks.items()):
         position = stored.next.get(partition, 0)

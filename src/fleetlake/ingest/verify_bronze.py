@@ -22,6 +22,7 @@ from fleetlake.lake.scan import expose
 INGEST = "fleetlake ingest --once"
 ACCEPT = "fleetlake ingest --once --accept-gaps, which writes the loss down and goes on"
 RESTORE = "restore the table from a backup, or ingest what Kafka still has into a new lake: fleetlake --home DIR ingest --once"
+RESTORE_LOG = "restore the broker's log, or ingest into a new lake: fleetlake --home DIR ingest --once"
 BATCH_ROWS = 100_000
 
 
@@ -157,7 +158,9 @@ def _compare_places(
     nothing_left = all(low == high for low, high in source.watermarks.values())
     _compare_removed(findings, removed, can_tell=not (nothing_left and marker and marker.engine is Engine.SPARK))
     for partition in sorted(rows.rows.keys() - source.watermarks.keys()):
-        findings.add(f"partition {partition}: in the table, but not in the topic", RESTORE)
+        findings.add(
+            f"partition {partition}: in the table, but not in the topic, whose log went back to before it was added", RESTORE_LOG
+        )
 
 
 def _covered(account: Account | None, partition: int, low: int) -> Ranges:

@@ -10,11 +10,13 @@ from typing import Protocol
 
 from confluent_kafka import KafkaException
 
+from fleetlake.broker.absence import made_anew, name_partitions, vanished_partitions
 from fleetlake.broker.log_ends import LogEnds
 from fleetlake.foundation.errors import DataLoss, Retryable
 from fleetlake.ingest.offsets import Offsets
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
+ABSENT_LOOKS = 3  # in a row: a broker that has just started does not know all of its topics yet
 STALLED_LOOKS = 5  # after so many in which nothing arrived, the client does not find its way back by itself
 Key = tuple[str, int]  # topic and partition
 Ask = Callable[[Collection[Key]], Mapping[str, Mapping[int, LogEnds]]]
@@ -51,6 +53,11 @@ class Look:
     def behind(self) -> Iterator[Key]:
         """Yield the partitions that end before the position: a log never does, unless it went back."""
         return (key for key, position in self.positions.items() if (high := self._ends(key).high) is not None and high < position)
+
+    def absent(self) -> Iterator[Key]:
+        """Yield the partitions that were read and are not shown, and all partitions of a topic of which none is."""
+        shown = {topic for topic, _ in self.ends}
+        return (key for key, position in self.positions.items() if key not in self.ends and (position or key[0] not in shown))
 
     def added(self) -> dict[str, list[int]]:
         """Return the partitions, by topic, that nobody reads yet."""
@@ -102,10 +109,11 @@ def is_catching_up(before: Look, waiting: Collection[Key], now: Look) -> bool:
 class LogWatch:
     """Asks the brokers every `every_s` seconds and compares with the reading.
 
-    New partitions are added to it. DataLoss if a log went back, if it holds other records than those read, or if records of a new
-    partition were removed before it was seen. A partition that nothing arrives from though it has records is named once, at the
-    second look that finds it so; Retryable if it is still so STALLED_LOOKS looks later and no open transaction is the reason. While
-    the reading works on a backlog its log is compared only: an answer brings a batch of one partition, and there may be thousands.
+    New partitions are added to it. DataLoss if a log went back, if it holds other records than those read, if records of a new
+    partition were removed before it was seen, or if a topic, or partitions that were read, are not shown in ABSENT_LOOKS looks in
+    a row. A partition that nothing arrives from though it has records is named once, at the second look that finds it so; Retryable
+    if it is still so STALLED_LOOKS looks later and no open transaction is the reason. While the reading works on a backlog its log
+    is compared only: an answer brings a batch of one partition, and there may be thousands.
     ask: asks the brokers, and for the low of those partitions that it is not given; KafkaException while none answers, which the
     reading says by itself.
     """
@@ -116,6 +124,7 @@ class LogWatch:
         self._before: Look | None = None
         self._waiting: set[Key] = set()  # at the look before
         self._stalled: dict[Key, int] = {}  # in how many looks in a row
+        self._absent: dict[Key, int] = {}  # likewise
 
     def run(self, ended: threading.Event) -> None:
         while not ended.wait(self._every_s):
@@ -130,6 +139,7 @@ class LogWatch:
         ends = {(topic, p): of for topic, parts in self._ask(positions.keys()).items() for p, of in parts.items()}
         now = Look(positions, ends, self._reading.caught_up())
         self._require_not_behind(now)
+        self._require_not_absent(now)
         for topic, partitions in now.added().items():
             self._add(topic, partitions, now)
         if self._before:
@@ -156,6 +166,16 @@ class LogWatch:
                 "restore its log, or ingest into a new lake: fleetlake --home DIR",
             )
 
+    def _require_not_absent(self, now: Look) -> None:
+        self._absent = {key: self._absent.get(key, 0) + 1 for key in now.absent()}
+        lost = sorted(key for key, looks in self._absent.items() if looks >= ABSENT_LOOKS)
+        if not lost:
+            return
+        topic = lost[0][0]
+        if any(shown == topic for shown, _ in now.ends):
+            raise vanished_partitions(topic, [partition for of, partition in lost if of == topic])
+        raise made_anew(topic, "it is not there any more")
+
     def _add(self, topic: str, partitions: list[int], now: Look) -> None:
         """Those whose first record is known: of one that has just been made, there is not always an answer."""
         ready = [p for p in partitions if now.ends[topic, p].low is not None]
@@ -163,7 +183,7 @@ class LogWatch:
             if low := now.ends[topic, partition].low:
                 raise removed_before_it_was_read(topic, partition, low)
         if ready:
-            LOG.warning("topic %s has new partitions, read from their beginning: %s", topic, _numbers(ready))
+            LOG.warning("topic %s has new partitions, read from their beginning: %s", topic, name_partitions(ready))
             self._reading.add(topic, ready)
 
     def _judge_stalled(self, stalled: list[Key], now: Look) -> None:
@@ -219,10 +239,3 @@ def _by_key(positions: Mapping[str, Offsets]) -> dict[Key, int]:
 def _is_held_back(key: Key, now: Look) -> bool:
     ends = now.ends.get(key, LogEnds())
     return ends.stable is None or ends.stable <= now.positions[key]
-
-
-def _numbers(partitions: list[int]) -> str:
-    """Return `3, 7 and 8` as `3, 7, 8`, and a run as `3 to 8`."""
-    if len(partitions) > 2 and partitions[-1] - partitions[0] == len(partitions) - 1:
-        return f"{partitions[0]} to {partitions[-1]}"
-    return ", ".join(map(str, partitions))

@@ -48,11 +48,26 @@ def test_what_retention_took_of_a_new_partition_is_a_loss() -> None:
         ({"topic_id": "topic-2"}, "deleted and made again"),
         ({"watermarks": {0: (61, 100), 1: (0, 50)}}, "offsets 60 to 60 were deleted by retention"),
         ({"watermarks": {0: (0, 59), 1: (0, 50)}}, "the topic ends at 58"),
+        (
+            {"watermarks": {0: (0, 100)}},
+            "went back to before partition 1 was added.*topic vehicle_data, partition 1;",
+        ),
+        ({"watermarks": {}}, "before partitions 0, 1 were added"),
     ],
 )
 def test_a_topic_that_does_not_go_on_from_the_table_is_refused(change: dict[str, object], words: str) -> None:
     with pytest.raises(DataLoss, match=words):
         resume(STORED, replace(SOURCE, **change), job="job", commit_id="c4")  # type: ignore[arg-type]  # a table of cases
+
+
+def test_a_partition_that_never_had_records_may_be_absent() -> None:
+    stored = replace(STORED, next={0: 60, 1: 50, 2: 0})
+    assert resume(stored, SOURCE, job="job", commit_id="c4").next == stored.next
+
+
+def test_accepted_gaps_do_not_excuse_partitions_that_are_gone() -> None:
+    with pytest.raises(DataLoss, match="--accept-gaps can't accept"):
+        resume(STORED, replace(SOURCE, watermarks={0: (0, 100)}), job="job", commit_id="c4", accept_gaps=True)
 
 
 def test_what_is_behind_an_open_transaction_can_not_be_read_yet() -> None:

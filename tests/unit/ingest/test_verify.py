@@ -246,6 +246,12 @@ def test_offsets_that_kafka_no_longer_has_though_they_are_its_newest(lake: Lake)
     assert check.problems == ("partition 0: the table holds offsets up to 9, Kafka ends at 3",)
 
 
+def test_a_partition_that_the_topic_has_no_more_is_its_logs_fault(lake: Lake) -> None:
+    check = check_topic(lake, GPS, replace(SOURCE, watermarks={1: (0, 0)}), None)
+    assert check.problems[-1] == "partition 0: in the table, but not in the topic, whose log went back to before it was added"
+    assert check.hints[-1].startswith("restore the broker's log")
+
+
 def test_a_silver_row_that_was_altered(lake: Lake) -> None:
     rows = [bronze(number) | {"is_late": False, "late_by_s": 0.0} for number in range(10)]
     rows[4]["event_time"] += timedelta(microseconds=1)

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from fleetlake.broker.log_ends import LogEnds
 from fleetlake.foundation.errors import DataLoss, Retryable
-from fleetlake.ingest.watch import STALLED_LOOKS, Key, LogWatch
+from fleetlake.ingest.watch import ABSENT_LOOKS, STALLED_LOOKS, Key, LogWatch
 
 TOPIC = "gps_data"
 
@@ -191,3 +191,31 @@ def test_brokers_that_do_not_answer_end_nothing(silence: str) -> None:
     reading.fails = Retryable("the broker did not show the records that were read last")
     LogWatch(reading, ask, every_s=0.001).run(ended)
     assert looks > STALLED_LOOKS
+
+
+def test_partitions_that_are_not_shown_any_more_are_a_loss_if_they_stay_away(caplog: pytest.LogCaptureFixture) -> None:
+    shown = {0: ends(5), 1: ends(7), 2: ends(3), 3: ends(0)}
+    reading, broker, watch = watching({0: 5, 1: 7, 2: 3, 3: 0}, dict(shown))
+    look(reading, watch)
+    broker.ends = {0: ends(5)}
+    look(reading, watch, ABSENT_LOOKS - 1)
+    broker.ends = shown  # it had just started
+    look(reading, watch)
+    broker.ends = {0: ends(5)}
+    look(reading, watch, ABSENT_LOOKS - 1)
+    with pytest.raises(DataLoss, match=r"before partitions 1, 2 were added: records of them were read") as raised:
+        look(reading, watch)
+    assert raised.value.where == f"topic {TOPIC}, partitions 1, 2"
+    assert not caplog.records
+
+
+def test_a_partition_without_records_that_is_not_shown_is_no_loss() -> None:
+    reading, _, watch = watching({0: 5, 1: 0}, {0: ends(5)})
+    look(reading, watch, 2 * ABSENT_LOOKS)
+
+
+def test_a_topic_that_is_not_shown_any_more_was_deleted_also_without_records() -> None:
+    reading, _, watch = watching({0: 0, 1: 0}, {})
+    look(reading, watch, ABSENT_LOOKS - 1)
+    with pytest.raises(DataLoss, match="deleted or made again while it was read: it is not there any more"):
+        look(reading, watch)
