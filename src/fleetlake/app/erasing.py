@@ -35,7 +35,7 @@ SPOILT = "erased"  # no model's digest: the table is computed anew
 NOT_SEARCHED = ("kafka", "warehouse", SPILL)  # folders of the home: the broker's, and those that are searched apart
 FORMER_SPILLS = ("fleetlake-rewrite-*", "fleetlake-transform-*", "fleetlake-query-*")  # in the temporary folder, of older versions
 
-MOST_DEVICES = 10  # that a line names
+MOST_DEVICES, MOST_PATHS = 10, 3  # that a line names
 PROBE_S = 3.0  # how long a broker has to answer at all; without one the report says that it was not looked at
 
 
@@ -176,8 +176,10 @@ def print_report(report: Report, *, as_json: bool) -> None:
         print(f"{report.erasure.deleted:,} files of before deleted; {report.erasure.searched:,} files of the lake searched")
         for path in report.erasure.remaining:
             print(f"still holds it: {escape_controls(path)}")
+        for path in report.erasure.outside:
+            print(f"holds it, outside the lake's tables and left as it is: {escape_controls(path)}")
         for path in report.erasure.broken:
-            if path not in report.erasure.remaining:
+            if path not in (*report.erasure.remaining, *report.erasure.outside):
                 part = "in part only" if path in report.erasure.unsearched else "all of them"
                 searched = f"its bytes were searched, {part}"
                 print(f"can't be read, as it is being written or was cut off; {searched}: {escape_controls(path)}")
@@ -210,7 +212,7 @@ def _line_of(table: TableErasure, *, dry_run: bool) -> str:
 
 
 def require_gone(report: Report) -> None:
-    """Unproven if a file of the lake or a spill still holds the id, or a file of the lake could not be searched."""
+    """Unproven if a file of the lake, one among its files or a spill still holds the id, or a file could not be searched."""
     if report.erasure.remaining:
         raise Unproven(
             f"{len(report.erasure.remaining)} files of the lake still hold the id",
@@ -224,9 +226,15 @@ def require_gone(report: Report) -> None:
             where=held[0],
             hint="the same again when that command has ended",
         )
+    if report.erasure.outside:
+        raise Unproven(
+            f"{len(report.erasure.outside)} files outside the lake's tables name the device, and were left as they are",
+            where=", ".join(report.erasure.outside[:MOST_PATHS]),
+            hint="see whose they are; delete them or take them out of the warehouse, then the same again",
+        )
     if report.erasure.unsearched:
         raise Unproven(
             f"{len(report.erasure.unsearched)} files of the lake could not be searched: they were cut off, or are being written",
             where=report.erasure.unsearched[0],
-            hint="the same again an hour after they were written: no table has them then, and they are deleted",
+            hint="the same again an hour after they were written: those that no table has are deleted then from its folders",
         )

@@ -98,10 +98,15 @@ def lake_settings(settings: Settings) -> LakeSettings:
 
 
 def open_lake_from(settings: Settings) -> Lake:
-    """For those who write: the lake is made if it is absent. Claimed, with nothing written, if its warehouse is another's."""
+    """For those who write: the lake is made if it is absent.
+
+    Claimed, with nothing written, if its warehouse is another's or lies above or below another's; BadInput if it holds the home.
+    """
     from fleetlake.lake.identity import require_own
+    from fleetlake.lake.nesting import require_apart
 
     lake = open_unchecked_lake(settings)
+    require_apart(lake, settings.home.resolve())
     require_own(lake, settings.home.resolve(), say=say)
     return lake
 
@@ -140,9 +145,12 @@ def open_existing_lake(settings: Settings, *, to_write: bool = False) -> Lake:
 def adopt_lake(settings: Settings) -> str:
     """Makes a copied lake one of its own and returns its id; Missing, Claimed or Permanent as `lake.identity.adopt` says."""
     from fleetlake.lake.identity import adopt
+    from fleetlake.lake.nesting import require_apart
 
     _require_there(settings)
-    return adopt(open_unchecked_lake(settings), say=say)
+    lake = open_unchecked_lake(settings)
+    require_apart(lake, settings.home.resolve(), is_copy=True)
+    return adopt(lake, say=say)
 
 
 def _require_there(settings: Settings) -> None:

@@ -23,7 +23,7 @@ from fleetlake.lake.digest import adjusted
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.unlisted import require_newest
 from fleetlake.lake.write import write_files
-from fleetlake.maintain.erase_files import delete_orphans, known_files, plain, search_lake
+from fleetlake.maintain.erase_files import delete_orphans, known_files, search_lake
 from fleetlake.maintain.erase_history import expire_all_but_current, reached_now
 from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_table import (
@@ -35,6 +35,7 @@ from fleetlake.maintain.erase_table import (
     manifests_name,
     rewrite_file,
 )
+from fleetlake.maintain.own_files import plain
 
 LAYERS = ("bronze", "raw", "silver", "gold")  # a transform at work meanwhile makes nothing of what is gone already
 ATTEMPTS = 30
@@ -57,14 +58,16 @@ class TableErasure:
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """tables: those that had something of the device. deleted: files taken from storage. searched: files of the warehouse and of a
-    local catalog, looked through afterwards. remaining: those of them that still hold the id. broken: those that can't be read as
-    what they are, whose bytes were searched. unsearched: those of them that could only be searched in part.
+    local catalog, looked through afterwards. remaining: those of them that still hold the id. outside: those that hold it and lie
+    outside the folders of tables, so that they may be somebody else's and are left. broken: those that can't be read as what they
+    are, whose bytes were searched. unsearched: those of them that could only be searched in part.
     """
 
     tables: tuple[TableErasure, ...]
     deleted: int = 0
     searched: int = 0
     remaining: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     unsearched: tuple[str, ...] = ()
 
@@ -110,7 +113,8 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     for table in tables:
         table.erase(masks=False)
     before = search_lake(lake, device)
-    if not before.has_own and not any(table.counts.rows for table in tables):
+    known = known_files(lake)
+    if not before.has_rows(known) and not any(table.counts.rows for table in tables):
         raise _nobody(device_id, [])
     for table in tables:
         table.erase(masks=True)
@@ -121,12 +125,14 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
         if table.counts.files or holders & {plain(path) for path in reached_now(lake.table(table.name))}:
             _repeated(lambda name=table.name: expire_all_but_current(lake.table(name), deleted.append), table.name, wiring.wait)  # type: ignore[misc]
     deleted += delete_orphans(lake, before, wiring.now() - ORPHAN_AGE)
-    after = search_lake(lake, device)
+    after, known = search_lake(lake, device), known_files(lake)
+    outside = after.outside(known)
     return Erasure(
         tuple(table.counts for table in tables if table.counts.files),
         len(deleted),
         after.files,
-        tuple(after.holders(known_files(lake))),
+        tuple(path for path in after.holders(known) if path not in outside),
+        tuple(outside),
         tuple(file.path for file in after.notable if file.searched.is_broken),
         tuple(file.path for file in after.notable if file.searched.unread_bytes),
     )

@@ -18,17 +18,22 @@ from fleetlake.maintain.erase_history import reached_now
 from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_search import Found, Searched, search_file
 from fleetlake.maintain.erase_table import live_files
+from fleetlake.maintain.own_files import OwnFiles, plain
 
 ENDINGS = (".parquet", ".avro")  # of files that writers of tables leave half written
 
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """One file, looked through. changed_at: None for a local catalog's, which is never taken away."""
+    """One file, looked through. changed_at: None for a local catalog's, which is never taken away.
+
+    is_own: it lies in the folders of a table, or is the catalog's.
+    """
 
     path: str
     changed_at: datetime | None
     searched: Searched
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +48,32 @@ class LakeSearch:
         """Returns the files that hold the id. known: those that tables reach; of others a bound of event ids is evidence too."""
         return sorted(file.path for file in self.notable if self.is_holder(file, known))
 
+    def outside(self, known: set[str]) -> list[str]:
+        """Returns the holders that neither lie in the folders of a table nor are in `known`: nobody knows whose they are."""
+        own = {file.path for file in self.notable if file.is_own} | known
+        return [path for path in self.holders(known) if path not in own]
+
     def is_holder(self, file: LakeFile, known: set[str]) -> bool:
         found = file.searched.found
         return found > Found.KEY or (found is Found.KEY and (self.device.is_sought_in_texts or file.path not in known))
 
-    @property
-    def has_own(self) -> bool:
-        """Whether there is a value of the device itself, not just its name in another's field."""
-        return any(file.searched.found is Found.OWN for file in self.notable)
+    def has_rows(self, known: set[str]) -> bool:
+        """Whether a file of the lake has a value of the device itself, not just its name in another's field."""
+        return any(file.searched.found is Found.OWN and (file.is_own or file.path in known) for file in self.notable)
 
 
 def search_lake(lake: Lake, device: DeviceName) -> LakeSearch:
     """Reads every file. What is being written meanwhile is one that can't be read yet."""
-    io, files, notable = PyArrowFileIO(dict(lake.catalog.properties)), 0, list[LakeFile]()
+    io, paths, notable = PyArrowFileIO(dict(lake.catalog.properties)), list[str](), list[tuple[str, datetime | None, Searched]]()
     live = {file.file_path for name in lake.names() for file in live_files(lake.table(name))}
     for path, changed_at in _files(lake, io):
-        files += 1
+        paths.append(path)
         searched = search_file(io, path, device, live)
         if searched.found or searched.is_broken:
-            notable.append(LakeFile(path, changed_at, searched))
-    return LakeSearch(files, tuple(notable), device)
+            notable.append((path, changed_at, searched))
+    own = OwnFiles((lake.table(name).location() for name in lake.names()), paths)
+    found = (LakeFile(path, at, searched, is_own=at is None or own.has(path)) for path, at, searched in notable)
+    return LakeSearch(len(paths), tuple(found), device)
 
 
 def known_files(lake: Lake) -> set[str]:
@@ -71,15 +82,16 @@ def known_files(lake: Lake) -> set[str]:
 
 
 def delete_orphans(lake: Lake, search: LakeSearch, before: datetime) -> Iterator[str]:
-    """Deletes files that no table reaches and that are older than `before`, if they hold the id or are tables' but can't be read.
+    """Deletes files in the folders of tables that no table reaches and that are older than `before`, if they hold the id or can't
+    be read.
 
-    Yields their paths. A younger one may belong to a commit that is on its way.
+    Yields their paths. A younger one may belong to a commit that is on its way, and what lies elsewhere to somebody else.
     """
-    known, folders = known_files(lake), tuple(f"{plain(lake.table(name).location()).rstrip('/')}/" for name in lake.names())
+    known = known_files(lake)
     io = PyArrowFileIO(dict(lake.catalog.properties))
     for file in search.notable:
-        is_unread = file.searched.is_broken and file.path.startswith(folders) and file.path.endswith(ENDINGS)
-        if file.path in known or file.changed_at is None or file.changed_at >= before:
+        is_unread = file.searched.is_broken and file.path.endswith(ENDINGS)
+        if not file.is_own or file.path in known or file.changed_at is None or file.changed_at >= before:
             continue
         if is_unread or search.is_holder(file, known):
             with suppress(FileNotFoundError):
@@ -96,7 +108,7 @@ def _files(lake: Lake, io: PyArrowFileIO) -> Iterator[tuple[str, datetime | None
             roots.append(location)
     for root in roots:
         filesystem, path = place_of(io, root)
-        scheme = "" if local_path(root) else f"{root.split('://')[0]}://"
+        scheme = "" if local_path(root) else f"{plain(root).split('://')[0]}://"
         for info in filesystem.get_file_info(pa_fs.FileSelector(path, recursive=True, allow_not_found=True)):
             if info.type == pa_fs.FileType.File:
                 yield f"{scheme}{info.path}", info.mtime
@@ -104,7 +116,3 @@ def _files(lake: Lake, io: PyArrowFileIO) -> Iterator[tuple[str, datetime | None
         for suffix in ("", "-wal", "-journal"):
             if (file := Path(f"{catalog}{suffix}")).is_file():
                 yield str(file), None
-
-
-def plain(location: str) -> str:
-    return local_path(location) or location

@@ -12,11 +12,12 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.object_store import arrow_io, place_of
+from fleetlake.lake.places import local_path
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.unlisted import require_newest
 from fleetlake.maintain.expiry import delete_files, require_collectable
+from fleetlake.maintain.own_files import FOLDERS, OwnFiles
 
-FOLDERS = ("data", "metadata")  # all that Iceberg's writers make; beside them may be another table's
 DEFAULT_AGE = timedelta(days=3)  # Iceberg's own
 SHORTEST_AGE = timedelta(hours=1)
 ATTEMPTS = 3
@@ -49,20 +50,24 @@ def delete_orphans(
 ) -> Orphans:
     """Deletes data and metadata files older than `age` that no snapshot of the table reaches, nor its metadata log.
 
-    Files are listed before the metadata is loaded: a commit in between makes them known. Damaged, with nothing deleted, if a
-    manifest that is in use is missing; Permanent if the catalog is older than the table's folder.
+    Files are listed before the metadata is loaded: a commit in between makes them known. What lies behind a symbolic link or is
+    another lake's is left alone. Damaged, with nothing deleted, if a manifest that is in use is missing; Permanent if the catalog is
+    older than the table's folder.
     """
     table = lake.table(name)
     require_collectable(table)
     require_newest(lake.table, name)
-    sizes = {path: size for path, changed_at, size in _listed(table) if changed_at is not None and changed_at < now() - age}
+    listed = list(_listed(table))
+    scheme = "" if local_path(table.location()) is not None else "s3://"
+    own = OwnFiles([table.location()], (f"{scheme}{path}" for path, _, _ in listed))
+    sizes = {path: size for path, changed_at, size in listed if changed_at is not None and changed_at < now() - age}
     if sizes:
         for location in _in_use(lake, name):
             sizes.pop(_path(table, location), None)
-    files = tuple(sorted(sizes))
+    files = tuple(sorted(path for path in sizes if own.has(f"{scheme}{path}")))
     filesystem, _ = place_of(table.io, table.location())
     deleted = 0 if dry_run else delete_files(filesystem.delete_file, files)  # by path: in a location some names mean another file
-    return Orphans(name, dry_run, files, sum(sizes.values()), deleted)
+    return Orphans(name, dry_run, files, sum(sizes[path] for path in files), deleted)
 
 
 def _listed(table: IcebergTable) -> Iterator[tuple[str, datetime | None, int]]:
