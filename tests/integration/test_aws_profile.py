@@ -24,7 +24,7 @@ from tests.conftest import INTERPRETED, SHORT_LIVED, free_ports
 from tests.forking import run_fleetlake
 from tests.s3_server import BUCKET, S3Server, s3_server
 
-from fleetlake.app.main import cli
+from fleetlake.app.command_line import cli
 from fleetlake.app.profiles import save_profile
 from fleetlake.app.settings import Overrides, load
 from fleetlake.app.wiring import lake_settings, open_lake_from

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetlake.app.main import cli
+from fleetlake.app.command_line import cli
 from fleetlake.contracts.events import EMERGENCY, EVENTS, GPS, WEATHER, Event
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import bronze_of, raw_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import free_ports
 
-from fleetlake.app.main import COMMANDS, cli
+from fleetlake.app.command_line import COMMANDS, cli
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -177,6 +177,37 @@ def test_what_a_library_raises_is_no_doing_of_the_user(tmp_path: Path, error: st
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 70
     assert done.stderr.startswith(f"error: unexpected {error}: in a file; the details are in .fleetlake/logs/crash-")
+
+
+IMPORTED = ("typer", "fleetlake.app.command_line", "fleetlake.app.commands.config", "pydantic", "fleetlake.app.masking")
+
+
+@pytest.mark.parametrize("module", IMPORTED)
+def test_an_interruption_while_modules_are_imported_is_no_traceback(tmp_path: Path, module: str) -> None:
+    program = (
+        "import os, signal, sys, importlib.abc\n"
+        "class Interrupter(importlib.abc.MetaPathFinder):\n"
+        " def find_spec(self, name, path, target=None):\n"
+        f"  if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupter())\n"
+        "from fleetlake.app.main import main\nmain()\n"
+    )
+    command = [sys.executable, "-c", program, "--set", "no.such=1", "config", "show"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr in ("", "error: interrupted\n")
+
+
+def test_an_interruption_that_a_library_calls_a_failed_import_is_one(tmp_path: Path) -> None:
+    program = (
+        "import fleetlake.app.wiring as w\n"
+        "def boom(): raise ImportError('while initializing the extension') from KeyboardInterrupt()\n"
+        "w.load_all = boom\nfrom fleetlake.app.main import main\nmain()\n"
+    )
+    command = [sys.executable, "-c", program, "config", "show"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_of_the_output_that_left_is_no_failure(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ ALLOWED = {
     ("lake/memory_database.py", "duckdb.connect"),
     ("runtime/spill.py", "tempfile.mkdtemp"),
     ("runtime/spill.py", "tempfile.gettempdir"),
-    ("app/main.py", "tempfile.gettempdir"),  # to say whether its disk is full
+    ("app/command_line.py", "tempfile.gettempdir"),  # to say whether its disk is full
     ("app/crash_log.py", "tempfile.gettempdir"),
     ("app/crash_log.py", "tempfile.mkstemp"),
     ("app/erasing.py", "tempfile.gettempdir"),  # to look for spills of older versions
