@@ -146,6 +146,8 @@ class SparkCluster:
         for setting, port in (("cluster_port", self.port), ("cluster_web_port", self.web_port)):
             require_free(port, command=f"fleetlake --set spark.{setting}={{port}} cluster up")
         recovery = self.folder / "recovery"
+        if recovery.is_symlink():  # in a home that was copied; what it leads to is not ours to empty
+            recovery.unlink()
         recovery.mkdir(parents=True, exist_ok=True)
         if anew:
             for path in recovery.iterdir():
