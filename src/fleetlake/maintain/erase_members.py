@@ -47,11 +47,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """The name of a member of a JSON object: text[begin:end]."""
+    """The name of a member of a JSON object: text[begin:end]. Its value, if it has one, begins at value_begin."""
 
     name: str
     begin: int
     end: int
+    value_begin: int
+
+    @property
+    def is_of_device(self) -> bool:
+        return bool(DEVICE_NAMES.fullmatch(self.name))
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,8 @@ def scan(text: str) -> Scanned:
         if not (colon := COLON.match(text, at)):
             continue
         name, at = _unescaped(token[1]), colon.end()
-        found.names.append(Name(name, *token.span(1)))
-        if name != KEY_FIELD and not DEVICE_NAMES.fullmatch(name):
+        found.names.append(Name(name, *token.span(1), at))
+        if name != KEY_FIELD and not found.names[-1].is_of_device:
             continue
         if value := TOKEN.match(text, at):
             found.members.append(_text_member(text, name, max(depth, 1), value))

@@ -119,10 +119,10 @@ class DeviceName:
         text = text[: len(text) - cut]
         return self._masked_once(text, self.word) != text
 
-    def is_found_in(self, content: bytes, patterns: tuple[bytes, ...]) -> bool:
-        """Whether one of the patterns in bytes is in a content outside of what was masked."""
-        parts = [content] if MASK in self.id else content.split(MASK.encode())
-        return any(re.search(pattern, part) for part in parts for pattern in patterns)
+    def is_word_in(self, content: bytes) -> bool:
+        """Whether bytes have the id as a whole name outside of what was masked."""
+        parts = [content] if MASK in self.id and self.id != MASK else content.split(MASK.encode())
+        return any(re.search(self.word_in_bytes, part) for part in parts)
 
     @cached_property
     def word_in_bytes(self) -> bytes:

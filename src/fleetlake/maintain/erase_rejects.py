@@ -115,7 +115,9 @@ def _kept(scanned: Scanned, device: DeviceName) -> Spans:
         if member.is_certain and (member.is_of_device or (member in scanned.keys and owner_of_key(member.value)))
     ]
     fields = [
-        (name.begin, name.end) for name in scanned.names if not device.is_sought_in_metadata or name.name in words_of_the_format()
+        (name.begin, name.value_begin if name.is_of_device else name.end)  # a blank between may be an id
+        for name in scanned.names
+        if name.is_of_device or not device.is_sought_in_metadata or name.name in words_of_the_format()
     ]
     return Spans(values + fields)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -203,11 +204,11 @@ def _in_metadata(value: object, device: DeviceName) -> Found:
 def _in_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
     """A text or a file of a format that is not known, such as table metadata, a catalog, a log; unpacked if it is gzipped."""
     is_sought = device.is_sought_in_metadata if location.endswith(METADATA_ENDINGS) else device.is_sought_in_texts
-    patterns = (device.word_in_bytes,) if is_sought else device.values_in_bytes[-1:]
+    is_in = device.is_word_in if is_sought else lambda block: bool(re.search(device.values_in_bytes[-1], block))
     try:
         with io.new_input(location).open() as raw:
             stream = gzip.GzipFile(fileobj=raw) if location.endswith(".gz") else raw
-            if any(device.is_found_in(block, patterns) for block in _overlapping(stream)):
+            if any(map(is_in, _overlapping(stream))):
                 return Searched(Found.NAMED)
         return Searched()
     except (gzip.BadGzipFile, EOFError, zlib.error):
@@ -216,8 +217,8 @@ def _in_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
 
 def _in_broken(content: bytes, device: DeviceName) -> Searched:
     contents = contents_of(content)
-    patterns = (device.word_in_bytes, *device.values_in_bytes) if device.is_sought_in_texts else device.values_in_bytes
-    found = any(device.is_found_in(part, patterns) for part in contents.parts)
+    found = any(re.search(pattern, part) for part in contents.parts for pattern in device.values_in_bytes)
+    found = found or (device.is_sought_in_texts and any(map(device.is_word_in, contents.parts)))
     return Searched(Found.OWN if found else Found.NOTHING, True, contents.unread_bytes)
 
 

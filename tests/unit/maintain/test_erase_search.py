@@ -78,3 +78,25 @@ def test_every_kind_of_file(tmp_path: Path) -> None:
     }  # fmt: skip
     io = PyArrowFileIO()
     assert {name: tuple(search_file(io, str(tmp_path / name), device) for device in (LONG, SHORT)) for name in expected} == expected
+
+
+def test_what_was_masked_is_no_finding_also_where_a_bound_or_block_cuts_it(tmp_path: Path) -> None:
+    texts = ["behind [erased], left", "behind [erased", "[erased"]
+    for device in map(DeviceName, ("erased", "[erased]", "erased]")):
+        assert not any(device.is_named_in(text) for text in texts)
+        assert device.is_named_in(f"[erased] {device.id} ") is (device.id != "[erased]")
+        pq.write_table(
+            pa.table({"description": texts[:1], "payload": [b'{"deviceId":"[erased]","lat":']}), tmp_path / "rows.parquet"
+        )
+        (tmp_path / "log.txt").write_text("[erased] went, and [erased] too")
+        for name in ("rows.parquet", "log.txt"):
+            assert search_file(PyArrowFileIO(), str(tmp_path / name), device).found is (
+                Found.OWN if device.id == "[erased]" and name == "rows.parquet" else Found.NOTHING
+            )
+
+
+def test_statistics_say_of_another_s_payload_what_its_rows_say(tmp_path: Path) -> None:
+    payloads = [b'{"deviceId":"acme:vehicle-1","lat":', b'{"deviceId":"7.5","lat":']
+    pq.write_table(pa.table({"payload": payloads, "reject_reason": ["wrong_type: deviceId: x"] * 2}), tmp_path / "rows.parquet")
+    for device in (LONG, SHORT, DeviceName("deviceId"), DeviceName("wrong_type")):
+        assert search_file(PyArrowFileIO(), str(tmp_path / "rows.parquet"), device) == Searched()
