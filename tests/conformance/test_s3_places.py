@@ -19,7 +19,7 @@ from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import commit
-from fleetlake.lake.ownership import Claimed
+from fleetlake.lake.unlisted import Claimed
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.erase import Wiring, erase_device
 from fleetlake.maintain.orphans import delete_orphans

@@ -14,9 +14,10 @@ from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput, Permanent
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.object_store import place_of
-from fleetlake.lake.ownership import OBJECT, Claimed, owner_of
+from fleetlake.lake.ownership import OBJECT, owner_of
 from fleetlake.lake.places import local_path, location_of, sqlite_path
 from fleetlake.lake.storage_errors import storage_told
+from fleetlake.lake.unlisted import Claimed
 
 OF_TABLES = ("data", "metadata")  # no lake is looked for in there
 LOCAL_LEVELS, S3_LEVELS = 3, 2  # namespace, table, and what is beside data and metadata

@@ -51,8 +51,8 @@ def delete_orphans(
     """Deletes data and metadata files older than `age` that no snapshot of the table reaches, nor its metadata log.
 
     Files are listed before the metadata is loaded: a commit in between makes them known. What lies behind a symbolic link or is
-    another lake's is left alone. Damaged, with nothing deleted, if a manifest that is in use is missing; Permanent if the catalog is
-    older than the table's folder.
+    another lake's is left alone. Damaged, with nothing deleted, if a manifest that is in use is missing; Permanent if the catalog
+    is older than the table's folder.
     """
     table = lake.table(name)
     require_collectable(table)

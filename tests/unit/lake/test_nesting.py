@@ -17,7 +17,8 @@ from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake import nesting
 from fleetlake.lake.nesting import require_apart
-from fleetlake.lake.ownership import OBJECT, Claimed
+from fleetlake.lake.ownership import OBJECT
+from fleetlake.lake.unlisted import Claimed
 
 
 def settings_of(home: Path, warehouse: Path) -> Settings:
