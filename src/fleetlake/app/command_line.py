@@ -190,7 +190,9 @@ def _say(message: str, exit_code: int) -> int:
 
 
 def _with_full_disks(message: str, error: BaseException) -> str:
-    note = note_of_full_disks(error, _written_places())
+    note = ""
+    with suppress(OSError):  # a working folder that was deleted
+        note = note_of_full_disks(error, _written_places())
     return f"{message}; {note}" if note else message
 
 

@@ -179,6 +179,17 @@ def test_what_a_library_raises_is_no_doing_of_the_user(tmp_path: Path, error: st
     assert done.stderr.startswith(f"error: unexpected {error}: in a file; the details are in .fleetlake/logs/crash-")
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(["config", "show"], 70), (["replay", "x"], 70), (["\udcff"], 2)])
+def test_a_working_folder_that_was_deleted_is_one_line(tmp_path: Path, arguments: list[str], code: int) -> None:
+    (folder := tmp_path / "deleted").mkdir()
+    program = f"import os\nos.rmdir({str(folder)!r})\nfrom fleetlake.app.main import main\nmain()\n"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
+    assert done.stderr.startswith("error: ")
+
+
 IMPORTED = ("typer", "fleetlake.app.command_line", "fleetlake.app.commands.config", "pydantic", "fleetlake.app.masking")
 
 
