@@ -216,6 +216,9 @@ def _say_unexpected(error: Exception) -> int:
     home = _home()
     if is_no_room(error):
         return _say(_with_full_disks("there is no room left to write to", error), NO_ROOM_EXIT_CODE)
+    if isinstance(error, MemoryError) or str(error).startswith("Out of Memory Error"):
+        said = str(error).partition("\n")[0]
+        return _say(f"there is not enough memory for it, {said or 'as Python says'}; try: where there is more", NO_ROOM_EXIT_CODE)
     if (
         isinstance(error, OSError)
         and error.filename

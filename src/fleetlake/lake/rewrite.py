@@ -8,14 +8,19 @@ from datetime import date, timedelta
 from itertools import chain
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
+from fleetlake.contracts.tables import PAYLOAD
 from fleetlake.lake.days import EPOCH, ROW_GROUP_ROWS
 from fleetlake.lake.memory_database import memory_database
-from fleetlake.lake.scan import damage_named, expose_files
+from fleetlake.lake.object_store import place_of
+from fleetlake.lake.scan import READING_ERRORS, damage_named, expose_files
 from fleetlake.lake.storage_errors import telling_of_storage
 from fleetlake.lake.write import describe_file, parquet_writer
+
+BATCH_ROWS, ROW_GROUP_BYTES = 2048, 128 * 1024 * 1024  # the rows of DuckDB's vectors
 
 
 @telling_of_storage
@@ -26,7 +31,8 @@ def rewrite_files(
     target_bytes, so that it may be larger by a row group.
 
     memory_limit: what the sort may hold before it spills to a folder below the home, for example 512MB. Nothing is committed.
-    Whatever is raised, nothing is left; Damaged if a file is not there or not what was written.
+    Whatever is raised, nothing is left; Damaged if a file is not there or not what was written, OutOfMemory for rows so large that
+    memory_limit does not do (`payload_bytes` says so before).
     """
     written, places = list[DataFile](), list[str]()
     day = files[0].partition[0]
@@ -41,6 +47,24 @@ def rewrite_files(
                 table.io.delete(place)
         raise
     return written
+
+
+def payload_bytes(table: IcebergTable, file: DataFile) -> int:
+    """The bytes of the payloads in a file, not compressed: what rejected records bring; 0 where the file can't be read.
+
+    They are no dictionary, so the footer says it. Files without rejects, which Iceberg's statistics know, are not opened.
+    """
+    column = next((field for field in table.schema().fields if field.name == PAYLOAD.name), None)
+    if column is None or (file.null_value_counts or {}).get(column.field_id) == file.record_count:
+        return 0
+    filesystem, path = place_of(table.io, file.file_path)
+    try:
+        footer = pq.read_metadata(path, filesystem=filesystem)
+    except READING_ERRORS:
+        return 0  # to be told by who reads the file
+    groups = map(footer.row_group, range(footer.num_row_groups))
+    columns = (group.column(at) for group in groups for at in range(group.num_columns))
+    return sum(int(one.total_uncompressed_size) for one in columns if one.path_in_schema == PAYLOAD.name)
 
 
 def _parts(groups: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:
@@ -63,21 +87,22 @@ def _row_groups(
     # One thread: an ingest is at work meanwhile.
     with memory_database("compaction", {"memory_limit": memory_limit, "threads": 1}) as con, damage_named(con):
         expose_files(con, table, "rewritten", files)
-        batches = con.sql(f"SELECT {columns} FROM rewritten ORDER BY {order}").to_arrow_reader(ROW_GROUP_ROWS)
+        batches = con.sql(f"SELECT {columns} FROM rewritten ORDER BY {order}").to_arrow_reader(BATCH_ROWS)
         for rows in _in_row_groups(batches):
             yield rows.cast(schema)
 
 
 def _in_row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """DuckDB's batches are of a size of its own."""
-    held: list[pa.RecordBatch] = []
+    """Of ROW_GROUP_ROWS each, or fewer where a batch makes them ROW_GROUP_BYTES."""
+    held, held_rows, held_bytes = list[pa.RecordBatch](), 0, 0
     for batch in batches:
-        held.append(batch)
-        if sum(one.num_rows for one in held) >= ROW_GROUP_ROWS:
+        held, held_rows, held_bytes = [*held, batch], held_rows + batch.num_rows, held_bytes + batch.nbytes
+        while held_rows >= ROW_GROUP_ROWS or (held_rows and held_bytes >= ROW_GROUP_BYTES):
             rows = pa.Table.from_batches(held)
             yield rows.slice(0, ROW_GROUP_ROWS)
-            held = rows.slice(ROW_GROUP_ROWS).to_batches()
-    if sum(one.num_rows for one in held):
+            rest = rows.slice(ROW_GROUP_ROWS)
+            held, held_rows, held_bytes = rest.to_batches(), rest.num_rows, rest.nbytes
+    if held_rows:
         yield pa.Table.from_batches(held)
 
 

@@ -19,7 +19,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.aws_errors import error_code, explain
 from fleetlake.foundation.errors import FleetlakeError, Permanent
-from fleetlake.lake.memory_database import small_database
+from fleetlake.lake.memory_database import is_out_of_memory, small_database
 from fleetlake.lake.object_store import place_of
 from fleetlake.lake.places import local_path, path_of_pattern, pattern_of
 
@@ -151,6 +151,8 @@ def damage_named(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except STATEMENT_ERRORS:
         raise
     except READING_ERRORS as error:
+        if is_out_of_memory(error):
+            raise
         if told := _told_by_object_store(error):
             raise told from error
         for path in _files_of_views(con):

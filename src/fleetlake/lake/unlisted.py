@@ -21,9 +21,8 @@ from fleetlake.contracts.tables import ERASED, RAW, all_tables
 from fleetlake.foundation.errors import BadInput, Permanent
 from fleetlake.lake.object_store import place_of
 
-ORIGINALS = tuple(
-    table.name for table in (*all_tables(), ERASED, *RAW) if table.layer in ("bronze", "raw")
-)  # others are made of these
+# Others are made of these.
+ORIGINALS = tuple(table.name for table in (*all_tables(), ERASED, *RAW) if table.layer in ("bronze", "raw"))
 ENDINGS = ("", ".db")  # of a namespace's folder, the second one in Glue's databases
 METADATA = re.compile(r"(\d+)-.*\.metadata\.json$")
 RESTORE = "bring catalog.db back from a backup, or give this home another warehouse or the command another home (--home DIR)"

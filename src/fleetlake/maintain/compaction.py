@@ -8,18 +8,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pyiceberg.manifest import ManifestContent
+from pyiceberg.manifest import DataFile, ManifestContent
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.tables import RAW, all_tables
 from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.memory_database import OutOfMemory
 from fleetlake.lake.replace import NewFile, Superseded
-from fleetlake.lake.rewrite import rewrite_files
+from fleetlake.lake.rewrite import payload_bytes, rewrite_files
 from fleetlake.lake.scan import Damaged, numbered_files
 from fleetlake.maintain.replacing import replace_files
 
 MB = 1_000_000
+FEWEST_TO_HALVE = 4  # each half has two
 BY_ARRIVAL = ("kafka_partition", "kafka_offset")  # what transforms and checks look rows up by in tables that are not sorted
 
 
@@ -28,22 +30,31 @@ class CompactionPolicy:
     """target_bytes: of a file that is written; one of half of that is large enough to be left alone.
 
     most_files: that one commit replaces; with more it takes longer than an ingest that commits every 0.3 s leaves it.
-    memory_limit: what a sort may hold before it spills.
+    memory_mb: what a sort may hold before it spills.
     """
 
     target_bytes: int = 256 * MB
     most_files: int = 500
-    memory_limit: str = "512MB"
+    memory_mb: int = 512
+
+    @property
+    def payload_bytes(self) -> int:
+        """Of rejected records in a group of files, at most: a sort can't spill less than 2,048 rows, and holds them four times."""
+        return self.memory_mb * MB // 4
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """day: the partition, days since 1970, None for rows without a time. sequence: Iceberg's data sequence number."""
+    """day: the partition, days since 1970, None for rows without a time. sequence: Iceberg's data sequence number.
+
+    payload_bytes: of rejected records, not compressed.
+    """
 
     location: str
     day: int | None
     sequence: int
     size_bytes: int
+    payload_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,42 +89,61 @@ def compact(
     read_up_to: sequence numbers up to which incremental readers have read the table: files on both sides of one are not mixed, so
     that nobody reads again what it has read. wait: called with the number of the attempt before a commit is tried again.
     Raises Retryable if other writers never let a commit through, Damaged if a file of the table can't be read; groups that were
-    committed before stay so, and nothing else has changed.
+    committed before stay so, and nothing else has changed. OutOfMemory, once all others are done, for files with rows so large that
+    two of them can't be sorted.
     """
     table = lake.table(name)
     if _has_delete_files(table):
         return Compacted(name, dry_run, left_alone="it has delete files, of another engine: its own procedures compact it")
     spec_id = table.spec().spec_id
     numbered = {file.file_path: (file, sequence) for file, sequence in numbered_files(table) if file.spec_id == spec_id}
-    files = [LiveFile(path, file.partition[0], number, file.file_size_in_bytes) for path, (file, number) in numbered.items()]
+    files = [_live(table, file, number, policy) for file, number in numbered.values()]
     groups = plan(files, policy, read_up_to)
     done = list[Sequence[LiveFile]]()
-    new = list[NewFile]()
-    for group in [] if dry_run else groups:
+    new, superseded = list[NewFile](), 0
+    pending, too_large = [] if dry_run else list(groups), None
+    while pending:
+        group = pending.pop(0)
         old = [numbered[file.location][0] for file in group]
         try:
             written = rewrite_files(
                 table, old, sort=_sort_of(name), folder=f"compacted/{uuid.uuid4().hex}",
-                target_bytes=policy.target_bytes, memory_limit=policy.memory_limit,
+                target_bytes=policy.target_bytes, memory_limit=f"{policy.memory_mb}MB",
             )  # fmt: skip
         except Damaged:
             if {file.location for file in group} <= {file.file_path for file, _ in numbered_files(lake.table(name))}:
                 raise
-            continue  # replaced and expired meanwhile
+            superseded += 1  # replaced and expired meanwhile
+            continue
+        except OutOfMemory as error:
+            if len(group) < FEWEST_TO_HALVE:
+                too_large = error
+            else:
+                pending[:0] = [group[: len(group) // 2], group[len(group) // 2 :]]
+            continue
         sequence = max(file.sequence for file in group)
         added = [NewFile(file, sequence) for file in written]
         _require_same_count(table, sum(file.record_count for file in old), added)
         try:
             replace_files(lake, name, [file.location for file in group], added, same_rows=True, wait=wait)
         except Superseded:
+            superseded += 1
             continue
         done.append(group)
         new += added
+    if too_large:
+        raise too_large
     replaced = [file for group in (groups if dry_run else done) for file in group]
     return Compacted(
         name, dry_run, len(replaced), sum(file.size_bytes for file in replaced), len(new),
-        sum(one.file.file_size_in_bytes for one in new), 0 if dry_run else len(groups) - len(done),
+        sum(one.file.file_size_in_bytes for one in new), superseded,
     )  # fmt: skip
+
+
+def _live(table: IcebergTable, file: DataFile, sequence: int, policy: CompactionPolicy) -> LiveFile:
+    is_large = 2 * file.file_size_in_bytes >= policy.target_bytes
+    held = 0 if is_large else payload_bytes(table, file)
+    return LiveFile(file.file_path, file.partition[0], sequence, file.file_size_in_bytes, held)
 
 
 def plan(files: Iterable[LiveFile], policy: CompactionPolicy, read_up_to: Collection[int] = ()) -> tuple[tuple[LiveFile, ...], ...]:
@@ -127,13 +157,17 @@ def plan(files: Iterable[LiveFile], policy: CompactionPolicy, read_up_to: Collec
     def place(file: LiveFile) -> tuple[int, int]:
         return -1 if file.day is None else file.day, bisect_left(bounds, file.sequence)
 
-    small = sorted((file for file in files if 2 * file.size_bytes < policy.target_bytes), key=place)
+    small = sorted((file for file in files if _is_small(file, policy)), key=place)
     return tuple(
         tuple(group)
         for _, of_place in groupby(small, key=place)
         for chunk in _chunks(_worthwhile(of_place), policy)
         if len(group := _worthwhile(chunk)) > 1
     )
+
+
+def _is_small(file: LiveFile, policy: CompactionPolicy) -> bool:
+    return 2 * file.size_bytes < policy.target_bytes and 2 * file.payload_bytes < policy.payload_bytes
 
 
 def _worthwhile(files: Iterable[LiveFile]) -> list[LiveFile]:
@@ -147,13 +181,14 @@ def _worthwhile(files: Iterable[LiveFile]) -> list[LiveFile]:
 
 
 def _chunks(files: Iterable[LiveFile], policy: CompactionPolicy) -> Iterator[list[LiveFile]]:
-    chunk, size_bytes = list[LiveFile](), 0
+    chunk, size_bytes, payload_bytes = list[LiveFile](), 0, 0
     for file in files:
-        if chunk and (size_bytes + file.size_bytes > policy.target_bytes or len(chunk) == policy.most_files):
+        size_bytes, payload_bytes = size_bytes + file.size_bytes, payload_bytes + file.payload_bytes
+        is_full = size_bytes > policy.target_bytes or payload_bytes > policy.payload_bytes or len(chunk) == policy.most_files
+        if chunk and is_full:
             yield chunk
-            chunk, size_bytes = [], 0
+            chunk, size_bytes, payload_bytes = [], file.size_bytes, file.payload_bytes
         chunk.append(file)
-        size_bytes += file.size_bytes
     yield chunk
 
 

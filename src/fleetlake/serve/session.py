@@ -13,6 +13,7 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Permanent
 from fleetlake.lake.catalog import builder_of
+from fleetlake.lake.memory_database import Settings as Limits
 from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.places import local_path, pattern_of
 from fleetlake.lake.scan import damage_named, quote
@@ -22,15 +23,16 @@ NO_TABLE = re.compile('Table with name "?([^" ]+)"? does not exist')
 
 @contextmanager
 def reading_session(
-    expose: Callable[[duckdb.DuckDBPyConnection], Iterable[IcebergTable]], *, memory_limit: str = "1GB"
+    expose: Callable[[duckdb.DuckDBPyConnection], Iterable[IcebergTable]], *, memory_limit: str = "1GB", threads: int = 0
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory database in UTC, closed against everything but the views that `expose` makes; it returns the tables they read.
 
     Views read the tables' Parquet files when they are asked, so DuckDB has to reach these files: external access goes off except
     for the folders of the tables. With that, COPY, ATTACH, INSTALL, read_csv and their like reach no other file and no network;
-    variables of this process are not tables; and no SET can undo it.
+    variables of this process are not tables; and no SET can undo it. threads: 0 for as many as there are cores.
     """
-    with memory_database("query", {"memory_limit": memory_limit, "autoload_known_extensions": False}) as con:
+    limits: Limits = {"memory_limit": memory_limit, **({"threads": threads} if threads else {})}
+    with memory_database("query", {**limits, "autoload_known_extensions": False}) as con:
         places = [f"{place.rstrip('/')}/" for table in expose(con) if (place := local_path(table.location()))]
         folders = ", ".join(quote(folder) for place in places for folder in dict.fromkeys((place, pattern_of(place))))
         con.execute(f"SET allowed_directories = [{folders}]")

@@ -13,6 +13,7 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -29,7 +30,8 @@ from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake import rewrite
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
-from fleetlake.lake.rewrite import rewrite_files
+from fleetlake.lake.memory_database import OutOfMemory
+from fleetlake.lake.rewrite import payload_bytes, rewrite_files
 from fleetlake.lake.scan import Damaged, added_files, numbered_files
 from fleetlake.lake.write import write_files
 from fleetlake.maintain import compaction
@@ -246,20 +248,81 @@ def test_a_file_of_the_target_size_is_followed_by_another(lake: Lake, monkeypatc
     assert [file.record_count for file in written] == [3] * 6 + [2]
 
 
+def rejects(first: int, after: int, payload: bytes) -> pa.Table:
+    made = rows(first, after).drop_columns(["payload", "event_time"])
+    made = made.append_column("payload", pa.array([payload] * (after - first), pa.large_binary()))
+    return made.append_column("event_time", pa.nulls(after - first, table_schema(BRONZE).field("event_time").type))
+
+
+def test_files_of_large_rejects_are_put_together_as_far_as_memory_goes(lake: Lake) -> None:
+    """They compress to nothing: by their sizes all would be one group, whose sort needs 240 MB at once and may have 64."""
+    writer = writer_of(lake)
+    for first in range(0, 240, 5):
+        writer.append([rejects(first, first + 5, b"x" * 1_000_000)], {0: first + 5}, 0)
+    table = lake.table(BRONZE.name)
+    assert sum(file.file_size_in_bytes for file, _ in numbered_files(table)) < 1_000_000
+    policy = CompactionPolicy(memory_mb=64)
+    done = compact(lake, BRONZE.name, policy, wait=lambda attempt: None)
+    assert (done.removed, done.added) == (48, 16)
+    assert offsets(lake) == list(range(240))
+    for file, _ in numbered_files(lake.table(BRONZE.name)):
+        assert payload_bytes(table, file) <= policy.payload_bytes
+    assert compact(lake, BRONZE.name, policy, wait=lambda attempt: None).removed == 0  # 15 MB are large enough
+
+
+def test_a_group_that_memory_does_not_do_for_is_halved_and_the_last_is_told(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As texts of good rows may be: what they take as dictionaries says nothing of it."""
+    append(writer_of(lake), 0, 16)
+    sizes: list[int] = []
+
+    def rewritten(table: Any, files: Any, **given: Any) -> Any:
+        sizes.append(len(files))
+        if len(files) > 2 or "000000" in pq.read_table(files[0].file_path.removeprefix("file://"))["event_id"].to_pylist():
+            raise OutOfMemory("compaction needs more memory than it may have")
+        return rewrite_files(table, files, **given)
+
+    monkeypatch.setattr(compaction, "rewrite_files", rewritten)
+    with pytest.raises(OutOfMemory):
+        run(lake)
+    assert sizes == [16, 8, 4, 2, 2, 4, 2, 2, 8, 4, 2, 2, 4, 2, 2]
+    assert (len(numbered_files(lake.table(BRONZE.name))), offsets(lake)) == (2 + 7, list(range(16)))
+
+
+@pytest.mark.parametrize("error", [duckdb.OutOfMemoryException, OSError])
+def test_too_little_memory_is_a_sentence_and_leaves_nothing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """DuckDB raises an OSError where it runs out while its rows are taken as Arrow's."""
+    append(writer_of(lake), 0, 2)
+    before = files_of(lake)
+
+    def failing(*given: Any) -> None:
+        raise error("Out of Memory Error: could not allocate block of size 980.0 KiB\n\nPossible solutions:\n* Reducing")
+
+    monkeypatch.setattr(rewrite, "expose_files", failing)
+    words = r"compaction needs more memory than it may have; at Out of Memory Error: .* KiB; try: .*maintain compact --memory MB"
+    with pytest.raises(OutOfMemory, match=words):
+        run(lake)
+    assert files_of(lake) == before
+
+
 LIVE = st.builds(
-    LiveFile, st.uuids().map(str), st.sampled_from([None, 1, 2]), st.integers(1, 9), st.integers(1, 300) | st.just(130)
-)
+    LiveFile, st.uuids().map(str), st.sampled_from([None, 1, 2]), st.integers(1, 9), st.integers(1, 300) | st.just(130),
+    st.just(0) | st.integers(0, 300_000),
+)  # fmt: skip
 
 
 @given(st.lists(LIVE, max_size=60), st.sets(st.integers(0, 9), max_size=2))
 def test_the_plan(files: list[LiveFile], read_up_to: set[int]) -> None:
-    groups = plan(files, CompactionPolicy(target_bytes=256, most_files=7), read_up_to)
+    policy = CompactionPolicy(target_bytes=256, most_files=7, memory_mb=1)
+    groups = plan(files, policy, read_up_to)
     taken = [file for group in groups for file in group]
     assert len(taken) == len(set(taken))
-    assert set(taken) <= {file for file in files if file.size_bytes < 128}
+    assert set(taken) <= {file for file in files if file.size_bytes < 128 and file.payload_bytes < policy.payload_bytes / 2}
     for group in groups:
         sizes = sorted(file.size_bytes for file in group)
         assert sum(sizes) <= 256
+        assert sum(file.payload_bytes for file in group) <= policy.payload_bytes
         assert 2 <= len(sizes) <= 7
         assert sum(sizes[:-1]) >= sizes[-1]
         assert len({file.day for file in group}) == 1

@@ -10,7 +10,7 @@ import pytest
 from fleetlake.foundation.errors import BadInput, Missing
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import commit
-from fleetlake.serve.quarantine import as_document, read_quarantine
+from fleetlake.serve.quarantine import SHOWN_BYTES, as_document, read_quarantine
 from fleetlake.serve.snapshots import list_snapshots
 
 T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -63,6 +63,22 @@ def test_quarantine_of_one_topic(lake: Lake, rejects: Any) -> None:
     assert read_quarantine(lake, topic="vehicle_data").rejected == 0
     with pytest.raises(BadInput, match=r"--topic.*gps_data"):
         read_quarantine(lake, topic="cars")
+
+
+def test_quarantine_shows_the_beginning_of_large_payloads(lake: Lake, rejects: Any) -> None:
+    """Of 1,200 of a megabyte each DuckDB's 1 GB would not hold the whole; a character of several bytes is not cut in two."""
+    common = {"kafka_partition": 1, "kafka_timestamp": T0, "ingested_at": T0, "reject_reason": "json: -: not JSON"}
+    large = "é".encode() * 500_000
+    for first in range(0, 1200, 200):
+        large_ones = [common | {"kafka_offset": first + at, "payload": b"x" * (at % 2) + large} for at in range(200)]
+        rejects.add("bronze.gps", large_ones[::-1])
+    found = read_quarantine(lake, topic="gps_data")
+    assert [row["kafka_offset"] for row in found.records.select(["kafka_offset"]).to_pylist()] == [1, 3, *range(1200)]
+    document: dict[str, Any] = as_document(read_quarantine(lake, topic="gps_data", limit=5))
+    assert [record["kafka_offset"] for record in document["records"]] == [1, 3, 0, 1, 2]
+    assert [record.get("payload_bytes") for record in document["records"]] == [None, None, 1_000_000, 1_000_001, 1_000_000]
+    assert document["records"][2]["payload"] == "é" * (SHOWN_BYTES // 2)
+    assert document["records"][3]["payload"] == "x" + "é" * (SHOWN_BYTES // 2 - 1)
 
 
 def test_quarantine_as_a_document(lake: Lake, rejects: Any) -> None:

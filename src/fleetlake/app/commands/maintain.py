@@ -119,7 +119,7 @@ def run(
 def _compaction(target: float, memory: float) -> CompactionPolicy:
     from fleetlake.maintain.compaction import CompactionPolicy
 
-    return CompactionPolicy(target_bytes=round(target * 1e6), memory_limit=f"{round(memory)}MB")
+    return CompactionPolicy(target_bytes=round(target * 1e6), memory_mb=round(memory))
 
 
 def _policy(keep: int, keep_hourly: float, reading: float) -> ExpiryPolicy:
