@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
@@ -14,7 +14,7 @@ from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate, TableRe
 from pyiceberg.table.update.schema import UpdateSchema
 
 from fleetlake.foundation.aws_errors import explain, is_refusal, was_repeated
-from fleetlake.foundation.errors import Retryable
+from fleetlake.foundation.errors import Permanent, Retryable
 from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.lake.append import stage_append
 from fleetlake.lake.replace import NewFile, stage_replace
@@ -27,6 +27,31 @@ class Conflict(Retryable):
 
 class UnknownOutcome(Retryable):
     """The catalog broke off: the commit may have landed, or may land later. Nothing may be deleted."""
+
+
+@contextmanager
+def conflict_if_moved(table: IcebergTable) -> Iterator[None]:
+    """Conflict if a file of `table` as it was loaded is missing since others moved the table on and expired what it was.
+
+    What is missing from the table as it is now passes: FileNotFoundError, or the Permanent that was made of it.
+    """
+    try:
+        yield
+    except (FileNotFoundError, Permanent) as error:
+        if isinstance(error, Permanent) and not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        if not _has_moved(table):
+            raise
+        raise Conflict(
+            "files of the table as it was are gone: another writer expired them", where=".".join(table.name())
+        ) from error
+
+
+def _has_moved(table: IcebergTable) -> bool:
+    """True as well if the catalog or its metadata can't be read just now: who asks again is told why."""
+    with suppress(Exception):  # drivers of all catalogs
+        return table.catalog.load_table(table.name()).metadata_location != table.metadata_location
+    return True
 
 
 def commit(
@@ -52,10 +77,12 @@ def commit(
     """
     gone = [file.file_path for file in removed]
     if not gone:
-        staged = stage_append(table, added, properties, summary, now_ms=clock())
+        with conflict_if_moved(table):
+            staged = stage_append(table, added, properties, summary, now_ms=clock())
         return commit_staged(table, staged.requirements, staged.updates, at=at)
     files = [*(NewFile(file, None) for file in added), *carried]
-    staged = stage_replace(table, gone, files, properties if summary is None else summary, same_rows=False, now_ms=clock())
+    with conflict_if_moved(table):
+        staged = stage_replace(table, gone, files, properties if summary is None else summary, same_rows=False, now_ms=clock())
     stored = SetPropertiesUpdate(updates=dict(properties))
     return commit_staged(table, staged.requirements, (*staged.updates, stored), at=at)
 

@@ -18,6 +18,7 @@ from fleetlake.lake.memory_database import OutOfMemory
 from fleetlake.lake.replace import NewFile, Superseded
 from fleetlake.lake.rewrite import payload_bytes, rewrite_files
 from fleetlake.lake.scan import Damaged, numbered_files
+from fleetlake.maintain.current import read_current
 from fleetlake.maintain.replacing import replace_files
 
 MB = 1_000_000
@@ -92,11 +93,9 @@ def compact(
     committed before stay so, and nothing else has changed. OutOfMemory, once all others are done, for files with rows so large that
     two of them can't be sorted.
     """
-    table = lake.table(name)
-    if _has_delete_files(table):
+    table, has_delete_files, numbered = read_current(lake, name, _look)
+    if has_delete_files:
         return Compacted(name, dry_run, left_alone="it has delete files, of another engine: its own procedures compact it")
-    spec_id = table.spec().spec_id
-    numbered = {file.file_path: (file, sequence) for file, sequence in numbered_files(table) if file.spec_id == spec_id}
     files = [_live(table, file, number, policy) for file, number in numbered.values()]
     groups = plan(files, policy, read_up_to)
     done = list[Sequence[LiveFile]]()
@@ -111,7 +110,7 @@ def compact(
                 target_bytes=policy.target_bytes, memory_limit=f"{policy.memory_mb}MB",
             )  # fmt: skip
         except Damaged:
-            if {file.location for file in group} <= {file.file_path for file, _ in numbered_files(lake.table(name))}:
+            if {file.location for file in group} <= {file.file_path for file, _ in read_current(lake, name, numbered_files)}:
                 raise
             superseded += 1  # replaced and expired meanwhile
             continue
@@ -138,6 +137,13 @@ def compact(
         name, dry_run, len(replaced), sum(file.size_bytes for file in replaced), len(new),
         sum(one.file.file_size_in_bytes for one in new), superseded,
     )  # fmt: skip
+
+
+def _look(table: IcebergTable) -> tuple[IcebergTable, bool, dict[str, tuple[DataFile, int]]]:
+    """The table, whether it has delete files, and its files by path, each with its sequence number."""
+    spec_id = table.spec().spec_id
+    numbered = {file.file_path: (file, sequence) for file, sequence in numbered_files(table) if file.spec_id == spec_id}
+    return table, _has_delete_files(table), numbered
 
 
 def _live(table: IcebergTable, file: DataFile, sequence: int, policy: CompactionPolicy) -> LiveFile:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 from pyiceberg.manifest import DataFile
@@ -23,6 +24,7 @@ from fleetlake.lake.digest import adjusted
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.unlisted import require_newest
 from fleetlake.lake.write import write_files
+from fleetlake.maintain.current import read_current
 from fleetlake.maintain.erase_files import delete_orphans, known_files, search_lake
 from fleetlake.maintain.erase_history import expire_all_but_current, reached_now
 from fleetlake.maintain.erase_name import DeviceName
@@ -88,14 +90,18 @@ def count_device(lake: Lake, device_id: str) -> Erasure:
     """Counts what `erase_device` would take out and mask, and changes nothing. Missing if no table has a row of the device."""
     device, found = DeviceName(device_id), list[TableErasure]()
     for name in _tables(lake):
-        table = lake.table(name)
-        counts = [counted for file in live_files(table) if (counted := count_rows(table, file, device)) != Counted()]
+        counts = read_current(lake, name, partial(_count, device=device))
         if counts:
             masked = sum((Counter(counted.owners) for counted in counts), Counter[str]())
             found.append(TableErasure(name, sum(counted.own for counted in counts), len(counts), masked=dict(masked)))
     if not any(table.rows for table in found):
         raise _nobody(device_id, found)
     return Erasure(tuple(found))
+
+
+def _count(table: IcebergTable, device: DeviceName) -> list[Counted]:
+    """Of each file that has something of the device."""
+    return [counted for file in live_files(table) if (counted := count_rows(table, file, device)) != Counted()]
 
 
 def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
@@ -122,7 +128,7 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     deleted: list[str] = []
     holders = set(before.holders(known_files(lake)))
     for table in tables:
-        if table.counts.files or holders & {plain(path) for path in reached_now(lake.table(table.name))}:
+        if table.counts.files or holders & {plain(path) for path in read_current(lake, table.name, reached_now)}:
             _repeated(lambda name=table.name: expire_all_but_current(lake.table(name), deleted.append), table.name, wiring.wait)  # type: ignore[misc]
     deleted += delete_orphans(lake, before, wiring.now() - ORPHAN_AGE)
     after, known = search_lake(lake, device), known_files(lake)
@@ -161,8 +167,6 @@ class _Table:
     def erase(self, *, masks: bool) -> None:
         """Rewrites files until none has a row of the device, and, with masks, none names it and no manifest does."""
         for attempt in range(ATTEMPTS):
-            if attempt:
-                self._wiring.wait(attempt - 1)
             table = self._lake.table(self.name)
             try:
                 live = {file.file_path: file for file in live_files(table)}
@@ -171,17 +175,19 @@ class _Table:
                 if not now and not (masks and manifests_name(table, self._device)):
                     self._drop_unused(table)
                     return
-                self._commit(table, now)
+                if self._commit(table, now):
+                    continue
             except Conflict:
-                continue
+                pass
+            self._wiring.wait(attempt)
         raise Retryable(
             f"the device can't be taken out: it, or other writers, came first {ATTEMPTS} times",
             where=self.name,
             hint="stop what sends it, then the same again",
         )
 
-    def _commit(self, table: IcebergTable, now: Mapping[str, Rewritten]) -> None:
-        """Once. Conflict if the table moved on; a commit without an answer is left to `_settle`."""
+    def _commit(self, table: IcebergTable, now: Mapping[str, Rewritten]) -> bool:
+        """Once; returns whether it surely landed. Conflict if the table moved on; one without an answer is left to `_settle`."""
         if any(done.counted.own for done in now.values()) and not self.counts.rows:
             self._spoil()  # in case this is cut off before the end
         parent, snapshot_id = table.current_snapshot(), table.metadata.new_snapshot_id()
@@ -191,9 +197,10 @@ class _Table:
         except UnknownOutcome:
             self._unsettled.append(_Unsettled(parent.snapshot_id if parent else None, snapshot_id, now))
             self._kept |= now.keys()
-            return
+            return False
         self._unsettled.clear()  # the table moved, so that none of them can land any more
         self._count(now)
+        return True
 
     def _settle(self, table: IcebergTable, live: Collection[str]) -> None:
         """Counts the commit without an answer that landed, if one did. As long as the table has not moved, one still may."""

@@ -14,6 +14,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.object_store import place_of
 from fleetlake.lake.places import local_path, sqlite_path
+from fleetlake.maintain.current import read_current
 from fleetlake.maintain.erase_history import reached_now
 from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_search import Found, Searched, search_file
@@ -65,7 +66,7 @@ class LakeSearch:
 def search_lake(lake: Lake, device: DeviceName) -> LakeSearch:
     """Reads every file. What is being written meanwhile is one that can't be read yet."""
     io, paths, notable = PyArrowFileIO(dict(lake.catalog.properties)), list[str](), list[tuple[str, datetime | None, Searched]]()
-    live = {file.file_path for name in lake.names() for file in live_files(lake.table(name))}
+    live = {file.file_path for name in lake.names() for file in read_current(lake, name, live_files)}
     for path, changed_at in _files(lake, io):
         paths.append(path)
         searched = search_file(io, path, device, live)
@@ -78,7 +79,7 @@ def search_lake(lake: Lake, device: DeviceName) -> LakeSearch:
 
 def known_files(lake: Lake) -> set[str]:
     """Returns the files that any snapshot of any table reaches; local ones as plain paths."""
-    return {plain(path) for name in lake.names() for path in reached_now(lake.table(name))}
+    return {plain(path) for name in lake.names() for path in read_current(lake, name, reached_now)}
 
 
 def delete_orphans(lake: Lake, search: LakeSearch, before: datetime) -> Iterator[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Snapshot
@@ -18,7 +19,7 @@ from pyiceberg.table.update import (
 
 from fleetlake.lake.commits import commit_staged
 from fleetlake.maintain.erase_search import UNDECODABLE
-from fleetlake.maintain.erase_table import live_files
+from fleetlake.maintain.erase_table import live_files, metadata_whole
 
 
 def expire_all_but_current(table: IcebergTable, on_delete: Callable[[str], None]) -> None:
@@ -29,12 +30,12 @@ def expire_all_but_current(table: IcebergTable, on_delete: Callable[[str], None]
     current = table.current_snapshot()
     others = [s for s in table.snapshots() if current is None or s.snapshot_id != current.snapshot_id]
     in_use = {file.file_path for file in live_files(table)}  # Damaged if a manifest in use does not tell them all
-    stays = in_use | set(_reached(table, current, discard_deleted=True)) if current else in_use
+    stays = in_use | set(_reached(table, current, discard_deleted=True, is_in_use=True)) if current else in_use
     # Data files before the manifests that name them.
     for location in sorted({path for snapshot in others for path in _reached(table, snapshot)} - stays, key=_is_metadata):
         with suppress(FileNotFoundError):
             table.io.delete(location)
-        on_delete(location)
+            on_delete(location)
     if others:
         ids = [snapshot.snapshot_id for snapshot in others]
         refs = [name for name, ref in table.metadata.refs.items() if ref.snapshot_id in ids]
@@ -49,23 +50,38 @@ def expire_all_but_current(table: IcebergTable, on_delete: Callable[[str], None]
 
 
 def reached_now(table: IcebergTable) -> set[str]:
-    """Returns every file the table's snapshots reach, and its metadata, former and statistics too."""
+    """Returns every file the table's snapshots reach, and its metadata, former and statistics too.
+
+    Conflict if the table moved on and files of its snapshot are expired; Damaged if one in use is missing or can't be read.
+    """
     metadata = table.metadata
     statistics = (file.statistics_path for file in (*metadata.statistics, *metadata.partition_statistics))
     former = (entry.metadata_file for entry in metadata.metadata_log)
-    reached = (path for snapshot in table.snapshots() for path in _reached(table, snapshot))
+    current = metadata.current_snapshot_id
+    reached = (path for one in table.snapshots() for path in _reached(table, one, is_in_use=one.snapshot_id == current))
     return {table.metadata_location, *statistics, *former, *reached}
 
 
-def _reached(table: IcebergTable, snapshot: Snapshot, *, discard_deleted: bool = False) -> Iterator[str]:
-    """The manifest list, manifests and data files of a snapshot; those that can still be read, if some are gone or broken."""
+def _reached(table: IcebergTable, snapshot: Snapshot, *, discard_deleted: bool = False, is_in_use: bool = False) -> Iterator[str]:
+    """The manifest list, manifests and data files of a snapshot; those that can still be read, if some are gone or broken.
+
+    is_in_use: raise Conflict or Damaged instead, as what is not known to be reached would be deleted.
+    """
+
+    def reading(location: str) -> AbstractContextManager[None]:
+        return metadata_whole(table, location) if is_in_use else suppress(FileNotFoundError, *UNDECODABLE)
+
     yield snapshot.manifest_list
-    with suppress(FileNotFoundError, *UNDECODABLE):
-        for manifest in snapshot.manifests(table.io):
-            yield manifest.manifest_path
-            with suppress(FileNotFoundError, *UNDECODABLE):
-                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=discard_deleted)
-                yield from (entry.data_file.file_path for entry in entries)
+    manifests, paths = list[ManifestFile](), list[str]()
+    with reading(snapshot.manifest_list):
+        manifests = snapshot.manifests(table.io)
+    for manifest in manifests:
+        yield manifest.manifest_path
+        with reading(manifest.manifest_path):
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=discard_deleted)
+            paths = [entry.data_file.file_path for entry in entries]
+        yield from paths
+        paths = []
 
 
 def _is_metadata(location: str) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from pyiceberg.table.update import (
 from pyiceberg.types import BinaryType, StringType
 
 from fleetlake.foundation.errors import BadInput
-from fleetlake.lake.commits import commit_staged
+from fleetlake.lake.commits import commit_staged, conflict_if_moved
 from fleetlake.lake.days import EPOCH
 from fleetlake.lake.digest import Digest, change_between
 from fleetlake.lake.scan import Damaged
@@ -59,12 +59,12 @@ def live_files(table: IcebergTable) -> list[DataFile]:
     """Returns the data files of the current snapshot.
 
     BadInput if another engine deletes rows by delete files, which no rewriting here would see; Damaged if a manifest is not what
-    was written, so that files it has lost would be taken for unused ones.
+    was written, so that files it has lost would be taken for unused ones; Conflict if it was expired since `table` was loaded.
     """
     snapshot = table.current_snapshot()
     if snapshot is None:
         return []
-    with _metadata_whole(table, snapshot.manifest_list):
+    with metadata_whole(table, snapshot.manifest_list):
         manifests = snapshot.manifests(table.io)
     if any(manifest.content == ManifestContent.DELETES for manifest in manifests):
         raise BadInput(
@@ -72,7 +72,7 @@ def live_files(table: IcebergTable) -> list[DataFile]:
         )
     files = list[DataFile]()
     for manifest in manifests:
-        with _metadata_whole(table, manifest.manifest_path):
+        with metadata_whole(table, manifest.manifest_path):
             entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
         if len(entries) < (manifest.added_files_count or 0) + (manifest.existing_files_count or 0):
             raise Damaged(manifest.manifest_path, ".".join(table.name()), "metadata")
@@ -81,10 +81,12 @@ def live_files(table: IcebergTable) -> list[DataFile]:
 
 
 @contextmanager
-def _metadata_whole(table: IcebergTable, location: str) -> Iterator[None]:
+def metadata_whole(table: IcebergTable, location: str) -> Iterator[None]:
+    """Damaged for metadata in use that can't be read or is missing; Conflict if it is not in use any more."""
     try:
-        yield
-    except UNDECODABLE as error:
+        with conflict_if_moved(table):
+            yield
+    except (FileNotFoundError, *UNDECODABLE) as error:
         raise Damaged(location, ".".join(table.name()), "metadata") from error
 
 
@@ -165,7 +167,8 @@ def commit_rewritten(
     parent = table.current_snapshot()
     if parent is None:
         return
-    manifests = [made for m in parent.manifests(table.io) if (made := _without(table, m, rewritten, device, snapshot_id))]
+    with conflict_if_moved(table):
+        manifests = [made for m in parent.manifests(table.io) if (made := _without(table, m, rewritten, device, snapshot_id))]
     counts = SnapshotSummaryCollector()
     for done in rewritten.values():
         counts.remove_file(done.old, table.schema(), table.spec())
@@ -222,11 +225,15 @@ def _entry(entry: ManifestEntry, rewritten: Mapping[str, Rewritten]) -> Manifest
 
 
 def manifests_name(table: IcebergTable, device: DeviceName) -> bool:
-    """Whether the bounds of a file that was taken out still name the device. Those of live files are what their rows are."""
+    """Whether the bounds of a file that was taken out still name the device. Those of live files are what their rows are.
+
+    Conflict if the table moved on and the manifests are expired.
+    """
     snapshot, names = table.current_snapshot(), _text_columns(table)
-    manifests = snapshot.manifests(table.io) if snapshot else []
-    entries = (entry for m in manifests for entry in m.fetch_manifest_entry(table.io, discard_deleted=False))
-    return any(_is_deleted(entry) and _names(entry, names, device) for entry in entries)
+    with conflict_if_moved(table):
+        manifests = snapshot.manifests(table.io) if snapshot else []
+        entries = (entry for m in manifests for entry in m.fetch_manifest_entry(table.io, discard_deleted=False))
+        return any(_is_deleted(entry) and _names(entry, names, device) for entry in entries)
 
 
 def _is_deleted(entry: ManifestEntry) -> bool:

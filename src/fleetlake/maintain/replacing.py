@@ -10,7 +10,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.catalog import Lake
-from fleetlake.lake.commits import Conflict, UnknownOutcome, commit_staged
+from fleetlake.lake.commits import Conflict, UnknownOutcome, commit_staged, conflict_if_moved
 from fleetlake.lake.replace import NewFile, Superseded, stage_replace
 from fleetlake.lake.snapshots import Clock, wall_clock_ms
 
@@ -44,7 +44,9 @@ def replace_files(
             loaded = table = lake.table(name)
             if unsettled and _has(table, commit_id):
                 return table
-            staged = stage_replace(table, gone, added, {COMMIT_ID: commit_id}, same_rows=same_rows, now_ms=clock(), without=without)
+            summary = {COMMIT_ID: commit_id}
+            with conflict_if_moved(table):
+                staged = stage_replace(table, gone, added, summary, same_rows=same_rows, now_ms=clock(), without=without)
         except Superseded:
             _discard(loaded, [] if unsettled else [one.file.file_path for one in added])
             raise
