@@ -188,31 +188,35 @@ def _decode(codec: str, block: bytes, size: int | None, found: Contents, *, is_c
 
 
 def _frames(content: bytes) -> Iterator[bytes]:
-    """What is compressed somewhere in bytes of no known structure and says so by a magic number."""
+    """What is compressed somewhere in bytes of no known structure and says so by a magic number.
+
+    Nothing is copied for one: a text of nothing but magic numbers would take the square of the length.
+    """
+    view = memoryview(content)
     for magic, unpack in ((ZSTD_MAGIC, _unzstd), (GZIP_MAGIC, _gunzip)):
         at = content.find(magic)
         while at >= 0:
-            if unpacked := unpack(content[at:]):
+            if unpacked := unpack(view[at:]):
                 yield unpacked
             at = content.find(magic, at + 1)
 
 
-def _gunzip(block: bytes) -> bytes:
+def _gunzip(block: bytes | memoryview) -> bytes:
     return _inflated(block, zlib.MAX_WBITS | 16)
 
 
-def _inflated(block: bytes, window: int) -> bytes:
-    """Of a block that is cut off, what comes before the cut."""
+def _inflated(block: bytes | memoryview, window: int) -> bytes:
+    """Of a block that is cut off, what comes before the cut; nothing if it begins with a longer header than any writer's."""
     engine, made = zlib.decompressobj(window), bytearray()
     with suppress(zlib.error):
         for at in range(0, len(block), STEP_BYTES):
             made += engine.decompress(block[at : at + STEP_BYTES])
-            if engine.eof or len(made) > MOST_DECODED_BYTES:
+            if engine.eof or len(made) > MOST_DECODED_BYTES or (not made and at > LONGEST_HEADER_BYTES):
                 break
     return bytes(made)
 
 
-def _unzstd(block: bytes) -> bytes:
+def _unzstd(block: bytes | memoryview) -> bytes:
     """A frame up to its end or its cut. Arrow gives nothing of a read that meets either, so the last part is read by byte."""
     made = bytearray()
     for step in (STEP_BYTES, 1):

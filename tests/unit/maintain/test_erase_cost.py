@@ -32,3 +32,10 @@ def test_it_ends(id: str, payload: str) -> None:
     script = JUDGE.format(id=id, payload=payload)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=FOR_EVER_S, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08"])
+def test_bytes_that_begin_like_frames_end_too(magic: bytes) -> None:
+    script = f"from fleetlake.maintain.erase_broken import contents_of; contents_of({magic!r} * 4_000 + b'x' * (64 << 20))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=FOR_EVER_S, check=False)
+    assert done.returncode == 0, done.stderr
