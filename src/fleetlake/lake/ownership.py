@@ -60,7 +60,8 @@ def require_catalog_file(properties: Mapping[str, Any]) -> None:
     A warehouse of another catalog is left to those who know whose it is.
     """
     file, warehouse = sqlite_path(str(properties.get("uri", ""))), str(properties.get("warehouse", ""))
-    if file is None or file.is_file() or not warehouse:
+    folder = local_path(warehouse)
+    if file is None or file.is_file() or not warehouse or (folder and not Path(folder).is_dir()):
         return
     owner = _owner_at(properties, warehouse)
     is_here = owner is None or owner.catalog == str(file) or (local_path(warehouse) and not Path(owner.catalog).exists())
