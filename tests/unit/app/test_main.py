@@ -197,6 +197,7 @@ IMPORTED = ("typer", "fleetlake.app.command_line", "fleetlake.app.commands.confi
 def test_an_interruption_while_modules_are_imported_is_no_traceback(tmp_path: Path, module: str) -> None:
     program = (
         "import os, signal, sys, importlib.abc\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where the tests run in the background
         "class Interrupter(importlib.abc.MetaPathFinder):\n"
         " def find_spec(self, name, path, target=None):\n"
         f"  if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"

@@ -93,7 +93,8 @@ def rows_of(lake: Lake) -> pa.Table:
 def erase(lake: Lake) -> None:
     table = lake.table(TABLE.name)
     file = next(iter(table.scan().plan_files())).file
-    commit_rewritten(table, {file.file_path: Rewritten(file, file, Counted(), None, Digest())}, DeviceName("nobody"), {})
+    rewritten = {file.file_path: Rewritten(file, file, Counted(), None, Digest())}
+    commit_rewritten(table, rewritten, DeviceName("nobody"), {}, snapshot_id=table.metadata.new_snapshot_id())
     expire_all_but_current(lake.table(TABLE.name), lambda location: None)
 
 
