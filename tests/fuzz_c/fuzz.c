@@ -57,8 +57,8 @@ typedef struct {
     void *internal;
 } message;
 
-size_t take(void *, void *(*)(void *, int), const message *(*)(void *), int, void **, const message **, size_t, int64_t);
-void describe(const message *const *, size_t, int64_t (*)(const message *, int *), void **, int32_t *, int64_t *, int64_t *, int64_t *);
+size_t take_events(void *, void *(*)(void *, int), const message *(*)(void *), int, void **, const message **, size_t, int64_t);
+void describe_records(const message *const *, size_t, int64_t (*)(const message *, int *), void **, int32_t *, int64_t *, int64_t *, int64_t *);
 void copy_payloads(const message *const *, size_t, char *);
 void give_back(void *const *, size_t, void (*)(void *));
 size_t produce(void *, int32_t (*)(void *, ...), const char *, const char *, const char *, size_t, const char *, const int64_t *, const char *,
@@ -115,7 +115,7 @@ static void fuzz_messages(void) {
     void **events = exactly(limit * sizeof *events);
     const message **messages = exactly(limit * sizeof *messages);
     in_queue = below(1000);
-    const size_t taken = take(&in_queue, poll_queue, next_of, (int)below(3), events, messages, limit, enough);
+    const size_t taken = take_events(&in_queue, poll_queue, next_of, (int)below(3), events, messages, limit, enough);
     CHECK(taken <= limit && taken == alive);
     size_t count = 0;
     for (size_t i = 0; i < taken; i++) {
@@ -128,7 +128,7 @@ static void fuzz_messages(void) {
     int32_t *partition = exactly(count * sizeof *partition);
     void **topic = exactly(count * sizeof *topic);
     int64_t *offset = exactly(count * sizeof *offset), *time_ms = exactly(count * sizeof *time_ms), *size = exactly(count * sizeof *size);
-    describe(messages, count, time_of, topic, partition, offset, time_ms, size);
+    describe_records(messages, count, time_of, topic, partition, offset, time_ms, size);
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
         const message *m = messages[i];

@@ -205,7 +205,6 @@ def _written_places() -> list[Path]:
         from fleetlake.lake.places import local_path
 
         settings = load_settings()
-        places += [settings.home, settings.home / "warehouse", settings.home / "kafka"]
         if warehouse := local_path(settings.lake.properties.get("warehouse", "")):
             places.append(Path(warehouse))
     return places
@@ -217,8 +216,8 @@ def _say_unexpected(error: Exception) -> int:
     if is_no_room(error):
         return _say(_with_full_disks("there is no room left to write to", error), NO_ROOM_EXIT_CODE)
     if isinstance(error, MemoryError) or str(error).startswith("Out of Memory Error"):
-        said = str(error).partition("\n")[0]
-        return _say(f"there is not enough memory for it, {said or 'as Python says'}; try: where there is more", NO_ROOM_EXIT_CODE)
+        said = f" ({first})" if (first := str(error).partition("\n")[0]) else ""
+        return _say(f"the memory of this machine is not enough for the command{said}; try: a machine with more", NO_ROOM_EXIT_CODE)
     if (
         isinstance(error, OSError)
         and error.filename

@@ -15,8 +15,8 @@ def vanished_partitions(topic: str, partitions: Sequence[int]) -> DataLoss:
         f"the topic's log went back to before {these} {'were' if several else 'was'} added: records of "
         f"{'them' if several else 'it'} were read, and the broker has no such partition now",
         where=f"topic {topic}, {these}",
-        hint="the broker lost records (restored from a backup?), which --accept-gaps can't accept; restore its log, or ingest into "
-        "a new lake: fleetlake --home DIR",
+        hint="the same again if a broker has just started; else it lost records (restored from a backup?), which "
+        "--accept-gaps can't accept; restore its log, or ingest into a new lake: fleetlake --home DIR",
     )
 
 

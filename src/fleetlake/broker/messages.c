@@ -32,8 +32,8 @@ static int64_t now_ms(void) {
 /* Events of a queue until there are `limit` of them, or `enough` bytes of payload, or the time is over; returns how many. messages: the
  * record that each brings, which lives as long as its event; NULL for one that is an error. Events, since rd_kafka_consume_batch_queue has
  * the error callback called for some errors of a topic: confluent-kafka's aborts the process on a thread that it did not call. */
-size_t take(void *queue, void *(*poll)(void *, int), const message *(*next_of)(void *), int timeout_ms, void **events,
-            const message **messages, size_t limit, int64_t enough) {
+size_t take_events(void *queue, void *(*poll)(void *, int), const message *(*next_of)(void *), int timeout_ms, void **events,
+                   const message **messages, size_t limit, int64_t enough) {
     const int64_t until = now_ms() + timeout_ms;
     int64_t bytes = 0;
     size_t count = 0;
@@ -56,8 +56,8 @@ size_t take(void *queue, void *(*poll)(void *, int), const message *(*next_of)(v
 }
 
 /* Fills an array for each attribute. A size is -1 for a record without a value; a time is -1 where there is none. */
-void describe(const message *const *messages, size_t count, int64_t (*time_of)(const message *, int *), void **topic, int32_t *partition,
-              int64_t *offset, int64_t *time_ms, int64_t *size) {
+void describe_records(const message *const *messages, size_t count, int64_t (*time_of)(const message *, int *), void **topic,
+                      int32_t *partition, int64_t *offset, int64_t *time_ms, int64_t *size) {
     int kind;
     for (size_t i = 0; i < count; i++) {
         const message *m = messages[i];

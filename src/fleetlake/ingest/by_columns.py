@@ -46,7 +46,7 @@ class ByColumns:
         troubles = self._call_back()
         events, messages = np.empty(limit, np.uintp), np.empty(limit, np.uintp)
         into, time_ms = (events.ctypes.data, messages.ctypes.data), int(timeout_s * 1000)
-        count = self._messages.take(self._queue, self._poll, self._next_of, time_ms, *into, limit, enough_bytes)
+        count = self._messages.take_events(self._queue, self._poll, self._next_of, time_ms, *into, limit, enough_bytes)
         try:
             troubles += [self._trouble(int(event)) for event in events[:count][messages[:count] == 0]]
             return Arrivals(self._chunks(messages[:count][messages[:count] != 0]), troubles)
@@ -82,7 +82,7 @@ class ByColumns:
         topics, partitions = np.empty(count, np.uintp), np.empty(count, np.int32)
         offsets, times_ms, sizes = (np.empty(count, np.int64) for _ in range(3))
         into = (column.ctypes.data for column in (topics, partitions, offsets, times_ms, sizes))
-        self._messages.describe(messages.ctypes.data, count, self._time_of, *into)
+        self._messages.describe_records(messages.ctypes.data, count, self._time_of, *into)
         chunks = []
         for topic in np.unique(topics):
             these = np.flatnonzero(topics == topic)

@@ -210,7 +210,7 @@ def _is_end(trouble: Trouble) -> bool:
         return False
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         raise _forbidden(error, trouble.topic)
-    where = f"topic {trouble.topic}, partition {trouble.partition}, offset {trouble.offset}"
+    where = f"topic {trouble.topic}, partition {trouble.partition}, offset {trouble.offset}" if trouble.topic else ""
     if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION):
         raise DataLoss(
             f"the broker has not got the offset to read on from: {error.str()}",

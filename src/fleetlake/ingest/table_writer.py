@@ -20,6 +20,7 @@ from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, r
 from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
 from fleetlake.lake.digest import NO_ROWS, SINCE, Digest, digest_of
+from fleetlake.lake.unlisted import require_newest
 from fleetlake.lake.write import write_files
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
@@ -43,9 +44,10 @@ class TableWriter:
         """Fences earlier writers; returns where to read each partition from.
 
         DataLoss if the topic does not go on from there, BadInput if another engine has filled the table, Retryable if another
-        writer moved it on meanwhile, so that `source` is too old to tell.
+        writer moved it on meanwhile, so that `source` is too old to tell, Permanent if the catalog is older than the table.
         find: looks whether the topic still holds the records that the table had last; None: not looked at.
         """
+        require_newest(self._lake.table, self._name)
         known = Marker.of(self._table.properties)
         for attempt in range(ATTEMPTS):
             self._table = self._lake.table(self._name)

@@ -25,7 +25,7 @@ from fleetlake.lake.catalog import Lake
 from fleetlake.lake.ownership import OBJECT, Copied, Owner, ServedLake, now, other_lake, owner_of, write_owner
 from fleetlake.lake.places import local_path, location_of, sqlite_path
 from fleetlake.lake.relocation import CatalogTable, State, relocate, tables_of
-from fleetlake.lake.unlisted import Claimed, require_listed
+from fleetlake.lake.unlisted import Claimed, require_listed_now
 
 LOCK_S, LOOK_S = 60.0, 5.0  # how long a process is waited for that relocates the same lake, and that just commits
 RECORD = "CREATE TABLE IF NOT EXISTS fleetlake_lake (id TEXT NOT NULL, created TEXT NOT NULL, catalog TEXT NOT NULL)"
@@ -77,7 +77,9 @@ def state_of(lake: Lake) -> LakeState:
     """Who the lake is, with nothing written. Claimed or Copied for one that may not write to its warehouse."""
     file = catalog_file(lake)
     if file is None:
-        return LakeState(ServedLake(lake, Path()).known_id(), "")
+        served = ServedLake(lake, Path())
+        served.require_listed()
+        return LakeState(served.known_id(), "")
     judged = _Local(lake, file, lambda line: None, lambda name: None).judge()
     origins = ", ".join(sorted({str(table.root) for table in judged.moved}))
     return LakeState(judged.id if judged.is_settled else "", origins)
@@ -170,7 +172,7 @@ class _Local:
             else:
                 raise BadInput("this lake is its own already: there is nothing to adopt", where=str(self._file))
             states = [(table, self._state(table)) for table in tables_of(connection)]
-            self._require_listed(states, owner_of(self._lake, self._warehouse))
+            self._require_listed(connection, owner_of(self._lake, self._warehouse))
             self._require_own_elsewhere(states)
             tables = [table for table, state in states if state in (State.TWIN, State.MOVED)]
             if self._folder is None:
@@ -240,17 +242,20 @@ class _Local:
         owners = {place: owner_of(self._lake, place) for place in places}
         for place, owner in owners.items():
             self._require_mine(recorded, owner, place)
-        self._require_listed(states, owners.get(self._warehouse))
+        self._require_listed(connection, owners.get(self._warehouse))
         mine = recorded or next(filter(None, owners.values()), None)
         is_settled = recorded is not None and recorded.catalog == str(self._file) and all(map(self._is_mine, owners.values()))
         moved = [table for table, state in states if state is State.MOVED]
         return _Judged(mine.id if mine else uuid.uuid4().hex, mine.created if mine else now(), owners, moved, is_settled)
 
-    def _require_listed(self, states: Sequence[tuple[CatalogTable, State]], owner: Owner | None) -> None:
+    def _require_listed(self, connection: sqlite3.Connection, owner: Owner | None) -> None:
         """Claimed if the warehouse has rows of tables that this catalog does not have: it is new, or older than they are."""
-        listed = {table.full_name for table, _ in states}
-        properties = self._lake.catalog.properties
-        require_listed(properties, listed, owner=str(owner or ""), where=str(self._file))
+        require_listed_now(
+            self._lake.catalog.properties,
+            lambda: {table.full_name for table in tables_of(connection)},
+            owner=str(owner or ""),
+            where=str(self._file),
+        )
 
     def _require_mine(self, recorded: Owner | None, owner: Owner | None, root: str) -> None:
         """Claimed if another catalog has the warehouse. recorded: what this catalog says of itself."""

@@ -129,7 +129,7 @@ def _is_ours(lake: Lake, warehouse: str, place: str) -> bool:
     """Whether the other place is this lake's too, as its warehouse was set to another folder once."""
     try:
         own, other = owner_of(lake, warehouse), owner_of(lake, place)
-    except Permanent:
+    except (Permanent, OSError):  # it can't be read: another user's, say
         return False
     file = sqlite_path(str(lake.catalog.properties.get("uri", "")))
     if other is None:  # taken away just now

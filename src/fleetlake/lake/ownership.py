@@ -21,7 +21,7 @@ from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.places import local_path, sqlite_path
 from fleetlake.lake.storage_errors import storage_told
-from fleetlake.lake.unlisted import Claimed, require_listed
+from fleetlake.lake.unlisted import Claimed, require_listed, require_listed_now
 
 OBJECT, OF_HOME = "fleetlake-lake.json", "lake.json"
 SHARED = "give this home a warehouse of its own: --set lake.properties.warehouse=FOLDER, or no such setting; see docs/deployment.md"
@@ -150,12 +150,11 @@ class ServedLake:
         """The lake's id, taken over from the warehouse, which is given one if it has none. Claimed if another lake has it."""
         if not self._warehouse:
             return ""
-        # Asked first, so that what the catalog and the storage refuse is told as theirs, with nothing written.
-        is_filled = self._lake.has(all_tables()[0].name)
+        is_filled = self._lake.has(all_tables()[0].name)  # asked first: what the catalog refuses is told, with nothing written
         self._lake.require_storage()
         owner = owner_of(self._lake, self._warehouse)
         if not is_filled:  # a new lake, or a catalog that has lost its tables
-            require_listed(self._lake.catalog.properties, self._lake.names(), owner=str(owner or ""), where=self._catalog)
+            self.require_listed()
         if owner is None:
             made = now()
             owner = Owner(uuid.uuid4().hex, made, self._catalog, socket.gethostname())
@@ -168,6 +167,11 @@ class ServedLake:
             content = json.dumps(remembered | {self._warehouse: owner.id}, indent=1).encode()
             write_file(self._memory, content, replace=True)
         return owner.id
+
+    def require_listed(self) -> None:
+        """Claimed if the warehouse has rows of tables that the catalog does not have: it has lost them."""
+        owner = owner_of(self._lake, self._warehouse) if self._warehouse else None
+        require_listed_now(self._lake.catalog.properties, self._lake.names, owner=str(owner or ""), where=self._catalog)
 
     def _remembered(self) -> dict[str, str]:
         """Warehouse to the id of its lake, as this home saw it last; nothing if that can't be read."""

@@ -25,7 +25,10 @@ from fleetlake.lake.object_store import place_of
 ORIGINALS = tuple(table.name for table in (*all_tables(), ERASED, *RAW) if table.layer in ("bronze", "raw"))
 ENDINGS = ("", ".db")  # of a namespace's folder, the second one in Glue's databases
 METADATA = re.compile(r"(\d+)-.*\.metadata\.json$")
-RESTORE = "bring catalog.db back from a backup, or give this home another warehouse or the command another home (--home DIR)"
+RESTORE = (
+    "bring the catalog back from a backup; or give this home another warehouse, or the command another home (--home DIR);"
+    " or, if these rows are not wanted any more, move the folders of the tables away"
+)
 
 
 class Claimed(BadInput):
@@ -50,12 +53,21 @@ def require_listed(properties: Mapping[str, Any], listed: Collection[str], *, ow
         )
 
 
+def require_listed_now(properties: Mapping[str, Any], names: Callable[[], Collection[str]], *, owner: str, where: str) -> None:
+    """Claimed as `require_listed`; the catalog is asked again first: another process may have made and filled a table meanwhile."""
+    try:
+        require_listed(properties, names(), owner=owner, where=where)
+    except Claimed:
+        require_listed(properties, names(), owner=owner, where=where)
+
+
 def _folders_of(properties: Mapping[str, Any], warehouse: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Name and folder of those tables that have one. They are looked for in one call, since on S3 each look takes its time."""
     if not names:
         return
     folders = [(name, f"{warehouse}/{name.replace('.', f'{ending}/')}") for name in names for ending in ENDINGS]
-    places = [place_of(PyArrowFileIO(dict(properties)), folder) for _, folder in folders]
+    io = PyArrowFileIO(dict(properties))
+    places = [place_of(io, folder) for _, folder in folders]
     for found, info in zip(folders, places[0][0].get_file_info([place for _, place in places]), strict=True):
         if info.type == pa_fs.FileType.Directory:
             yield found
@@ -95,7 +107,7 @@ def require_newest(load: Callable[[str], IcebergTable], name: str) -> None:
                 f"the catalog is older than the warehouse: it has version {int(current[1])} of table {name},"
                 f" and there is metadata of version {number}, whose files would be taken for orphans",
                 where=f"{table.location()}/metadata/{file}",
-                hint="bring the newest catalog.db back; or, if this older state is right, move the newer metadata files away",
+                hint="bring the newest catalog back; or, if this older state is right, move the newer metadata files away",
             )
 
 

@@ -18,6 +18,7 @@ from fleetlake.lake.memory_database import OutOfMemory
 from fleetlake.lake.replace import NewFile, Superseded
 from fleetlake.lake.rewrite import payload_bytes, rewrite_files
 from fleetlake.lake.scan import Damaged, numbered_files
+from fleetlake.lake.unlisted import require_newest
 from fleetlake.maintain.current import read_current
 from fleetlake.maintain.replacing import replace_files
 
@@ -89,10 +90,11 @@ def compact(
 
     read_up_to: sequence numbers up to which incremental readers have read the table: files on both sides of one are not mixed, so
     that nobody reads again what it has read. wait: called with the number of the attempt before a commit is tried again.
-    Raises Retryable if other writers never let a commit through, Damaged if a file of the table can't be read; groups that were
-    committed before stay so, and nothing else has changed. OutOfMemory, once all others are done, for files with rows so large that
-    two of them can't be sorted.
+    Raises Retryable if other writers never let a commit through, Permanent if the catalog is older than the table's folder, Damaged
+    if a file of the table can't be read; groups that were committed before stay so, and nothing else has changed. OutOfMemory, once
+    all others are done, for files with rows so large that two of them can't be sorted.
     """
+    require_newest(lake.table, name)
     table, has_delete_files, numbered = read_current(lake, name, _look)
     if has_delete_files:
         return Compacted(name, dry_run, left_alone="it has delete files, of another engine: its own procedures compact it")

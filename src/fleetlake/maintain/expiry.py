@@ -18,6 +18,7 @@ from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit_staged
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.snapshots import commit_times
+from fleetlake.lake.unlisted import require_newest
 from fleetlake.maintain.retention import ExpiryPolicy, Past, plan_expiry
 
 ATTEMPTS = 30
@@ -61,10 +62,12 @@ def expire(
     """Removes the snapshots that the policy does not keep, and the files that none that is left reaches.
 
     Safe beside writers and readers: it only lands on the table it was planned on. wait: called with the number of the attempt
-    before it is planned again. Retryable after ATTEMPTS. After a commit without an answer no file of those snapshots is deleted.
+    before it is planned again. Retryable after ATTEMPTS; Permanent if the catalog is older than the
+    table's folder. After a commit without an answer no file of those snapshots is deleted.
     """
     table = lake.table(name)
     require_collectable(table)
+    require_newest(lake.table, name)
     going = _going(table, policy, now())
     if dry_run:
         return _report(name, going, len(table.snapshots()), _find_unreached(lake, table, going), dry_run=True)

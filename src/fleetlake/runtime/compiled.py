@@ -13,8 +13,8 @@ PATH = Path(__file__).with_name(f"_compiled{sysconfig.get_config_var('EXT_SUFFIX
 POINTER, SIZE = ctypes.c_void_p, ctypes.c_size_t
 Signatures = Mapping[str, tuple[Any, ...]]  # a function's name: what it returns, what it takes
 FUNCTIONS: Signatures = {
-    "take": (SIZE, *[POINTER] * 3, ctypes.c_int, POINTER, POINTER, SIZE, ctypes.c_int64),
-    "describe": (None, POINTER, SIZE, *[POINTER] * 6),
+    "take_events": (SIZE, *[POINTER] * 3, ctypes.c_int, POINTER, POINTER, SIZE, ctypes.c_int64),
+    "describe_records": (None, POINTER, SIZE, *[POINTER] * 6),
     "copy_payloads": (None, POINTER, SIZE, POINTER),
     "give_back": (None, POINTER, SIZE, POINTER),
     "produce": (SIZE, POINTER, POINTER, *[ctypes.c_char_p] * 3, SIZE, *[POINTER] * 4, SIZE, POINTER),

@@ -25,10 +25,13 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE, WEATHER
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import BadInput, Permanent
+from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake import identity
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.ownership import OBJECT, Copied
+from fleetlake.lake.relocation import CatalogTable
 from fleetlake.lake.unlisted import Claimed
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.compaction import CompactionPolicy, compact
@@ -303,7 +306,7 @@ def test_a_lake_that_lost_its_catalog_is_no_empty_lake(tmp_path: Path, how: str,
         rf"the warehouse file://{home}/warehouse holds rows of {lost}{of_lake} that this catalog does not know: it is missing, or"
     )
     for attempt in (open_lake_from, lambda settings: open_existing_lake(settings, to_write=True), adopt_lake):
-        with pytest.raises(Claimed, match=words + r".* try: bring catalog\.db back from a backup"):
+        with pytest.raises(Claimed, match=words + r".* try: bring the catalog back from a backup"):
             attempt(Settings(home=home))
     assert {path for path in home.rglob("*") if path.is_file()} == files
     (finding,) = (one for one in examine(Settings(home=home)) if one.what == "lake")
@@ -326,6 +329,25 @@ def test_no_table_is_made_over_the_rows_of_one_that_the_catalog_lost(tmp_path: P
         lake.ensure(TABLES)
 
 
+def test_a_table_that_another_process_makes_meanwhile_is_no_lost_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the catalog and the one at the warehouse."""
+    home = tmp_path / "lake"
+    with closing(open_lake_from(Settings(home=home))) as other:
+        look, looks = identity.tables_of, []
+
+        def tables_of(connection: sqlite3.Connection) -> list[CatalogTable]:
+            found = look(connection)
+            looks.append(found)
+            if len(looks) == 2:
+                other.ensure(TABLES)
+                append(other, TABLES[0].name, 0)
+            return found
+
+        monkeypatch.setattr(identity, "tables_of", tables_of)
+        open_lake_from(Settings(home=home)).close()
+    assert [len(found) for found in looks] == [0, 0, 2]
+
+
 def test_what_an_older_catalog_does_not_know_is_no_orphan(tmp_path: Path) -> None:
     home = tmp_path / "lake"
     fill(home, range(1))
@@ -341,8 +363,15 @@ def test_what_an_older_catalog_does_not_know_is_no_orphan(tmp_path: Path) -> Non
     with closing(open_lake_from(Settings(home=home))) as lake:
         with pytest.raises(Permanent, match=r"the catalog is older than the warehouse: it has version \d+ of table bronze.vehicle"):
             delete_orphans(lake, TABLES[0].name, timedelta(0))
-        with pytest.raises(Permanent, match="the catalog is older than the warehouse"):
-            erase_device(lake, "veh-1", WIRING)
+        writer = TableWriter(lake, TABLES[0].name, job="job", wait=lambda attempt: None)
+        for attempt in (
+            lambda: erase_device(lake, "veh-1", WIRING),
+            lambda: expire(lake, TABLES[0].name, ExpiryPolicy(newest=1, hourly_s=0), wait=lambda attempt: None),
+            lambda: compact(lake, TABLES[0].name, CompactionPolicy(), wait=lambda attempt: None),
+            lambda: writer.take_over(Source(VEHICLE.topic, "cluster", "topic", {0: (0, 9)})),
+        ):
+            with pytest.raises(Permanent, match="the catalog is older than the warehouse"):
+                attempt()
     (finding,) = (one for one in examine(Settings(home=home)) if one.what == "lake")
     assert (finding.state, "older than the warehouse" in finding.seen) == ("broken", True)
     assert set(home.rglob("*.parquet")) == files

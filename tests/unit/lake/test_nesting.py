@@ -16,8 +16,9 @@ from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake import nesting
+from fleetlake.lake.catalog import Lake
 from fleetlake.lake.nesting import require_apart
-from fleetlake.lake.ownership import OBJECT
+from fleetlake.lake.ownership import OBJECT, Owner, owner_of
 from fleetlake.lake.unlisted import Claimed
 
 
@@ -88,6 +89,21 @@ def test_a_warehouse_of_before_of_the_same_lake_is_no_other(tmp_path: Path) -> N
     made(tmp_path / "home", tmp_path / "w")
     made(tmp_path / "home", tmp_path / "w" / "new")
     made(tmp_path / "home", tmp_path / "w" / "new")
+
+
+def test_a_claim_that_can_not_be_read_is_anothers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of another user, who lets nobody read it."""
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / OBJECT).write_text("{}")
+
+    def closed(lake: Lake, root: str) -> Owner | None:
+        if root.rstrip("/").endswith("/w"):
+            raise PermissionError(root)
+        return owner_of(lake, root)
+
+    monkeypatch.setattr(nesting, "owner_of", closed)
+    with pytest.raises(Claimed):
+        made(tmp_path / "home", tmp_path / "w" / "mine")
 
 
 def test_a_copy_is_not_adopted_within_its_original(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_another_that_comes_before_the_commit(tmp_path: Path, monkeypatch: pytes
     second.close()
 
 
-@pytest.mark.parametrize("load", [1, 2, 3])
+@pytest.mark.parametrize("load", [1, 2, 3, 4])
 def test_a_compaction_beside_an_erasure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: int) -> None:
     lake, second = fill(tmp_path), opened(tmp_path)
     before = contents(lake)
