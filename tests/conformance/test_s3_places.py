@@ -59,7 +59,7 @@ def test_only_the_tables_files_go(s3: S3Server, tmp_path: Path) -> None:
     erased = erase_device(ours, GONE, wiring)
     assert (devices(ours), devices(theirs)) == (["veh-1"], [GONE, "veh-1"])
     assert erased.remaining == ()
-    assert sorted(erased.outside) == sorted(place for place in others if "/team/" in place)
+    assert sorted(erased.foreign) == sorted(place for place in others if "/team/" in place)
     assert [io.new_input(place).exists() for place in (*others, *own)] == [True] * 4 + [False] * 2
     for place in own:
         with io.new_output(place).create() as stream:

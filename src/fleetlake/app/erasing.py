@@ -176,10 +176,10 @@ def print_report(report: Report, *, as_json: bool) -> None:
         print(f"{report.erasure.deleted:,} files of before deleted; {report.erasure.searched:,} files of the lake searched")
         for path in report.erasure.remaining:
             print(f"still holds it: {escape_controls(path)}")
-        for path in report.erasure.outside:
+        for path in report.erasure.foreign:
             print(f"holds it, outside the lake's tables and left as it is: {escape_controls(path)}")
         for path in report.erasure.broken:
-            if path not in (*report.erasure.remaining, *report.erasure.outside):
+            if path not in (*report.erasure.remaining, *report.erasure.foreign):
                 part = "in part only" if path in report.erasure.unsearched else "all of them"
                 searched = f"its bytes were searched, {part}"
                 print(f"can't be read, as it is being written or was cut off; {searched}: {escape_controls(path)}")
@@ -226,15 +226,16 @@ def require_gone(report: Report) -> None:
             where=held[0],
             hint="the same again when that command has ended",
         )
-    if report.erasure.outside:
+    if report.erasure.foreign:
         raise Unproven(
-            f"{len(report.erasure.outside)} files outside the lake's tables name the device, and were left as they are",
-            where=", ".join(report.erasure.outside[:MOST_PATHS]),
+            f"{len(report.erasure.foreign)} files outside the lake's tables name the device, and were left as they are",
+            where=", ".join(report.erasure.foreign[:MOST_PATHS]),
             hint="see whose they are; delete them or take them out of the warehouse, then the same again",
         )
     if report.erasure.unsearched:
         raise Unproven(
             f"{len(report.erasure.unsearched)} files of the lake could not be searched: they were cut off, or are being written",
             where=report.erasure.unsearched[0],
-            hint="the same again an hour after they were written: those that no table has are deleted then from its folders",
+            hint="the same again an hour after they were written: those that no table has are deleted then from its folders; "
+            "what lies elsewhere in the warehouse has to be moved out of it",
         )

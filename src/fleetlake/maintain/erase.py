@@ -60,7 +60,7 @@ class TableErasure:
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """tables: those that had something of the device. deleted: files taken from storage. searched: files of the warehouse and of a
-    local catalog, looked through afterwards. remaining: those of them that still hold the id. outside: those that hold it and lie
+    local catalog, looked through afterwards. remaining: those of them that still hold the id. foreign: those that hold it and lie
     outside the folders of tables, so that they may be somebody else's and are left. broken: those that can't be read as what they
     are, whose bytes were searched. unsearched: those of them that could only be searched in part.
     """
@@ -69,7 +69,7 @@ class Erasure:
     deleted: int = 0
     searched: int = 0
     remaining: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     unsearched: tuple[str, ...] = ()
 
@@ -132,13 +132,13 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
             _repeated(lambda name=table.name: expire_all_but_current(lake.table(name), deleted.append), table.name, wiring.wait)  # type: ignore[misc]
     deleted += delete_orphans(lake, before, wiring.now() - ORPHAN_AGE)
     after, known = search_lake(lake, device), known_files(lake)
-    outside = after.outside(known)
+    foreign = after.outside(known)
     return Erasure(
         tuple(table.counts for table in tables if table.counts.files),
         len(deleted),
         after.files,
-        tuple(path for path in after.holders(known) if path not in outside),
-        tuple(outside),
+        tuple(path for path in after.holders(known) if path not in foreign),
+        tuple(foreign),
         tuple(file.path for file in after.notable if file.searched.is_broken),
         tuple(file.path for file in after.notable if file.searched.unread_bytes),
     )

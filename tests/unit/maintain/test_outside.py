@@ -65,7 +65,7 @@ def test_erasure_leaves_what_is_not_the_lakes_and_says_so(tmp_path: Path) -> Non
     assert [path for path in others if not path.exists()] == []
     assert [path for path in own if path.exists()] == []
     assert erased.remaining == ()
-    found = {Path(path).resolve() for path in erased.outside}
+    found = {Path(path).resolve() for path in erased.foreign}
     assert found >= set(others)
     assert any(path.is_relative_to(tmp_path / "other") for path in found)
     with pytest.raises(Missing):
@@ -88,7 +88,7 @@ def test_the_command_ends_in_1_while_other_files_name_the_device(
     assert end.value.code == 1
     assert f"1 files outside the lake's tables name the device, and were left as they are; at {note}; try: see whose" in said.err
     erasure = json.loads(said.out)["erasure"]
-    assert (erasure["remaining"], erasure["outside"]) == ([], [str(note)])
+    assert (erasure["remaining"], erasure["foreign"]) == ([], [str(note)])
     assert note.read_bytes() == NAMES_IT
 
 
