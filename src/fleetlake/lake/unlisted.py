@@ -24,7 +24,7 @@ from fleetlake.lake.object_store import place_of
 # Others are made of these.
 ORIGINALS = tuple(table.name for table in (*all_tables(), ERASED, *RAW) if table.layer in ("bronze", "raw"))
 ENDINGS = ("", ".db")  # of a namespace's folder, the second one in Glue's databases
-METADATA = re.compile(r"(\d+)-.*\.metadata\.json$")
+METADATA = re.compile(r"(\d+)-.*\.metadata\.json")  # the name of a file
 RESTORE = (
     "bring the catalog back from a backup; or give this home another warehouse, or the command another home (--home DIR);"
     " or, if these rows are not wanted any more, move the folders of the tables away"
@@ -96,7 +96,7 @@ def require_newest(load: Callable[[str], IcebergTable], name: str) -> None:
     table = load(name)
     listed = sorted(_metadata_files(table.io, table.location()), reverse=True)
     table = load(name)
-    current = METADATA.search(table.metadata_location)
+    current = METADATA.fullmatch(table.metadata_location.rpartition("/")[2])
     if current is None:
         return
     for number, file in listed:
@@ -124,7 +124,7 @@ def _metadata_files(io: Any, folder: str) -> Iterator[tuple[int, str]]:
     """Number and name of each metadata file of a table."""
     filesystem, place = place_of(io, f"{folder.rstrip('/')}/metadata")
     for info in filesystem.get_file_info(pa_fs.FileSelector(place, allow_not_found=True)):
-        if found := METADATA.match(info.base_name):
+        if found := METADATA.fullmatch(info.base_name):
             yield int(found[1]), info.base_name
 
 

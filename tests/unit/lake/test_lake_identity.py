@@ -349,7 +349,7 @@ def test_a_table_that_another_process_makes_meanwhile_is_no_lost_one(tmp_path: P
 
 
 def test_what_an_older_catalog_does_not_know_is_no_orphan(tmp_path: Path) -> None:
-    home = tmp_path / "lake"
+    home = tmp_path / "lake-1-of-9-00077-x"  # numbers that are not the metadata's
     fill(home, range(1))
     backup = (home / "catalog.db").read_bytes()
     with closing(open_lake_from(Settings(home=home))) as lake:
