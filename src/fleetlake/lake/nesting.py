@@ -66,7 +66,7 @@ def _require_not_home(warehouse: Path, home: Path) -> None:
 
 
 def _local_folders(root: Path) -> Iterator[Path]:
-    """Those of the first levels below, the nearest first."""
+    """Yield the folders of the first levels below, the nearest first."""
     level, looked_into = [root], 0
     for _ in range(LOCAL_LEVELS):
         following = list[Path]()

@@ -50,7 +50,7 @@ def rewrite_files(
 
 
 def payload_bytes(table: IcebergTable, file: DataFile) -> int:
-    """The bytes of the payloads in a file, not compressed: what rejected records bring; 0 where the file can't be read.
+    """Return the bytes of the payloads in a file, not compressed: what rejected records bring; 0 if the file can't be read.
 
     They are no dictionary, so the footer says it. Files without rejects, which Iceberg's statistics know, are not opened.
     """
@@ -93,7 +93,7 @@ def _row_groups(
 
 
 def _in_row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Of ROW_GROUP_ROWS each, or fewer where a batch makes them ROW_GROUP_BYTES."""
+    """Yield the rows in groups of ROW_GROUP_ROWS each, or fewer where a batch makes them ROW_GROUP_BYTES."""
     held, held_rows, held_bytes = list[pa.RecordBatch](), 0, 0
     for batch in batches:
         held, held_rows, held_bytes = [*held, batch], held_rows + batch.num_rows, held_bytes + batch.nbytes

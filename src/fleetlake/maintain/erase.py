@@ -100,7 +100,7 @@ def count_device(lake: Lake, device_id: str) -> Erasure:
 
 
 def _count(table: IcebergTable, device: DeviceName) -> list[Counted]:
-    """Of each file that has something of the device."""
+    """Count each file that has something of the device."""
     return [counted for file in live_files(table) if (counted := count_rows(table, file, device)) != Counted()]
 
 

@@ -67,7 +67,7 @@ def read_quarantine(lake: Lake, *, topic: str | None = None, limit: int = 0) -> 
 
 
 def _between_characters(records: pa.Table) -> pa.ChunkedArray:
-    """The payloads, none of which ends within a character because it was cut."""
+    """Return the payloads, none of which ends within a character because it was cut."""
     payloads, whole_bytes = records["payload"].cast(pa.large_binary()), records["payload_bytes"].to_pylist()
     if max((size or 0 for size in whole_bytes), default=0) <= SHOWN_BYTES:
         return payloads
