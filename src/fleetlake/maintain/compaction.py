@@ -41,7 +41,7 @@ class CompactionPolicy:
 
     @property
     def payload_bytes(self) -> int:
-        """The most bytes of rejected records in a group of files: a sort can't spill less than 2,048 rows, and holds them four times."""
+        """The most bytes of rejected records in a group of files: a sort spills 2,048 rows at least, held four times."""
         return self.memory_mb * MB // 4
 
 
