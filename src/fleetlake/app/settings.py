@@ -194,6 +194,8 @@ def load(overrides: Overrides) -> Loaded:
     named, profile = named_file(overrides), overrides.profile or os.environ.get(ENV_PROFILE)
     file = named or Path(DEFAULT_FILE)
     layers: list[tuple[str, Tree]] = []
+    if not named and file.exists() and not file.is_file():  # a pipe that somebody put there is never at its end
+        raise BadInput("the configuration found here is no file", where=str(file), hint="remove it, or name one: --config FILE")
     if named or file.exists():
         layers += _file_layers(file, profile)
     elif profile:

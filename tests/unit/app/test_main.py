@@ -109,6 +109,13 @@ def test_an_argument_that_is_not_utf8_is_refused(tmp_path: Path, arguments: list
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pipe_that_is_found_in_the_working_folder_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fleetlake.toml")
+    command = [sys.executable, "-m", "fleetlake.app.main", "config", "show"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.partition(";")[0]) == (2, "error: the configuration found here is no file")
+
+
 @pytest.mark.parametrize("file", ["", 'home = "elsewhere"\n'])
 def test_the_log_is_below_the_home_that_the_settings_name(tmp_path: Path, file: str) -> None:
     program = (
