@@ -497,6 +497,6 @@ class RestoreBroker:
 def mount_small_disk(world: World, megabytes: int) -> None:
     """A disk of its own for the warehouse. Needs root."""
     disk = world.folder / "warehouse"
-    Path(disk).mkdir()
+    Path(disk).mkdir(exist_ok=True)  # the watcher may have opened the lake first
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(disk)], check=True)
     world.stack.callback(subprocess.run, ["umount", "-l", str(disk)], check=True)
