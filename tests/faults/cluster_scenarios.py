@@ -6,7 +6,8 @@ import signal
 from functools import partial
 from random import Random
 
-from tests.faults.acts import Act, AwaitRows, End, Freeze, KillNodes, Load, Produce, RollingRestart, Signal, Start, StartNodes
+from tests.faults.acts import Act, AwaitRows, End, Freeze, Load, Produce, Signal, Start
+from tests.faults.cluster_acts import KillNodes, RollingRestart, StartNodes
 from tests.faults.kafka_cluster import BROKERS, CONTROLLER
 from tests.faults.scenarios import Scenario
 
