@@ -215,7 +215,7 @@ def _say_unexpected(error: Exception) -> int:
     home = _home()
     if is_no_room(error):
         return _say(_with_full_disks("there is no room left to write to", error), NO_ROOM_EXIT_CODE)
-    if isinstance(error, MemoryError) or str(error).startswith("Out of Memory Error"):
+    if isinstance(error, MemoryError) or _is_out_of_memory(error):
         said = f" ({first})" if (first := str(error).partition("\n")[0]) else ""
         return _say(f"the memory of this machine is not enough for the command{said}; try: a machine with more", NO_ROOM_EXIT_CODE)
     if (
@@ -227,6 +227,14 @@ def _say_unexpected(error: Exception) -> int:
         return _say(f"{said}; try: another one, fleetlake --home DIR", BAD_HOME_EXIT_CODE)
     details = write_crash_log(home, traceback.format_exc())
     return _say(_with_full_disks(f"unexpected {type(error).__name__}: {error}; {details}", error), CRASH_EXIT_CODE)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    with suppress(ImportError):
+        from fleetlake.lake.memory_database import is_out_of_memory
+
+        return is_out_of_memory(error)
+    return False
 
 
 def _home() -> Path:

@@ -23,7 +23,7 @@ from pathlib import Path
 from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.ownership import OBJECT, Copied, Owner, ServedLake, now, other_lake, owner_of, write_owner
-from fleetlake.lake.places import local_path, location_of, sqlite_path
+from fleetlake.lake.places import is_same_file, local_path, location_of, sqlite_path
 from fleetlake.lake.relocation import CatalogTable, State, relocate, tables_of
 from fleetlake.lake.unlisted import Claimed, require_listed_now
 
@@ -77,9 +77,7 @@ def state_of(lake: Lake) -> LakeState:
     """Who the lake is, with nothing written. Claimed or Copied for one that may not write to its warehouse."""
     file = catalog_file(lake)
     if file is None:
-        served = ServedLake(lake, Path())
-        served.require_listed()
-        return LakeState(served.known_id(), "")
+        return LakeState(ServedLake(lake, Path()).known_id(), "")
     judged = _Local(lake, file, lambda line: None, lambda name: None).judge()
     origins = ", ".join(sorted({str(table.root) for table in judged.moved}))
     return LakeState(judged.id if judged.is_settled else "", origins)
@@ -263,7 +261,7 @@ class _Local:
             return
         if recorded is None or recorded.id != owner.id:
             raise other_lake(root, owner)
-        if _is_same_file(Path(owner.catalog), self._file):
+        if is_same_file(Path(owner.catalog), self._file):
             raise Claimed(
                 f"the lake's catalog is {owner.catalog}, and {self._file} is that same file under another path",
                 where=root,
@@ -334,12 +332,6 @@ def _recorded(connection: sqlite3.Connection) -> Owner | None:
             raise
         return None
     return Owner(str(row[0]), str(row[1]), str(row[2]), machine="") if row else None
-
-
-def _is_same_file(first: Path, second: Path) -> bool:
-    with suppress(OSError):
-        return first.samefile(second)
-    return False
 
 
 def _may_hold(file: Path, id_: str) -> bool:

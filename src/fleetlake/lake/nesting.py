@@ -15,12 +15,11 @@ from fleetlake.foundation.errors import BadInput, Permanent
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.object_store import place_of
 from fleetlake.lake.ownership import OBJECT, owner_of
-from fleetlake.lake.places import local_path, location_of, sqlite_path
+from fleetlake.lake.places import TABLE_FOLDERS, local_path, location_of, sqlite_path
 from fleetlake.lake.storage_errors import storage_told
 from fleetlake.lake.unlisted import Claimed
 
-OF_TABLES = ("data", "metadata")  # no lake is looked for in there
-LOCAL_LEVELS, S3_LEVELS = 3, 2  # namespace, table, and what is beside data and metadata
+LOCAL_LEVELS, S3_LEVELS = 3, 2  # namespace, table, and what is beside data and metadata, in which no lake is looked for
 MOST_LOCAL, MOST_ON_S3 = 2000, 50  # folders that are looked into
 
 
@@ -76,7 +75,7 @@ def _local_folders(root: Path) -> Iterator[Path]:
                 return
             with suppress(OSError), os.scandir(folder) as entries:
                 following += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        level = [folder for folder in following if folder.name not in OF_TABLES]
+        level = [folder for folder in following if folder.name not in TABLE_FOLDERS]
         yield from level
 
 
@@ -110,7 +109,7 @@ def _below_on_s3(lake: Lake, warehouse: str) -> Iterator[str]:
                 for info in filesystem.get_file_info(pa_fs.FileSelector(prefix, allow_not_found=True)):
                     if depth and info.type == pa_fs.FileType.File and info.base_name == OBJECT:
                         yield f"s3://{prefix}"
-                    if info.type == pa_fs.FileType.Directory and info.base_name not in OF_TABLES:
+                    if info.type == pa_fs.FileType.Directory and info.base_name not in TABLE_FOLDERS:
                         following.append(info.path)
         level = following
 

@@ -142,8 +142,9 @@ class ServedLake:
         self._catalog = f"{self._kind} {server}".strip()
 
     def known_id(self) -> str:
-        """What the warehouse says, empty if it says nothing."""
+        """What the warehouse says, empty if it says nothing. Claimed if it has rows of tables that the catalog has lost."""
         owner = owner_of(self._lake, self._warehouse) if self._warehouse else None
+        self._require_listed(owner)
         return owner.id if owner else ""
 
     def require_own(self) -> str:
@@ -154,7 +155,7 @@ class ServedLake:
         self._lake.require_storage()
         owner = owner_of(self._lake, self._warehouse)
         if not is_filled:  # a new lake, or a catalog that has lost its tables
-            self.require_listed()
+            self._require_listed(owner)
         if owner is None:
             made = now()
             owner = Owner(uuid.uuid4().hex, made, self._catalog, socket.gethostname())
@@ -168,9 +169,7 @@ class ServedLake:
             write_file(self._memory, content, replace=True)
         return owner.id
 
-    def require_listed(self) -> None:
-        """Claimed if the warehouse has rows of tables that the catalog does not have: it has lost them."""
-        owner = owner_of(self._lake, self._warehouse) if self._warehouse else None
+    def _require_listed(self, owner: Owner | None) -> None:
         require_listed_now(self._lake.catalog.properties, self._lake.names, owner=str(owner or ""), where=self._catalog)
 
     def _remembered(self) -> dict[str, str]:

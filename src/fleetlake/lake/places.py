@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 
 from fleetlake.foundation.errors import BadInput
 
+TABLE_FOLDERS = ("data", "metadata")  # all that Iceberg's writers make in a table's; beside them may be another table's
 FILE, SQLITE = "file:", "sqlite:///"
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # also what the file system gave us that is not UTF-8
@@ -35,6 +36,14 @@ def local_path(location: str) -> str | None:
         rest = location.removeprefix(FILE)
         return "/" + rest[2:].partition("/")[2] if rest.startswith("//") else rest
     return None if SCHEME.match(location) else location
+
+
+def is_same_file(first: Path, second: Path) -> bool:
+    """Whether both paths lead to one file or folder; False if one leads nowhere."""
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
 
 
 def sqlite_uri(path: Path | str) -> str:

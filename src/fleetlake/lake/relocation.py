@@ -20,7 +20,7 @@ from pathlib import Path
 
 from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.avro_paths import Value, with_changes
-from fleetlake.lake.places import local_path, location_of
+from fleetlake.lake.places import is_same_file, local_path, location_of
 
 DELETED, POSITION_DELETES = 2, 1  # of Iceberg: an entry's status, a file's content
 JOB = "job"  # in a bronze table's marker: the checkpoint of Spark's query, a path below the home
@@ -63,7 +63,7 @@ class CatalogTable:
         root = self.root
         if root is None:
             return State.ELSEWHERE
-        if root == warehouse or _is_same(root, warehouse):
+        if root == warehouse or is_same_file(root, warehouse):
             return State.INSIDE
         there, twin = Path(str(local_path(self.metadata))).exists(), self.twin(warehouse).exists()
         if there:
@@ -240,10 +240,3 @@ class _Entries:
         if self._relocation.must_be_whole and self._status != DELETED and path and not Path(path).is_file():
             raise self._relocation.incomplete(path)
         return moved
-
-
-def _is_same(first: Path, second: Path) -> bool:
-    try:
-        return first.samefile(second)
-    except OSError:
-        return False

@@ -12,15 +12,14 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.object_store import arrow_io, place_of
-from fleetlake.lake.places import local_path
-from fleetlake.lake.scan import Damaged
+from fleetlake.lake.places import TABLE_FOLDERS, local_path
 from fleetlake.lake.unlisted import require_newest
+from fleetlake.maintain.current import read_current
 from fleetlake.maintain.expiry import delete_files, require_collectable
-from fleetlake.maintain.own_files import FOLDERS, OwnFiles
+from fleetlake.maintain.own_files import OwnFiles
 
 DEFAULT_AGE = timedelta(days=3)  # Iceberg's own
 SHORTEST_AGE = timedelta(hours=1)
-ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def delete_orphans(
     own = OwnFiles([table.location()], (f"{scheme}{path}" for path, _, _ in listed))
     sizes = {path: size for path, changed_at, size in listed if changed_at is not None and changed_at < now() - age}
     if sizes:
-        for location in _in_use(lake, name):
+        for location in read_current(lake, name, lambda now: set(_known(now))):
             sizes.pop(_path(table, location), None)
     files = tuple(sorted(path for path in sizes if own.has(f"{scheme}{path}")))
     filesystem, _ = place_of(table.io, table.location())
@@ -72,7 +71,7 @@ def delete_orphans(
 
 def _listed(table: IcebergTable) -> Iterator[tuple[str, datetime | None, int]]:
     """Path without scheme, last change, bytes."""
-    for folder in FOLDERS:
+    for folder in TABLE_FOLDERS:
         filesystem, place = place_of(table.io, f"{table.location().rstrip('/')}/{folder}")
         for info in filesystem.get_file_info(pa_fs.FileSelector(place, allow_not_found=True, recursive=True)):
             if info.type == pa_fs.FileType.File:
@@ -83,18 +82,6 @@ def _path(table: IcebergTable, location: str) -> str:
     """s3a:// and s3:// are the same place."""
     path: str = arrow_io(table.io).parse_location(location)[2]
     return path
-
-
-def _in_use(lake: Lake, name: str) -> set[str]:
-    """Locations the table knows now. An expiry may take files away while it reads: then it looks again."""
-    for attempt in range(1, ATTEMPTS + 1):
-        table = lake.table(name)
-        try:
-            return set(_known(table))
-        except FileNotFoundError as error:
-            if attempt == ATTEMPTS:
-                raise Damaged(str(error.filename or error), name, "metadata") from error
-    raise AssertionError(name)
 
 
 def _known(table: IcebergTable) -> Iterator[str]:

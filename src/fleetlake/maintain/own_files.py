@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fleetlake.lake.ownership import OBJECT
-from fleetlake.lake.places import local_path
+from fleetlake.lake.places import TABLE_FOLDERS, local_path
 
-FOLDERS = ("data", "metadata")  # all that Iceberg's writers make; beside them may be another table's
 S3_SCHEMES = re.compile(r"s3[an]?://")  # of the same place
 
 
@@ -37,7 +36,7 @@ class OwnFiles:
 
     def has(self, path: str) -> bool:
         return any(
-            path.startswith(tuple(f"{location}/{folder}/" for folder in FOLDERS))
+            path.startswith(tuple(f"{location}/{folder}/" for folder in TABLE_FOLDERS))
             and not any(other.startswith(f"{location}/") and path.startswith(other) for other in self._others)
             and (local_path(location) is None or self._real(path) == f"{self._real_folder(location)}{path.removeprefix(location)}")
             for location in self._locations

@@ -30,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def searched(home: Path) -> Report:
-    return erase(Settings(home=home, kafka=KafkaSection(bootstrap_servers="127.0.0.1:1")), DEVICE, dry_run=True)  # type: ignore[call-arg]
+    return erase(Settings(home=home, kafka=KafkaSection(bootstrap_servers="127.0.0.1:1")), DEVICE, dry_run=True)
 
 
 def test_a_spill_where_another_user_took_the_name_is_searched(home: Path) -> None:
