@@ -13,11 +13,11 @@ from fleetlake.lake.catalog import Lake
 class Faults:
     """Makes a catalog's commits fail: before they reach it, or after they landed, or so that they land only later.
 
-    table: commits to others go through; empty for all.
+    table: commits to others go through and are not counted; empty for all. tried: how many commits there were.
     """
 
     def __init__(self, lake: Lake, table: str = "") -> None:
-        self._table = table
+        self._table, self.tried = table, 0
         self.plan: list[str] = []
         self.late: list[Callable[[], object]] = []
         self._commit = lake.catalog.commit_table
@@ -25,6 +25,7 @@ class Faults:
 
     def _commit_table(self, *args: Any) -> object:
         is_meant = not self._table or ".".join(args[0].name()) == self._table
+        self.tried += is_meant
         fault = self.plan.pop(0) if self.plan and is_meant else "none"
         if fault == "conflict":
             raise CommitFailedException("refused")

@@ -48,4 +48,4 @@ def maintain(order: MaintainOrder, told_to_end: threading.Event) -> None:
 def _round(lake: Lake, name: str, expiry: ExpiryPolicy) -> None:
     compact(lake, name, CompactionPolicy(), wait=back_off, read_up_to=read_by_transforms(lake, name))
     expire(lake, name, expiry, wait=back_off)
-    delete_orphans(lake, name, DEFAULT_AGE)
+    delete_orphans(lake, name, DEFAULT_AGE, wait=back_off)

@@ -83,7 +83,7 @@ def expire_tables(settings: Settings, names: Sequence[str], policy: ExpiryPolicy
 
 def delete_orphans_of_tables(settings: Settings, names: Sequence[str], age: timedelta, *, dry_run: bool) -> list[Orphans]:
     lake = _lake(settings, dry_run=dry_run)
-    return [delete_orphans(lake, name, age, dry_run=dry_run) for name in _chosen(lake, names)]
+    return [delete_orphans(lake, name, age, wait=back_off, dry_run=dry_run) for name in _chosen(lake, names)]
 
 
 def _lake(settings: Settings, *, dry_run: bool = False) -> Lake:
@@ -116,7 +116,7 @@ def maintain_until_signalled(settings: Settings, names: Sequence[str], schedule:
                 lambda lake, name: expire(lake, name, schedule.expiry, wait=back_off),
             ]
             if time.monotonic() >= orphans_at:
-                tasks.append(lambda lake, name: delete_orphans(lake, name, schedule.orphan_age))
+                tasks.append(lambda lake, name: delete_orphans(lake, name, schedule.orphan_age, wait=back_off))
                 orphans_at = time.monotonic() + ORPHANS_EVERY_S
             _round(lake, names, tasks, as_json=as_json)
             time.sleep(schedule.every_s)

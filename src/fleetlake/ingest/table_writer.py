@@ -18,8 +18,9 @@ from fleetlake.ingest.fingerprints import Fingerprints, require_same_records
 from fleetlake.ingest.history import FindPrints, offsets_of
 from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, refuse_other_engine, resume, settle
 from fleetlake.lake.catalog import Lake, row_count
-from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
+from fleetlake.lake.commits import Conflict, UnknownOutcome, commit, waits_too_long
 from fleetlake.lake.digest import NO_ROWS, SINCE, Digest, digest_of
+from fleetlake.lake.snapshots import Clock, wall_clock_ms
 from fleetlake.lake.unlisted import require_newest
 from fleetlake.lake.write import write_files
 
@@ -33,10 +34,13 @@ class TableWriter:
     Of two writers at the same table the later one wins: taking over is an empty commit with a higher epoch, after which
     every commit of the earlier writer, also one still on its way, is refused by the catalog and recognised by `settle`.
     wait: called with the number of the attempt before a commit is tried again. at: called after each step, by tests only.
+    clock: tells how long files have waited for their commit.
     """
 
-    def __init__(self, lake: Lake, name: str, *, job: str, wait: Callable[[int], None], at: At = nowhere) -> None:
-        self._lake, self._name, self._job, self._wait, self._at = lake, name, job, wait, at
+    def __init__(
+        self, lake: Lake, name: str, *, job: str, wait: Callable[[int], None], at: At = nowhere, clock: Clock = wall_clock_ms
+    ) -> None:
+        self._lake, self._name, self._job, self._wait, self._at, self._clock = lake, name, job, wait, at, clock
         self._table: IcebergTable = lake.table(name)
         self.marker = Marker(job, 0, "", "", "", {}, {})
 
@@ -95,26 +99,25 @@ class TableWriter:
             self.marker, commit_id=_new_id(), start=self.marker.next, next=following, prints={**self.marker.prints, **read}
         )
         marker = replace(marker, ingested_at_us=ingested_at_us)
-        folder = f"{self._job}/{marker.epoch}/{marker.commit_id}"
         written = pa.concat_tables(list(rows))
-        files, digest = write_files(self._table, written, folder=folder), digest_of(written, self._table.schema())
-        self._at(Step.FILES_WRITTEN)
-        self.marker = self._commit(marker, files, digest)
+        self.marker = self._commit(marker, written, digest_of(written, self._table.schema()))
         self._at(Step.COMMITTED)
         return self.marker
 
     def pass_offsets(self, following: Offsets) -> Marker:
         """Commits that there are no records from the last marker's `next` up to `following`. Fenced as `append` is."""
-        self.marker = self._commit(replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following), [])
+        self.marker = self._commit(replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following))
         self._at(Step.COMMITTED)
         return self.marker
 
-    def _commit(self, marker: Marker, files: list[DataFile], digest: Digest = NO_ROWS) -> Marker:
-        """Commits `files` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled.
+    def _commit(self, marker: Marker, rows: pa.Table | None = None, digest: Digest = NO_ROWS) -> Marker:
+        """Commits files of `rows` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled.
 
-        digest: of the rows in the files. It is added to the table's as each attempt finds it, since others may have changed that.
+        digest: of the rows. It is added to the table's as each attempt finds it, since others may have changed that.
         """
         seal_id, unsettled, refused = _new_id(), False, ""
+        folder = f"{self._job}/{marker.epoch}/{marker.commit_id}"
+        files, written_ms = self._write(rows, folder)
         for attempt in range(ATTEMPTS):
             try:
                 if attempt:
@@ -134,6 +137,8 @@ class TableWriter:
                         seal = stored.taken_over(self._job, seal_id)
                         self._table = self._mark(seal, following_account(self._table, seal))
                         marker, unsettled = replace(marker, epoch=seal.epoch), False
+                    if waits_too_long(written_ms, self._clock()):
+                        files, written_ms = self._write(rows, f"{folder}/{attempt}")
                 self._table = self._mark(marker, following_account(self._table, marker, digest), files)
                 return marker
             except UnknownOutcome as error:
@@ -145,6 +150,15 @@ class TableWriter:
             where=self._name,
             hint="is the catalog reachable and not locked, and is there room?",
         )
+
+    def _write(self, rows: pa.Table | None, folder: str) -> tuple[list[DataFile], int]:
+        """The files, and since when they wait for their commit."""
+        since = self._clock()
+        if rows is None:
+            return [], since
+        files = write_files(self._table, rows, folder=folder)
+        self._at(Step.FILES_WRITTEN)
+        return files, since
 
     def _mark(self, marker: Marker, account: Mapping[str, str], files: Iterable[DataFile] = ()) -> IcebergTable:
         properties, summary = marker.properties() | dict(account), marker.summary() | dict(account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
@@ -19,6 +20,12 @@ from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.lake.append import stage_append
 from fleetlake.lake.replace import NewFile, stage_replace
 from fleetlake.lake.snapshots import Clock, wall_clock_ms
+
+# Files that wait for their commit so long are written anew before it is tried on a table that was loaded anew. Maintenance deletes
+# files that no table knows when they are twice as old, after it has moved the table on (`move_on`): so no commit lands whose files
+# are gone. A commit on the table as it was loaded before its files were written is refused then, however late it is.
+LONGEST_WAIT = timedelta(minutes=30)
+MOVES = 30
 
 
 class Conflict(Retryable):
@@ -85,6 +92,28 @@ def commit(
         staged = stage_replace(table, gone, files, properties if summary is None else summary, same_rows=False, now_ms=clock())
     stored = SetPropertiesUpdate(updates=dict(properties))
     return commit_staged(table, staged.requirements, (*staged.updates, stored), at=at)
+
+
+def move_on(load: Callable[[], IcebergTable], wait: Callable[[int], None]) -> None:
+    """Sees to it that no commit lands any more that was made ready before: by an empty snapshot, unless others make one meanwhile.
+
+    load: returns the table as it is now. wait: called with the number of the attempt before the next one. Retryable if none lands.
+    """
+    before = load().metadata.current_snapshot_id
+    for attempt in range(MOVES):
+        table = load()
+        if table.metadata.current_snapshot_id != before:
+            return
+        with suppress(Conflict, UnknownOutcome):
+            commit(table, properties={})
+            return
+        wait(attempt)
+    raise Retryable(f"no commit landed in {MOVES} attempts", where=".".join(table.name()), hint="the same again")
+
+
+def waits_too_long(written_ms: int, now_ms: int) -> bool:
+    """Returns whether files written at `written_ms` may be taken for unused ones before a commit of them lands."""
+    return now_ms - written_ms > LONGEST_WAIT // timedelta(milliseconds=1)
 
 
 def commit_properties(table: IcebergTable, properties: Mapping[str, str]) -> IcebergTable:

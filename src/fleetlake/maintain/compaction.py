@@ -18,6 +18,7 @@ from fleetlake.lake.memory_database import OutOfMemory
 from fleetlake.lake.replace import NewFile, Superseded
 from fleetlake.lake.rewrite import payload_bytes, rewrite_files
 from fleetlake.lake.scan import Damaged, numbered_files
+from fleetlake.lake.snapshots import wall_clock_ms
 from fleetlake.lake.unlisted import require_newest
 from fleetlake.maintain.current import read_current
 from fleetlake.maintain.replacing import replace_files
@@ -105,7 +106,7 @@ def compact(
     pending, too_large = [] if dry_run else list(groups), None
     while pending:
         group = pending.pop(0)
-        old = [numbered[file.location][0] for file in group]
+        old, since_ms = [numbered[file.location][0] for file in group], wall_clock_ms()
         try:
             written = rewrite_files(
                 table, old, sort=_sort_of(name), folder=f"compacted/{uuid.uuid4().hex}",
@@ -126,7 +127,7 @@ def compact(
         added = [NewFile(file, sequence) for file in written]
         _require_same_count(table, sum(file.record_count for file in old), added)
         try:
-            replace_files(lake, name, [file.location for file in group], added, same_rows=True, wait=wait)
+            replace_files(lake, name, [file.location for file in group], added, same_rows=True, wait=wait, since_ms=since_ms)
         except Superseded:
             superseded += 1
             continue

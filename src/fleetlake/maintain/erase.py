@@ -6,10 +6,10 @@ Cut off anywhere, the same again does what is left: rows are looked for in the t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 import pyarrow as pa
@@ -19,13 +19,13 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.contracts.tables import ERASED
 from fleetlake.foundation.errors import Missing, Retryable
 from fleetlake.lake.catalog import Lake
-from fleetlake.lake.commits import Conflict, UnknownOutcome, commit
+from fleetlake.lake.commits import LONGEST_WAIT, Conflict, UnknownOutcome, commit, move_on
 from fleetlake.lake.digest import adjusted
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.unlisted import require_newest
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.current import read_current
-from fleetlake.maintain.erase_files import delete_orphans, known_files, search_lake
+from fleetlake.maintain.erase_files import delete_orphans, known_files, search_lake, unused_files
 from fleetlake.maintain.erase_history import expire_all_but_current, reached_now
 from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_table import (
@@ -41,7 +41,8 @@ from fleetlake.maintain.own_files import plain
 
 LAYERS = ("bronze", "raw", "silver", "gold")  # a transform at work meanwhile makes nothing of what is gone already
 ATTEMPTS = 30
-ORPHAN_AGE = timedelta(hours=1)  # an unknown file that is younger may belong to a commit that is on its way
+ORPHAN_AGE = 2 * LONGEST_WAIT  # an unknown file that is younger may belong to a commit that is on its way
+COPYING_FOR = LONGEST_WAIT / 2  # then what is copied is committed, before others may take the copies for unused ones
 
 
 @dataclass(slots=True)
@@ -125,12 +126,15 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     for table in tables:
         table.erase(masks=True)
     _repeated(lambda: wiring.spoil(lake), "gold", wiring.wait)
-    deleted: list[str] = []
+    deleted, old = list[str](), wiring.now() - ORPHAN_AGE
+    unused = [file.path for file in unused_files(before, known_files(lake), old)]
+    for table in tables:
+        table.move_on(unused)
     holders = set(before.holders(known_files(lake)))
     for table in tables:
         if table.counts.files or holders & {plain(path) for path in read_current(lake, table.name, reached_now)}:
             _repeated(lambda name=table.name: expire_all_but_current(lake.table(name), deleted.append), table.name, wiring.wait)  # type: ignore[misc]
-    deleted += delete_orphans(lake, before, wiring.now() - ORPHAN_AGE)
+    deleted += delete_orphans(lake, before, old)
     after, known = search_lake(lake, device), known_files(lake)
     foreign = after.outside(known)
     return Erasure(
@@ -160,31 +164,41 @@ class _Table:
         self._lake, self.name, self._device, self._wiring = lake, name, device, wiring
         self._counted: dict[str, Counted] = {}
         self._rewritten: dict[str, Rewritten] = {}
+        self._copied_at: dict[str, datetime] = {}
         self._unsettled: list[_Unsettled] = []
         self._kept: set[str] = set()  # old files whose copies are in the table, or were in a commit without an answer
         self.counts = TableErasure(name)
 
     def erase(self, *, masks: bool) -> None:
         """Rewrites files until none has a row of the device, and, with masks, none names it and no manifest does."""
-        for attempt in range(ATTEMPTS):
+        attempt = 0
+        while attempt < ATTEMPTS:
             table = self._lake.table(self.name)
             try:
                 live = {file.file_path: file for file in live_files(table)}
                 self._settle(table, live)
-                now = self._rewrite(table, live, masks=masks)
+                now, are_all = self._rewrite(table, live, masks=masks)
                 if not now and not (masks and manifests_name(table, self._device)):
                     self._drop_unused(table)
                     return
                 if self._commit(table, now):
+                    attempt += are_all  # else there is more to come that was there before
                     continue
             except Conflict:
                 pass
             self._wiring.wait(attempt)
+            attempt += 1
         raise Retryable(
             f"the device can't be taken out: it, or other writers, came first {ATTEMPTS} times",
             where=self.name,
             hint="stop what sends it, then the same again",
         )
+
+    def move_on(self, unused: Iterable[str]) -> None:
+        """Before those of the paths go that are the table's: no commit that was made ready with one of them lands then."""
+        location = plain(self._lake.table(self.name).location())
+        if any(path.startswith(f"{location}/") for path in unused):
+            move_on(lambda: self._lake.table(self.name), self._wiring.wait)
 
     def _commit(self, table: IcebergTable, now: Mapping[str, Rewritten]) -> bool:
         """Once; returns whether it surely landed. Conflict if the table moved on; one without an answer is left to `_settle`."""
@@ -214,19 +228,33 @@ class _Table:
                 break
         self._unsettled.clear()
 
-    def _rewrite(self, table: IcebergTable, live: Mapping[str, DataFile], *, masks: bool) -> dict[str, Rewritten]:
-        """Copies of the live files that have to be replaced, made if they are not yet."""
+    def _rewrite(self, table: IcebergTable, live: Mapping[str, DataFile], *, masks: bool) -> tuple[dict[str, Rewritten], bool]:
+        """Copies of the live files that have to be replaced, made if they are not yet, and whether those are all.
+
+        Copies that have waited for their commit so long that others may delete them are made anew.
+        """
+        for path in [path for path, at in self._copied_at.items() if self._wiring.now() - at > LONGEST_WAIT]:
+            self._rewritten.pop(path, None)
+            del self._copied_at[path]
+        first_at = min((at for path, at in self._copied_at.items() if path in live), default=None)
         for path, file in live.items():
+            if first_at and self._wiring.now() - first_at > COPYING_FOR:
+                return self._copies_of(live), False
             try:
                 if path not in self._counted:
                     self._counted[path] = count_rows(table, file, self._device)
                 counted = self._counted[path]
                 if path not in self._rewritten and (counted.own or (masks and counted.owners)):
+                    self._copied_at[path] = self._wiring.now()
+                    first_at = first_at or self._copied_at[path]
                     self._rewritten[path] = rewrite_file(table, file, self._device)
                     self._remember_places(self._rewritten[path].places)
             except FileNotFoundError as error:
                 if any(path == file.file_path for file in live_files(self._lake.table(self.name))):
                     raise Damaged(path, self.name) from error  # else replaced and expired meanwhile
+        return self._copies_of(live), True
+
+    def _copies_of(self, live: Collection[str]) -> dict[str, Rewritten]:
         return {path: done for path, done in self._rewritten.items() if path in live}
 
     def _spoil(self) -> None:

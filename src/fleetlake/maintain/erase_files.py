@@ -82,22 +82,26 @@ def known_files(lake: Lake) -> set[str]:
     return {plain(path) for name in lake.names() for path in read_current(lake, name, reached_now)}
 
 
-def delete_orphans(lake: Lake, search: LakeSearch, before: datetime) -> Iterator[str]:
-    """Deletes files in the folders of tables that no table reaches and that are older than `before`, if they hold the id or can't
-    be read.
+def unused_files(search: LakeSearch, known: set[str], before: datetime) -> Iterator[LakeFile]:
+    """Yields files in the folders of tables that are not `known` and are older than `before`, if they hold the id or can't be read.
 
-    Yields their paths. A younger one may belong to a commit that is on its way, and what lies elsewhere to somebody else.
+    A younger one may belong to a commit that is on its way, and what lies elsewhere to somebody else.
     """
-    known = known_files(lake)
-    io = PyArrowFileIO(dict(lake.catalog.properties))
     for file in search.notable:
         is_unread = file.searched.is_broken and file.path.endswith(ENDINGS)
         if not file.is_own or file.path in known or file.changed_at is None or file.changed_at >= before:
             continue
         if is_unread or search.is_holder(file, known):
-            with suppress(FileNotFoundError):
-                io.delete(file.path)
-                yield file.path
+            yield file
+
+
+def delete_orphans(lake: Lake, search: LakeSearch, before: datetime) -> Iterator[str]:
+    """Deletes what no table reaches of `unused_files`, and yields its paths. The tables have been moved on since `before`."""
+    io = PyArrowFileIO(dict(lake.catalog.properties))
+    for file in unused_files(search, known_files(lake), before):
+        with suppress(FileNotFoundError):
+            io.delete(file.path)
+            yield file.path
 
 
 def _files(lake: Lake, io: PyArrowFileIO) -> Iterator[tuple[str, datetime | None]]:

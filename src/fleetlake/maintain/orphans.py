@@ -11,6 +11,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.commits import move_on
 from fleetlake.lake.object_store import arrow_io, place_of
 from fleetlake.lake.places import TABLE_FOLDERS, local_path
 from fleetlake.lake.unlisted import require_newest
@@ -45,13 +46,20 @@ def require_safe_age(age: timedelta, *, force: bool) -> None:
 
 
 def delete_orphans(
-    lake: Lake, name: str, age: timedelta, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), dry_run: bool = False
+    lake: Lake,
+    name: str,
+    age: timedelta,
+    *,
+    wait: Callable[[int], None],
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    dry_run: bool = False,
 ) -> Orphans:
     """Deletes data and metadata files older than `age` that no snapshot of the table reaches, nor its metadata log.
 
-    Files are listed before the metadata is loaded: a commit in between makes them known. What lies behind a symbolic link or is
-    another lake's is left alone. Damaged, with nothing deleted, if a manifest that is in use is missing; Permanent if the catalog
-    is older than the table's folder.
+    Files are listed before the metadata is loaded: a commit in between makes them known. If there are any the table is moved on, so
+    that no commit lands that a writer made ready with them before it slept, and the metadata is looked at again. What lies behind a
+    symbolic link or is another lake's is left alone. wait: called with the number of the attempt before moving on is tried again.
+    Damaged, with nothing deleted, if a manifest that is in use is missing; Permanent if the catalog is older than the folder.
     """
     table = lake.table(name)
     require_collectable(table)
@@ -60,13 +68,21 @@ def delete_orphans(
     scheme = "" if local_path(table.location()) is not None else "s3://"
     own = OwnFiles([table.location()], (f"{scheme}{path}" for path, _, _ in listed))
     sizes = {path: size for path, changed_at, size in listed if changed_at is not None and changed_at < now() - age}
-    if sizes:
-        for location in read_current(lake, name, lambda now: set(_known(now))):
-            sizes.pop(_path(table, location), None)
-    files = tuple(sorted(path for path in sizes if own.has(f"{scheme}{path}")))
+    sizes = {path: size for path, size in sizes.items() if own.has(f"{scheme}{path}")}
+    _drop_known(lake, table, name, sizes)
+    if sizes and not dry_run:
+        move_on(lambda: lake.table(name), wait)
+        _drop_known(lake, table, name, sizes)
+    files = tuple(sorted(sizes))
     filesystem, _ = place_of(table.io, table.location())
     deleted = 0 if dry_run else delete_files(filesystem.delete_file, files)  # by path: in a location some names mean another file
-    return Orphans(name, dry_run, files, sum(sizes[path] for path in files), deleted)
+    return Orphans(name, dry_run, files, sum(sizes.values()), deleted)
+
+
+def _drop_known(lake: Lake, table: IcebergTable, name: str, sizes: dict[str, int]) -> None:
+    """Take out of `sizes` the paths that the table reaches now."""
+    for location in read_current(lake, name, lambda now: set(_known(now))) if sizes else ():
+        sizes.pop(_path(table, location), None)
 
 
 def _listed(table: IcebergTable) -> Iterator[tuple[str, datetime | None, int]]:

@@ -1,6 +1,8 @@
 """The writer of one table, on a real catalog whose commits fail on purpose: nothing is lost, nothing is doubled."""
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
+from fleetlake.foundation.steps import Step
 from fleetlake.ingest.accounts import account_of
 from fleetlake.ingest.fingerprints import Fingerprint, digest_value
 from fleetlake.ingest.offsets import Marker, Source
@@ -22,6 +25,8 @@ from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.digest import digest_of
+from fleetlake.lake.snapshots import wall_clock_ms
+from fleetlake.maintain.orphans import SHORTEST_AGE, delete_orphans
 
 TABLE = bronze_of(VEHICLE)
 PRINTS = {0: Fingerprint(4, 1_767_600_000_000, digest_value(b"e4"), 2)}
@@ -111,6 +116,32 @@ def test_a_conflict_with_maintenance_is_retried(lake: Lake) -> None:
     w.take_over(SOURCE)
     commit(lake.table(TABLE.name), properties={"maintenance": "ran"})
     w.append([rows(0, 5)], {0: 5}, 0)
+    assert offsets(lake) == list(range(5))
+
+
+@pytest.mark.parametrize("outcome", ["given", "lost", "late"])
+def test_a_writer_that_sleeps_for_hours_before_its_commit_writes_its_files_anew(lake: Lake, tmp_path: Path, outcome: str) -> None:
+    """Maintenance has taken them for unused ones meanwhile."""
+    asleep_s, deleted = [0], list[str]()
+
+    def sleep(step: str) -> None:
+        if step != Step.FILES_WRITTEN or deleted:
+            return
+        asleep_s[0] = 7200
+        for path in tmp_path.rglob("*.parquet"):
+            os.utime(path, (time.time() - 7200,) * 2)
+        deleted.extend(delete_orphans(lake, TABLE.name, SHORTEST_AGE, wait=lambda attempt: None).files)
+        faults.plan = [outcome] if outcome != "given" else []
+
+    w = TableWriter(
+        lake, TABLE.name, job="test", wait=lambda attempt: None, at=sleep, clock=lambda: wall_clock_ms() + asleep_s[0] * 1000
+    )
+    w.take_over(SOURCE)
+    faults = Faults(lake)
+    w.append([rows(0, 3)], {0: 3}, 0)
+    assert [Path(path).suffix for path in deleted] == [".parquet"]
+    faults.deliver_late()
+    w.append([rows(3, 5)], {0: 5}, 0)
     assert offsets(lake) == list(range(5))
 
 

@@ -38,7 +38,7 @@ def spoil(lake: Lake) -> None:
     erase_device(lake, "veh-1", WIRING)
     for table in TABLES:
         expire(lake, table.name, ExpiryPolicy(newest=1, reading_s=0, hourly_s=0), wait=lambda attempt: None)
-        delete_orphans(lake, table.name, timedelta(0))
+        delete_orphans(lake, table.name, timedelta(0), wait=lambda attempt: None)
 
 
 def every_path(lake: Lake) -> set[str]:

@@ -84,7 +84,7 @@ def test_a_lake_in_a_folder_of_any_name_is_in_that_folder(tmp_path: Path, name: 
     os.utime(stray, (time.time() - 4 * 86_400,) * 2)
     with closing(open_lake_from(Settings(home=home))) as lake:
         assert compact(lake, TABLE.name, CompactionPolicy(), wait=lambda attempt: None, read_up_to=set()).removed == 3
-        assert delete_orphans(lake, TABLE.name, timedelta(days=3)).files == (str(stray),)
+        assert delete_orphans(lake, TABLE.name, timedelta(days=3), wait=lambda attempt: None).files == (str(stray),)
         count = run_query(lake, "SELECT count(*), sum(kafka_offset) FROM bronze.vehicle", None).to_pylist()
     assert [tuple(row.values()) for row in count] == [(3, 3)]
     assert {path.name for path in tmp_path.iterdir()} == {home.name, neighbour.name}

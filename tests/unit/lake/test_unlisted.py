@@ -116,7 +116,7 @@ def test_what_an_older_catalog_does_not_know_is_no_orphan(tmp_path: Path) -> Non
     files = set(home.rglob("*.parquet"))
     with closing(open_lake_from(Settings(home=home))) as lake:
         with pytest.raises(Permanent, match=r"the catalog is older than the warehouse: it has version \d+ of table bronze.vehicle"):
-            delete_orphans(lake, TABLES[0].name, timedelta(0))
+            delete_orphans(lake, TABLES[0].name, timedelta(0), wait=lambda attempt: None)
         writer = TableWriter(lake, TABLES[0].name, job="job", wait=lambda attempt: None)
         for attempt in (
             lambda: erase_device(lake, "veh-1", WIRING),
@@ -131,4 +131,4 @@ def test_what_an_older_catalog_does_not_know_is_no_orphan(tmp_path: Path) -> Non
     assert set(home.rglob("*.parquet")) == files
     (home / "catalog.db").write_bytes(newest)
     with closing(open_lake_from(Settings(home=home))) as lake:
-        assert delete_orphans(lake, TABLES[0].name, timedelta(0)).files == ()
+        assert delete_orphans(lake, TABLES[0].name, timedelta(0), wait=lambda attempt: None).files == ()

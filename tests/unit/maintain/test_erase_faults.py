@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,7 @@ from fleetlake.contracts.tables import ERASED, bronze_of
 from fleetlake.foundation.errors import Retryable
 from fleetlake.ingest.verify import State
 from fleetlake.lake.catalog import Lake
-from fleetlake.lake.commits import commit
+from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.erase import Erasure, Wiring, erase_device
 from fleetlake.maintain.erase_table import live_files
@@ -95,6 +99,55 @@ def test_a_copy_that_is_of_no_use_stays_if_a_commit_may_still_refer_to_it(tmp_pa
     assert rows_of(erased)[BRONZE] == 40
     lake.close()
     other.close()
+
+
+def test_who_slept_before_its_commit_does_not_bring_the_device_back_nor_name_files_that_are_gone(tmp_path: Path) -> None:
+    lake, other = fill(tmp_path, transformed=False), opened(tmp_path)
+    before, rows = contents(lake), lake.table(BRONZE).scan().to_arrow()
+    erase_device(lake, GONE, wiring())
+    sleeper = other.table(BRONZE)
+    written = write_files(sleeper, rows, folder="asleep")  # so that the table itself has nothing of the device
+    for path in tmp_path.rglob("asleep/*.parquet"):
+        os.utime(path, (time.time() - 7200,) * 2)
+    erase_device(lake, GONE, wiring())
+    assert not list(tmp_path.rglob("asleep/*.parquet"))
+    with pytest.raises(Conflict):
+        commit(sleeper, added=written, properties={})
+    assert contents(lake) == without(before)
+    lake.close()
+    other.close()
+
+
+@pytest.mark.parametrize(("minutes", "parts"), [(1, 1), (16, 4), (61, 4)])
+def test_what_takes_long_is_committed_in_parts(tmp_path: Path, minutes: int, parts: int) -> None:
+    """Each look at the clock is so many minutes after the one before."""
+    lake = fill(tmp_path, transformed=False)
+    before, looks, start = contents(lake), itertools.count(), datetime.now(UTC)
+    faults = Faults(lake, BRONZE)
+    clock = replace(wiring(), now=lambda: start + next(looks) * timedelta(minutes=minutes))
+    erased = erase_device(lake, GONE, clock)
+    assert faults.tried == parts + 1  # and one that expires
+    require_whole(lake, tmp_path, before)
+    assert rows_of(erased)[BRONZE] == 40
+    lake.close()
+
+
+def test_copies_that_waited_too_long_are_made_anew(tmp_path: Path) -> None:
+    lake, slept = fill(tmp_path, transformed=False), [timedelta(0)]
+    before = contents(lake)
+    faults = Faults(lake, BRONZE)
+    faults.plan = ["conflict"]
+
+    def sleep(attempt: int) -> None:
+        """And another erasure, or `orphans`, takes the copies for unused ones."""
+        if not slept[0]:
+            slept[0] = timedelta(hours=2)
+            for path in tmp_path.rglob("bronze/gps/data/**/erased-*"):
+                path.unlink()
+
+    erase_device(lake, GONE, replace(wiring(sleep), now=lambda: datetime.now(UTC) + slept[0]))
+    require_whole(lake, tmp_path, before, may_repeat_places=True)
+    lake.close()
 
 
 def test_who_gives_up_leaves_all_files_that_a_late_commit_needs(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
-from fleetlake.lake.commits import commit
+from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.write import write_files
 from fleetlake.maintain import orphans
@@ -75,13 +75,27 @@ def test_what_no_metadata_knows_goes_and_all_else_stays(lake: Lake, home: Path) 
     age(known)
     gone = {stray(home, "data/job/1/a#b?c %41.parquet"), stray(home, "metadata/snap-1-0-x.avro"), stray(home, "metadata/9.json")}
     young, beside = stray(home, "data/young.parquet", YOUNG), stray(home, "other/table/data/1.parquet")
-    found = delete_orphans(lake, TABLE.name, AGE, dry_run=True)
+    found = delete_orphans(lake, TABLE.name, AGE, dry_run=True, wait=lambda attempt: None)
     assert (found.dry_run, found.deleted, found.size_bytes) == (True, 0, 15)
     assert set(map(Path, found.files)) == gone
     assert files(home) == known | gone | {young, beside}
-    done = delete_orphans(lake, TABLE.name, AGE)
+    done = delete_orphans(lake, TABLE.name, AGE, wait=lambda attempt: None)
     assert (done.deleted, done.files, done.size_bytes) == (3, found.files, 15)
-    assert files(home) == known | {young, beside}
+    assert known | {young, beside} <= files(home)
+    assert {path.parent.name for path in files(home) - known - {young, beside}} == {"metadata"}  # of the table that was moved on
+    assert lake.table(TABLE.name).scan().to_arrow().num_rows == 4
+    before = files(home)
+    assert delete_orphans(lake, TABLE.name, AGE, wait=lambda attempt: None).deleted == 0
+    assert files(home) == before
+
+
+def test_who_slept_before_its_commit_does_not_commit_what_is_gone(lake: Lake, home: Path) -> None:
+    sleeper, before = lake.table(TABLE.name), files(home)
+    written = write_files(sleeper, sleeper.scan().to_arrow(), folder="asleep")
+    age(files(home) - before)
+    assert delete_orphans(lake, TABLE.name, AGE, wait=lambda attempt: None).deleted == 1
+    with pytest.raises(Conflict):
+        commit(sleeper, added=written, properties={})
     assert lake.table(TABLE.name).scan().to_arrow().num_rows == 4
 
 
@@ -97,7 +111,7 @@ def test_what_is_committed_while_it_looks_stays(lake: Lake, home: Path, monkeypa
         return found
 
     monkeypatch.setattr(orphans, "_listed", commit_meanwhile)
-    assert delete_orphans(lake, TABLE.name, AGE).files == ()
+    assert delete_orphans(lake, TABLE.name, AGE, wait=lambda attempt: None).files == ()
     assert lake.table(TABLE.name).scan().to_arrow().num_rows == 8
 
 
@@ -106,7 +120,7 @@ def test_nothing_goes_if_a_manifest_is_missing(lake: Lake, home: Path) -> None:
     snapshot = lake.table(TABLE.name).snapshots()[0]
     Path(snapshot.manifest_list.removeprefix("file://")).unlink()
     with pytest.raises(Damaged, match=r"metadata file .*snap-.* is missing"):
-        delete_orphans(lake, TABLE.name, AGE)
+        delete_orphans(lake, TABLE.name, AGE, wait=lambda attempt: None)
     assert path.is_file()
 
 
@@ -114,7 +128,7 @@ def test_files_that_are_not_the_tables_own_are_refused(lake: Lake) -> None:
     with lake.table(TABLE.name).transaction() as transaction:
         transaction.set_properties({"gc.enabled": "false"})
     with pytest.raises(BadInput, match="not to be deleted"):
-        delete_orphans(lake, TABLE.name, AGE)
+        delete_orphans(lake, TABLE.name, AGE, wait=lambda attempt: None)
 
 
 def test_less_than_an_hour_has_to_be_forced() -> None:
@@ -146,8 +160,8 @@ def test_the_command_says_what_would_go_and_does_it(
     assert not path.exists()
     expiring = ("expire", "--keep", "2", "--keep-hourly", "0", "--dry-run")
     assert run(monkeypatch, home, *expiring) == 0
-    said = "bronze.vehicle: 0 snapshots would be expired, 4 kept; 0 metadata files and 0 data files would be deleted\n"
-    assert capsys.readouterr().out == said  # all of them are younger than a minute
+    said = "bronze.vehicle: 0 snapshots would be expired, 5 kept; 0 metadata files and 0 data files would be deleted\n"
+    assert capsys.readouterr().out == said  # all are younger than a minute; one is by `orphans`
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.replace import NewFile, Superseded
 from fleetlake.lake.scan import added_files
+from fleetlake.lake.snapshots import wall_clock_ms
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.replacing import replace_files
 
@@ -64,6 +65,22 @@ def replace(lake: Lake, wait: Callable[[int], None] = lambda attempt: None, fold
     (file,) = write_files(table, rows(0, 4), folder=folder)
     replace_files(lake, TABLE.name, old, [NewFile(file, sequence)], same_rows=True, wait=wait)
     return file.file_path
+
+
+def test_files_that_waited_too_long_are_not_committed(lake: Lake, writer: TableWriter, tmp_path: Path) -> None:
+    """An erasure or `orphans` may have deleted them meanwhile."""
+    table = lake.table(TABLE.name)
+    old = [file.file_path for file in added_files(table, 0)]
+    new = write_files(table, rows(0, 6), folder="compacted")
+    before = lake.table(TABLE.name).metadata_location
+    with pytest.raises(Retryable, match="may be taken for unused ones"):
+        replace_files(
+            lake, TABLE.name, old, [NewFile(file, 4) for file in new], same_rows=True, wait=lambda attempt: None,
+            since_ms=wall_clock_ms() - 31 * 60_000,
+        )  # fmt: skip
+    assert lake.table(TABLE.name).metadata_location == before
+    assert not list(tmp_path.rglob("compacted/*"))
+    assert offsets(lake) == list(range(6))
 
 
 def test_rows_stay_and_readers_find_nothing_new(lake: Lake, writer: TableWriter) -> None:
