@@ -20,7 +20,7 @@ from fleetlake.lake.commits import commit
 from fleetlake.lake.ownership import OBJECT
 from fleetlake.lake.write import write_files
 from fleetlake.maintain.compaction import CompactionPolicy, compact
-from fleetlake.maintain.erase import Wiring
+from fleetlake.maintain.erase_attempts import Wiring
 
 TABLES = [bronze_of(VEHICLE), bronze_of(WEATHER)]
 WIRING = Wiring({}, lambda lake: None, lambda attempt: None)

@@ -20,7 +20,8 @@ from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Unproven
 from fleetlake.lake.commits import commit
-from fleetlake.maintain.erase import Erasure, TableErasure, Wiring, count_device, erase_device
+from fleetlake.maintain.erase import Erasure, count_device, erase_device
+from fleetlake.maintain.erase_attempts import TableErasure, Wiring
 from fleetlake.maintain.erase_name import MASK, DeviceName
 from fleetlake.maintain.erase_search import search_bytes, search_file
 from fleetlake.runtime.spill import FOLDER as SPILL

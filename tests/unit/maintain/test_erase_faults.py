@@ -22,7 +22,8 @@ from fleetlake.ingest.verify import State
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files
-from fleetlake.maintain.erase import Erasure, Wiring, erase_device
+from fleetlake.maintain.erase import Erasure, erase_device
+from fleetlake.maintain.erase_attempts import Wiring
 from fleetlake.maintain.erase_table import live_files
 
 BRONZE = bronze_of(GPS).name

@@ -16,9 +16,10 @@ from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.scan import Damaged
-from fleetlake.maintain import erase
+from fleetlake.maintain import erase_attempts
 from fleetlake.maintain.compaction import CompactionPolicy, compact
-from fleetlake.maintain.erase import Wiring, count_device, erase_device
+from fleetlake.maintain.erase import count_device, erase_device
+from fleetlake.maintain.erase_attempts import Wiring
 from fleetlake.maintain.erase_table import live_files
 
 OTHER, BRONZE = "okapi-3", bronze_of(GPS).name
@@ -69,7 +70,7 @@ def test_two_erasures_at_once_both_end_well(tmp_path: Path, monkeypatch: pytest.
 
 def test_another_that_comes_before_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake, second = fill(tmp_path), opened(tmp_path)
-    before, real, done = contents(lake), erase.commit_rewritten, list[object]()
+    before, real, done = contents(lake), erase_attempts.commit_rewritten, list[object]()
 
     def late(*given: Any, **more: Any) -> None:
         if not done:
@@ -77,7 +78,7 @@ def test_another_that_comes_before_the_commit(tmp_path: Path, monkeypatch: pytes
             erase_device(second, OTHER, WIRING)
         real(*given, **more)
 
-    monkeypatch.setattr(erase, "commit_rewritten", late)
+    monkeypatch.setattr(erase_attempts, "commit_rewritten", late)
     erase_device(lake, GONE, WIRING)
     assert contents(lake)[BRONZE] == others(without(before)[BRONZE])
     lake.close()
