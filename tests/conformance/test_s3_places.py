@@ -21,7 +21,8 @@ from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.unlisted import Claimed
 from fleetlake.lake.write import write_files
-from fleetlake.maintain.erase import Wiring, erase_device
+from fleetlake.maintain.erase import erase_device
+from fleetlake.maintain.erase_attempts import Wiring
 from fleetlake.maintain.orphans import delete_orphans
 from tests.s3_server import BUCKET, S3Server
 
