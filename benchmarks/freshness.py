@@ -91,7 +91,7 @@ def _measure(system: System, broker: EmbeddedBroker, home: Path, rate: int, seco
         if system.name == NATIVE:
             beside = f"fleetlake maintain run --every {MAINTAIN_EVERY_S}"
             (home / "maintain").mkdir()
-            command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), *beside.split()[1:]]
+            command = [sys.executable, "-m", "fleetlake.cli.main", "--home", str(home), *beside.split()[1:]]
             maintained = _start(started, command, home / "maintain", broker.port)
         added = started.enter_context(Added(output))
         trickle(broker.settings, rate, WARM_UP_S, seed=seed)

@@ -43,7 +43,7 @@ class System:
 def _native(job: Job) -> list[str]:
     once = [] if job.live else ["--once"]
     kafka = f"kafka.bootstrap_servers={job.servers}"
-    return [sys.executable, "-m", "fleetlake.app.main", "--home", str(job.home), "--set", kafka, "ingest", *once]
+    return [sys.executable, "-m", "fleetlake.cli.main", "--home", str(job.home), "--set", kafka, "ingest", *once]
 
 
 def _script(name: str, **more: object) -> Callable[[Job], list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fleetlake.app.command_line import cli
+from fleetlake.cli.command_line import cli
 from fleetlake.cloud.snowflake.files import migration_files
 from fleetlake.contracts.reference import markdown_reference
 

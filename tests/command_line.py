@@ -34,7 +34,7 @@ class Cli:
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "fleetlake.app.main", *self._words, *arguments]
+        command = [sys.executable, "-m", "fleetlake.cli.main", *self._words, *arguments]
         process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment)
         self._started.append(process)
         return process

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import open_lake_from, open_unchecked_lake
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import open_lake_from, open_unchecked_lake
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE, WEATHER
 from fleetlake.contracts.tables import bronze_of

@@ -31,9 +31,8 @@ import zstandard
 from pyiceberg.avro.file import AvroFile
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from fleetlake.app.erasing import erase_wiring
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import open_existing_lake, open_lake_from
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import open_existing_lake, open_lake_from
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EMERGENCY
 from fleetlake.contracts.tables import all_tables, bronze_of
@@ -46,6 +45,7 @@ from fleetlake.maintain.erase import erase_device
 from fleetlake.runtime.spill import ROOT, spill_root
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
+from fleetlake.workflows.erase import erase_wiring
 from tests.forking import forking
 
 DEVICES = ("quokka-7", "sim1-00007", "veh-0001", "7", "x", "  ", "Straße 12/7", "日本-7")

@@ -14,7 +14,7 @@ from pathlib import Path
 PRELOADED = [
     "__main__", "tests.faults.scenarios", "tests.faults.driver", "tests.forking", "boto3", "duckdb", "pyarrow.compute",
     "pyarrow.fs", "pyarrow.parquet", "pydantic", "pyiceberg.catalog.glue", "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow",
-    "fleetlake.app.ingesting", "fleetlake.app.main", "fleetlake.app.settings", "fleetlake.app.wiring",
+    "fleetlake.workflows.ingest", "fleetlake.cli.main", "fleetlake.config.settings", "fleetlake.config.wiring",
     "fleetlake.transform.native", "fleetlake.transform.runner",
 ]  # fmt: skip
 
@@ -28,7 +28,7 @@ def forking() -> ForkServerContext:
 def run_fleetlake(
     *arguments: str, env: Mapping[str, str], timeout: float, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the command in a process, environment and folder of its own, without input. tests/unit/app/test_main.py starts it as
+    """Runs the command in a process, environment and folder of its own, without input. tests/unit/cli/test_main.py starts it as
     users do, and waits for its imports.
     """
     with tempfile.TemporaryDirectory(prefix="command-") as folder:
@@ -53,6 +53,6 @@ def _command(arguments: tuple[str, ...], environment: Mapping[str, str], folder:
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["fleetlake", *arguments]
-    from fleetlake.app.main import main
+    from fleetlake.cli.main import main
 
     main()

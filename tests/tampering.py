@@ -25,7 +25,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile
 
-from fleetlake.app.erasing import erase_wiring
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of, silver_of
@@ -45,6 +44,7 @@ from fleetlake.transform.marker import read_marker
 from fleetlake.transform.native import native_engine
 from fleetlake.transform.settings import TransformSettings
 from fleetlake.transform.silver import refresh_silver
+from fleetlake.workflows.erase import erase_wiring
 
 LAKE_SEEDS, UNTOUCHED_EVERY = 50, 4
 BRONZE, SILVER = bronze_of(GPS), silver_of(GPS)

@@ -1,6 +1,6 @@
 """The fleetlake command for spark-submit: spark-submit ... fleetlake_main.py ingest --engine spark --master submit."""
 
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Producer
 
-from fleetlake.app.erasing import erase_wiring
-from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.producer import EventProducer
 from fleetlake.broker.queueing import ByRecord
@@ -36,6 +34,8 @@ from fleetlake.maintain.erase import erase_device
 from fleetlake.transform.marker import read_marker
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
+from fleetlake.workflows.erase import erase_wiring
+from fleetlake.workflows.ingest import sources_now
 from tests.event_documents import GOOD, every_kind
 from tests.s3_server import BUCKET, S3Server
 

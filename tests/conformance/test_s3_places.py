@@ -11,9 +11,8 @@ import pyarrow as pa
 import pytest
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from fleetlake.app.erasing import erase_wiring
-from fleetlake.app.settings import LakeSection, Settings
-from fleetlake.app.wiring import open_lake_from
+from fleetlake.config.settings import LakeSection, Settings
+from fleetlake.config.wiring import open_lake_from
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of
@@ -24,6 +23,7 @@ from fleetlake.lake.write import write_files
 from fleetlake.maintain.erase import erase_device
 from fleetlake.maintain.erase_attempts import Wiring
 from fleetlake.maintain.orphans import delete_orphans
+from fleetlake.workflows.erase import erase_wiring
 from tests.s3_server import BUCKET, S3Server
 
 TABLE, GONE = bronze_of(GPS), "quokka-7"

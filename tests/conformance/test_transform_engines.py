@@ -323,7 +323,7 @@ def test_the_command(tmp_path: Path) -> None:
     catalog = {"type": "sql", "uri": f"sqlite:///{home}/catalog.db", "warehouse": f"file://{home}/warehouse"}
     with new_lake(LakeSettings("local", catalog)) as lake:
         ingest(lake, {GPS: fixes(0, 5)})
-    command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), "transform", "--json"]
+    command = [sys.executable, "-m", "fleetlake.cli.main", "--home", str(home), "transform", "--json"]
     counts = [json.loads(subprocess.check_output([*command, *more], text=True)) for more in ((), ("--engine", "spark"))]
     assert [count["silver"][1]["inserted"] for count in counts] == [5, 0]
     assert not any(table["rebuilt"] for count in counts for layer in count.values() for table in layer)

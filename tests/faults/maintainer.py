@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetlake.app.maintaining import read_by_transforms
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.maintain.compaction import CompactionPolicy, compact
 from fleetlake.maintain.expiry import expire
 from fleetlake.maintain.orphans import DEFAULT_AGE, delete_orphans
 from fleetlake.maintain.retention import ExpiryPolicy
+from fleetlake.workflows.maintain import read_by_transforms
 from tests.faults.clocks import CLOCK
 from tests.faults.driver import Cut, back_off, cut_in
 

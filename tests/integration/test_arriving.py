@@ -15,11 +15,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from tests.conftest import free_ports
 
-from fleetlake.app.ingesting import open_ingest
-from fleetlake.app.settings import Settings
 from fleetlake.broker import librdkafka
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import SILENT, ensure_topics
+from fleetlake.config.settings import Settings
 from fleetlake.contracts.events import EVENTS
 from fleetlake.foundation.errors import BadInput, DataLoss, Retryable
 from fleetlake.ingest import arrivals, by_columns, by_objects, native
@@ -30,6 +29,7 @@ from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.offsets import Offsets
 from fleetlake.ingest.reader import TUNING, Reader
 from fleetlake.runtime import compiled
+from fleetlake.workflows.ingest import open_ingest
 
 SEED = 7
 SENT_AT = datetime(2026, 1, 5, 6, tzinfo=UTC)

@@ -24,12 +24,12 @@ from tests.conftest import INTERPRETED, SHORT_LIVED, free_ports
 from tests.forking import run_fleetlake
 from tests.s3_server import BUCKET, S3Server, s3_server
 
-from fleetlake.app.command_line import cli
-from fleetlake.app.profiles import save_profile
-from fleetlake.app.settings import Overrides, load
-from fleetlake.app.wiring import lake_settings, open_lake_from
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import watermarks
+from fleetlake.cli.command_line import cli
+from fleetlake.config.profiles import save_profile
+from fleetlake.config.settings import Overrides, load
+from fleetlake.config.wiring import lake_settings, open_lake_from
 from fleetlake.contracts.events import EVENTS
 from fleetlake.contracts.tables import bronze_of, raw_of, silver_of
 from fleetlake.lake.spark import SparkSettings, attach, spark_session

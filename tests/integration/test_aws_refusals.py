@@ -93,7 +93,7 @@ class Asker:
         given = {name: value for name, value in (self._environment | (environment or {})).items() if value is not None}
         words = ["--config", str(file), "--home", str(self._folder / "home"), "--profile", "aws", *command]
         if "PYTHONPATH" in (environment or {}):  # what it imports is to be different
-            command = [sys.executable, "-m", "fleetlake.app.main", *words]
+            command = [sys.executable, "-m", "fleetlake.cli.main", *words]
             return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
         return run_fleetlake(*words, env=given, timeout=60)
 

@@ -17,11 +17,11 @@ from tests.aws_server import KEY, REGION, SECRET, AwsServer, aws_server
 from tests.conftest import free_ports
 from tests.forking import run_fleetlake
 
-from fleetlake.app.settings import Overrides, load
 from fleetlake.cloud.aws.deployment import Wanted, discard_stack, prepare_stack
 from fleetlake.cloud.aws.preflight import require_ready
 from fleetlake.cloud.aws.session import Aws
 from fleetlake.cloud.aws.trust import Trust, trust_snowflake
+from fleetlake.config.settings import Overrides, load
 from fleetlake.foundation.errors import BadInput
 
 STATUS = {"ROLLBACK_COMPLETE": "it can only be deleted", "UPDATE_ROLLBACK_FAILED": "continue-update-rollback"}

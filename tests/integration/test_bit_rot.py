@@ -16,7 +16,6 @@ from confluent_kafka.admin import AdminClient
 from tests.command_line import GOOD, Cli
 from tests.conftest import free_ports
 
-from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.records_at import find_records
 from fleetlake.broker.topics import ensure_topics
@@ -32,6 +31,7 @@ from fleetlake.ingest.spark.engine import Sink, SparkIngest, SparkIngestSettings
 from fleetlake.lake.catalog import LakeSettings, open_lake, row_count
 from fleetlake.lake.spark import attach
 from fleetlake.runtime.compiled import NotPossible
+from fleetlake.workflows.ingest import sources_now
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -52,7 +52,7 @@ class Command:
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         settings = ["--set", f"spark.cluster_port={self.port}", "--set", f"spark.cluster_web_port={self.port + 1}"]
-        command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(self.home), *settings, "cluster", *arguments]
+        command = [sys.executable, "-m", "fleetlake.cli.main", "--home", str(self.home), *settings, "cluster", *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def status(self) -> dict[str, Any]:

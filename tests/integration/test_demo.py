@@ -25,7 +25,7 @@ def wait_for(lock: Path, running: subprocess.Popen[str]) -> None:
 
 
 def test_the_demo_twice(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(tmp_path / "home"), "--set", f"kafka.port={free_ports()}"]
+    command = [sys.executable, "-m", "fleetlake.cli.main", "--home", str(tmp_path / "home"), "--set", f"kafka.port={free_ports()}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETLAKE")}
 
     def run(*arguments: str) -> str:

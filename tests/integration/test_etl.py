@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetlake.app.command_line import cli
+from fleetlake.cli.command_line import cli
 from fleetlake.contracts.events import EMERGENCY, EVENTS, GPS, WEATHER, Event
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import bronze_of, raw_of
@@ -387,7 +387,7 @@ def test_the_command_prints_what_it_added(
     ],
 )
 def test_what_can_not_be_loaded_is_one_line_and_exit_2(tmp_path: Path, arguments: list[str], said: str) -> None:
-    command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(tmp_path), "etl", *arguments]
+    command = [sys.executable, "-m", "fleetlake.cli.main", "--home", str(tmp_path), "etl", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith(said)

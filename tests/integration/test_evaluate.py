@@ -13,13 +13,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from fleetlake.app.evaluation import CONDITIONS, land_run
-from fleetlake.app.main import main
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import open_lake_from, transform_settings
+from fleetlake.cli.main import main
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import open_lake_from, transform_settings
+from fleetlake.evaluate.accuracy import MEASURES
+from fleetlake.evaluate.run import CONDITIONS, land_run
 from fleetlake.lake.commits import commit
 from fleetlake.lake.write import write_files
-from fleetlake.serve.accuracy import MEASURES
 from fleetlake.simulate.faults import FaultRates
 from fleetlake.simulate.run import SimulationSettings, run_simulation
 from fleetlake.transform.runner import run_transform

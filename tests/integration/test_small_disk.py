@@ -31,7 +31,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def run(disk: Path, tmp_path: Path) -> Iterator[Run]:
     """Runs commands whose home is on the disk; ends their broker."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETLAKE")}
-    words = [sys.executable, "-m", "fleetlake.app.main", "--home", str(disk / "home"), "--set", f"kafka.port={free_ports()}"]
+    words = [sys.executable, "-m", "fleetlake.cli.main", "--home", str(disk / "home"), "--set", f"kafka.port={free_ports()}"]
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

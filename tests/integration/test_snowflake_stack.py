@@ -14,8 +14,6 @@ from tests.conftest import free_ports
 from tests.snowflake_account import Account
 from tests.trusting_role import EVERYTHING, USER_ARN, AwsRole, Clock
 
-from fleetlake.app.deploying_snowflake import deployed_target
-from fleetlake.app.settings import Overrides, Settings, load
 from fleetlake.cloud.aws.change_sets import execute, prepare
 from fleetlake.cloud.aws.session import Aws
 from fleetlake.cloud.aws.template import template_text
@@ -23,7 +21,9 @@ from fleetlake.cloud.snowflake.apply import apply
 from fleetlake.cloud.snowflake.handshake import Identity
 from fleetlake.cloud.snowflake.stack import StackTrust, role_and_bucket
 from fleetlake.cloud.snowflake.target import LINKED, LISTED
+from fleetlake.config.settings import Overrides, Settings, load
 from fleetlake.foundation.errors import BadInput
+from fleetlake.workflows.deploy_snowflake import deployed_target
 
 PARTS = {"volume": ("Volume", "EXTERNAL VOLUME", "FLEETLAKE_VOLUME")}
 INTEGRATIONS = {

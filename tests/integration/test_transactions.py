@@ -15,7 +15,6 @@ from confluent_kafka.admin import AdminClient
 from tests.command_line import GOOD, Cli
 from tests.faults.ingests import wait_for
 
-from fleetlake.app.ingesting import sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.topics import stable_ends, watermarks
 from fleetlake.contracts.events import GPS
@@ -24,6 +23,7 @@ from fleetlake.ingest.flush import FlushPolicy
 from fleetlake.ingest.native import IngestSettings, NativeIngest
 from fleetlake.ingest.offsets import Marker
 from fleetlake.lake.catalog import LakeSettings, open_lake
+from fleetlake.workflows.ingest import sources_now
 
 PATIENCE_S = 60
 numbers = count()

@@ -15,7 +15,6 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from tests.command_line import GOOD, POLL_S, Cli
 from tests.conftest import free_ports
 
-from fleetlake.app.ingesting import back_off, sources_now
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.broker.records_at import find_records
 from fleetlake.broker.topics import ensure_topics, watermarks
@@ -28,6 +27,7 @@ from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.native import IngestSettings, NativeIngest
 from fleetlake.ingest.watch import LogWatch
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake, row_count
+from fleetlake.workflows.ingest import back_off, sources_now
 
 PARTITIONS, GROWN, RECORDS = 4, 6, 20
 PATIENCE_S = 120

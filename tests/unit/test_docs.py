@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from docs.generate import FOLDER, commands, pages, stale
 
-from fleetlake.app.command_line import COMMANDS
+from fleetlake.cli.command_line import COMMANDS
 from fleetlake.cloud.snowflake.files import migration_files
 
 

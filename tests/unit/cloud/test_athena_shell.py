@@ -9,12 +9,12 @@ import sys
 import pytest
 from athena_fakes import FakeAthena, FakeGlue
 
-from fleetlake.app.deploying_athena import athena_of, outcome_text, plan_text, planned
-from fleetlake.app.settings import AwsSection, Settings, SparkSection
 from fleetlake.cloud.athena.apply import Apply
 from fleetlake.cloud.athena.client import Athena
 from fleetlake.cloud.aws.session import Aws
+from fleetlake.config.settings import AwsSection, Settings, SparkSection
 from fleetlake.contracts.tables import all_tables
+from fleetlake.workflows.deploy_athena import athena_of, outcome_text, plan_text, planned
 
 
 class Terminal(io.StringIO):

@@ -12,12 +12,12 @@ import pytest
 from tests.snowflake_account import Account
 from tests.trusting_role import ACCOUNT, EVERYTHING, ROLE_ARN, USER_ARN, AwsRole, Clock
 
-from fleetlake.app.deploying_snowflake import deployed_target, planned_target
-from fleetlake.app.main import main
-from fleetlake.app.settings import Overrides, Settings, load
+from fleetlake.cli.main import main
 from fleetlake.cloud.snowflake.session import Session
 from fleetlake.cloud.snowflake.target import PLACEHOLDERS, Target
+from fleetlake.config.settings import Overrides, Settings, load
 from fleetlake.foundation.errors import BadInput
+from fleetlake.workflows.deploy_snowflake import deployed_target, planned_target
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr("fleetlake.cloud.snowflake.session.open_session", session)
     monkeypatch.setattr("fleetlake.cloud.snowflake.stack.StackTrust", lambda *_: made.aws)
     monkeypatch.setattr("fleetlake.cloud.snowflake.handshake.SystemClock", lambda: made.aws.clock)
-    monkeypatch.setattr("fleetlake.app.deploying_snowflake.deployed_target", target)
+    monkeypatch.setattr("fleetlake.workflows.deploy_snowflake.deployed_target", target)
     return made
 
 

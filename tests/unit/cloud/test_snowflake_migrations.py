@@ -188,7 +188,7 @@ def test_the_command_plans_without_credentials_network_boto3_or_connector(tmp_pa
         "sys.modules['boto3'] = sys.modules['botocore'] = sys.modules['snowflake'] = None\n"
         "def no(*a, **k): raise AssertionError('network')\n"
         "socket.socket.connect = no\n"
-        "from fleetlake.app.main import main\n"
+        "from fleetlake.cli.main import main\n"
         "main()",
         "deploy", "snowflake", "plan", "--json", "--mode", "linked",
     ]  # fmt: skip

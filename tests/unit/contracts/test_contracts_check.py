@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

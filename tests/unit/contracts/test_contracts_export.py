@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 from fleetlake.contracts.events import EVENTS
 from fleetlake.contracts.json_schema import json_schema
 from fleetlake.contracts.reference import markdown_reference

@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import free_ports
 
-from fleetlake.app.settings import Overrides, load
+from fleetlake.config.settings import Overrides, load
 from fleetlake.runtime.jars import kafka_version
 
 ROOT = Path(__file__).parents[3]

@@ -71,7 +71,7 @@ def test_dockerignore_lets_through_what_the_dockerfile_copies_and_nothing_else()
     kept = {line[1:] for line in IGNORE.splitlines() if line.startswith("!")}
     assert kept == set(copied())
     shut_out = (".git/config", ".venv/bin/python", ".fleetlake/catalog.db", "deploy/compose/.env", "requirements/dev.lock",
-                "fleetlake.toml", "src/fleetlake/app/__pycache__/main.pyc", "src/fleetlake.egg-info/PKG-INFO")  # fmt: skip
+                "fleetlake.toml", "src/fleetlake/cli/__pycache__/main.pyc", "src/fleetlake.egg-info/PKG-INFO")  # fmt: skip
     assert [path for path in shut_out if is_let_through(path)] == []
 
 
@@ -109,7 +109,7 @@ def test_the_image_can_be_built_and_its_software_runs(context: Path, tmp_path: P
     assert Path(loaded.strip()).parent == site / "fleetlake" / "runtime"
     health = re.search(r'^HEALTHCHECK .*CMD \["fleetlake", "config", "show"\]', DOCKERFILE.read_text(), re.MULTILINE)
     assert health
-    assert "kafka.port" in _run([sys.executable, "-m", "fleetlake.app.main", "config", "show"], tmp_path, environment)
+    assert "kafka.port" in _run([sys.executable, "-m", "fleetlake.cli.main", "config", "show"], tmp_path, environment)
 
 
 def _carry_out(command: str, build: Path, site: Path, environment: dict[str, str]) -> list[list[str]]:

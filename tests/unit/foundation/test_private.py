@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import open_lake_from
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import open_lake_from
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.private import is_open_to_others, make_private_file, make_private_folder

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from fleetlake.app.verifying import print_checks, require_equal
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import Table, all_tables, bronze_of, silver_of
@@ -27,6 +26,7 @@ from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.digest import digest_of
 from fleetlake.lake.write import write_files
+from fleetlake.workflows.verify import print_checks, require_equal
 
 T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
 MARKER = Marker("fleetlake", 1, "c1", "cluster", "topic", {0: 0}, {0: 10})

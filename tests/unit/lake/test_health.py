@@ -10,9 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from fleetlake.app import diagnosis
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import open_lake_from, open_unchecked_lake
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import open_lake_from, open_unchecked_lake
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
@@ -22,6 +21,7 @@ from fleetlake.lake.health import examine_lake
 from fleetlake.lake.places import local_path
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.write import write_files
+from fleetlake.workflows import diagnose as diagnosis
 
 TABLE = bronze_of(VEHICLE)
 

@@ -15,9 +15,8 @@ import pytest
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from tests.filled_lakes import TABLES, WIRING, append, fill, rows_of, seen, without_identity
 
-from fleetlake.app.diagnosis import examine
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import adopt_lake, open_existing_lake, open_lake_from, open_unchecked_lake
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import adopt_lake, open_existing_lake, open_lake_from, open_unchecked_lake
 from fleetlake.foundation.errors import BadInput, Permanent
 from fleetlake.lake import identity
 from fleetlake.lake.catalog import Lake
@@ -28,6 +27,7 @@ from fleetlake.maintain.expiry import expire
 from fleetlake.maintain.orphans import delete_orphans
 from fleetlake.maintain.retention import ExpiryPolicy
 from fleetlake.serve.query import run_query
+from fleetlake.workflows.diagnose import examine
 
 
 def spoil(lake: Lake) -> None:

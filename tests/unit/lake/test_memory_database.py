@@ -17,10 +17,10 @@ ALLOWED = {
     ("lake/memory_database.py", "duckdb.connect"),
     ("runtime/spill.py", "tempfile.mkdtemp"),
     ("runtime/spill.py", "tempfile.gettempdir"),
-    ("app/command_line.py", "tempfile.gettempdir"),  # to say whether its disk is full
-    ("app/crash_log.py", "tempfile.gettempdir"),
-    ("app/crash_log.py", "tempfile.mkstemp"),
-    ("app/erasing.py", "tempfile.gettempdir"),  # to look for spills of older versions
+    ("cli/command_line.py", "tempfile.gettempdir"),  # to say whether its disk is full
+    ("cli/crash_log.py", "tempfile.gettempdir"),
+    ("cli/crash_log.py", "tempfile.mkstemp"),
+    ("workflows/erase.py", "tempfile.gettempdir"),  # to look for spills of older versions
 }
 
 

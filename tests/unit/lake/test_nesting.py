@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.app.settings import LakeSection, Settings
-from fleetlake.app.wiring import adopt_lake, open_lake_from
+from fleetlake.config.settings import LakeSection, Settings
+from fleetlake.config.wiring import adopt_lake, open_lake_from
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import BadInput

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from sqlalchemy.engine import make_url
 
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import open_lake_from, spark_settings
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import open_lake_from, spark_settings
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from tests.filled_lakes import TABLES, WIRING, append, fill, seen, without_identity
 
-from fleetlake.app.diagnosis import examine
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import adopt_lake, open_existing_lake, open_lake_from
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import adopt_lake, open_existing_lake, open_lake_from
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.foundation.errors import Permanent
 from fleetlake.ingest.offsets import Source
@@ -28,6 +27,7 @@ from fleetlake.maintain.erase import erase_device
 from fleetlake.maintain.expiry import expire
 from fleetlake.maintain.orphans import delete_orphans
 from fleetlake.maintain.retention import ExpiryPolicy
+from fleetlake.workflows.diagnose import examine
 
 
 def lose(home: Path, how: str) -> None:

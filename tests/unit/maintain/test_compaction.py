@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of, silver_of

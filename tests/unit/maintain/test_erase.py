@@ -16,9 +16,7 @@ import pytest
 from pyiceberg.avro.file import AvroFile
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from fleetlake.app.erasing import erase_wiring
-from fleetlake.app.main import main
-from fleetlake.app.verifying import print_checks
+from fleetlake.cli.main import main
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EVENTS, GPS, TRAFFIC, Event
 from fleetlake.contracts.tables import ERASED, all_tables, bronze_of, silver_of
@@ -32,6 +30,8 @@ from fleetlake.maintain.erase import count_device, erase_device
 from fleetlake.transform.marker import read_marker
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
+from fleetlake.workflows.erase import erase_wiring
+from fleetlake.workflows.verify import print_checks
 
 T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
 GONE, STAYS = "quokka-7", "quokka-70"
@@ -251,7 +251,7 @@ def test_the_command_counts_erases_and_tells_what_is_outside(
     (home / "truth").mkdir()
     (home / "truth" / "trips.json").write_text(json.dumps({"device": GONE}))
 
-    monkeypatch.setattr("fleetlake.app.erasing.PROBE_S", 0.2)
+    monkeypatch.setattr("fleetlake.workflows.erase.PROBE_S", 0.2)
 
     def run(*arguments: str) -> int:
         monkeypatch.setattr(

@@ -14,7 +14,6 @@ import pytest
 from test_erase import GONE, check, contents, fill, holders, opened, without
 from tests.catalog_faults import Faults
 
-from fleetlake.app.erasing import erase_wiring
 from fleetlake.contracts.events import GPS, TRAFFIC
 from fleetlake.contracts.tables import ERASED, bronze_of
 from fleetlake.foundation.errors import Retryable
@@ -25,6 +24,7 @@ from fleetlake.lake.write import write_files
 from fleetlake.maintain.erase import Erasure, erase_device
 from fleetlake.maintain.erase_attempts import Wiring
 from fleetlake.maintain.erase_table import live_files
+from fleetlake.workflows.erase import erase_wiring
 
 BRONZE = bronze_of(GPS).name
 PLANS = [

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from test_erase import T0, contents, ingest, opened, row
 
-from fleetlake.app.erasing import SPOILT, erase_wiring
 from fleetlake.contracts.events import EMERGENCY, TRAFFIC
 from fleetlake.contracts.tables import all_tables, bronze_of
 from fleetlake.foundation.errors import Missing
@@ -23,6 +22,7 @@ from fleetlake.maintain.erase import count_device, erase_device
 from fleetlake.transform.marker import read_marker
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
+from fleetlake.workflows.erase import SPOILT, erase_wiring
 
 SETTINGS = TransformSettings(threads=1)
 

@@ -10,7 +10,6 @@ import pytest
 from pyiceberg.table import Table as IcebergTable
 from test_erase import GONE, STAYS, contents, holders, ingest, opened, row, without
 
-from fleetlake.app.erasing import erase_wiring
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import Lake
@@ -21,6 +20,7 @@ from fleetlake.maintain.compaction import CompactionPolicy, compact
 from fleetlake.maintain.erase import count_device, erase_device
 from fleetlake.maintain.erase_attempts import Wiring
 from fleetlake.maintain.erase_table import live_files
+from fleetlake.workflows.erase import erase_wiring
 
 OTHER, BRONZE = "okapi-3", bronze_of(GPS).name
 WIRING = Wiring(erase_wiring().topics, lambda lake: None, lambda attempt: None)

@@ -17,13 +17,13 @@ from typing import IO
 
 import pytest
 
-from fleetlake.app.maintaining import Schedule, maintain_until_signalled, print_reports
-from fleetlake.app.settings import Settings
+from fleetlake.config.settings import Settings
 from fleetlake.contracts.events import VEHICLE, WEATHER
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.maintain.compaction import Compacted, CompactionPolicy
 from fleetlake.maintain.retention import ExpiryPolicy
+from fleetlake.workflows.maintain import Schedule, maintain_until_signalled, print_reports
 
 BROKEN, WHOLE = bronze_of(VEHICLE), bronze_of(WEATHER)
 PATIENCE_S = 60
@@ -48,7 +48,7 @@ def stray(home: Path) -> Path:
 
 @contextmanager
 def running(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "fleetlake.app.main", "--home", str(home), "maintain", "run", "--json", *arguments]
+    command = [sys.executable, "-m", "fleetlake.cli.main", "--home", str(home), "maintain", "run", "--json", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1) as process:
         try:
             yield process

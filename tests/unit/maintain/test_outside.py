@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from test_erase import GONE, contents, fill, without
 
-from fleetlake.app.erasing import erase_wiring
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 from fleetlake.foundation.errors import Missing
 from fleetlake.lake.ownership import OBJECT
 from fleetlake.maintain.erase import erase_device
 from fleetlake.maintain.orphans import delete_orphans
 from fleetlake.maintain.own_files import OwnFiles
+from fleetlake.workflows.erase import erase_wiring
 
 NAMES_IT = f'{{"deviceId":"{GONE}"}}\n'.encode()
 
@@ -79,7 +79,7 @@ def test_the_command_ends_in_1_while_other_files_name_the_device(
     home = tmp_path / "lake"
     fill(home, transformed=False).close()
     note = put(home / "warehouse" / "notes.txt")
-    monkeypatch.setattr("fleetlake.app.erasing.PROBE_S", 0.2)
+    monkeypatch.setattr("fleetlake.workflows.erase.PROBE_S", 0.2)
     kafka = ("--set", "kafka.bootstrap_servers=127.0.0.1:1")
     monkeypatch.setattr("sys.argv", ["fleetlake", "--home", str(home), *kafka, "erase", "--device", GONE, "--json"])
     with pytest.raises(SystemExit) as end:

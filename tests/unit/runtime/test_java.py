@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 from fleetlake.foundation.errors import Missing
 from fleetlake.runtime import java
 

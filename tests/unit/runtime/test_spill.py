@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.app.settings import Settings
-from fleetlake.app.wiring import open_unchecked_lake
+from fleetlake.config.settings import Settings
+from fleetlake.config.wiring import open_unchecked_lake
 from fleetlake.runtime.spill import ROOT, clean_spills, live_spills, spill_folder, spill_root, spill_roots, temporary_root
 
 OWNER = """

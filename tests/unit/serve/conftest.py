@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from report_rows import RunCommand
 
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.tables import Table, all_tables
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake

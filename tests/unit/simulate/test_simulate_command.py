@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 from fleetlake.contracts.events import EVENTS, event_for_topic
 from fleetlake.contracts.validation import parse
 
@@ -75,7 +75,7 @@ def test_runs_of_one_start_and_seed_keep_each_others_truth(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_with_everything_delivered_and_counted(tmp_path: Path, number: int, code: int) -> None:
-    command = [sys.executable, "-m", "fleetlake.app.main", "simulate", *SMALL, "--speedup", "0.01", "--json"]
+    command = [sys.executable, "-m", "fleetlake.cli.main", "simulate", *SMALL, "--speedup", "0.01", "--json"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     truth = tmp_path / ".fleetlake" / "truth"
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.app.main import main
+from fleetlake.cli.main import main
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.validation import parse
 
@@ -48,7 +48,7 @@ def test_json_lines_to_stdout_and_the_report_to_stderr(
 
 def test_binary_named_csv_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "drive.csv").write_bytes(b"a,b\n\xae\xff\n" * 20)
-    command = [sys.executable, "-m", "fleetlake.app.main", "replay", "drive.csv", "--to", "ndjson"]
+    command = [sys.executable, "-m", "fleetlake.cli.main", "replay", "drive.csv", "--to", "ndjson"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: not readable as CSV: byte 4 is not UTF-8; at drive.csv")

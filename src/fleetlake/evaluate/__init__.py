@@ -1,0 +1,1 @@
+"""Gold compared with the truth of simulations."""

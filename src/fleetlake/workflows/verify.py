@@ -1,0 +1,129 @@
+"""Compares all topics with the lake, and prints the books. Shared by `fleetlake verify` and `fleetlake demo`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fleetlake.broker.records_at import FoundRecord, find_records
+from fleetlake.contracts.events import Event
+from fleetlake.contracts.tables import bronze_of, silver_of
+from fleetlake.foundation.errors import Unproven
+from fleetlake.ingest.landed import FindRecords, find_replaced
+from fleetlake.ingest.offsets import Marker, Offsets, Source
+from fleetlake.ingest.presence import OnProgress, find_present
+from fleetlake.ingest.verify import State, TopicCheck, check_topic
+from fleetlake.ingest.verify_bronze import RESTORE_LOG
+from fleetlake.transform.marker import read_marker
+from fleetlake.workflows.ingest import sources_now
+
+if TYPE_CHECKING:
+    from fleetlake.config.settings import Settings
+    from fleetlake.lake.catalog import Lake
+
+SAY_EVERY_S = 5.0
+
+
+def check_lake(settings: Settings) -> list[TopicCheck]:
+    """The books of the five topics, in the contracts' order."""
+    from fleetlake.config.wiring import kafka_settings, open_existing_lake
+
+    lake, kafka = open_existing_lake(settings), kafka_settings(settings)
+    sources = sources_now(kafka)
+    read = {event: _silver_read(lake, event) for event in sources}
+    if any(offsets is not None for offsets in read.values()):  # there was a transform: what it has not read, it has not read yet
+        read = {event: offsets or {} for event, offsets in read.items()}
+    look_up, find = (
+        partial(find_present, kafka.client_config(), on_progress=_progress()),
+        partial(find_records, kafka.client_config()),
+    )
+    checks = [(event, source, check_topic(lake, event, source, read[event], look_up)) for event, source in sources.items()]
+    return [_with_log_compared(lake, event, source, check, find) for event, source, check in checks]
+
+
+def _with_log_compared(lake: Lake, event: Event, source: Source, check: TopicCheck, find: FindRecords) -> TopicCheck:
+    """The check, with a problem for each partition whose log holds other records than those that landed last."""
+    name = bronze_of(event).name
+    marker = Marker.of(lake.table(name).properties) if lake.has(name) else None
+    if marker is None or (marker.cluster_id, marker.topic_id) != (source.cluster_id, source.topic_id):
+        return check  # another topic's offsets say nothing, which the check says already
+
+    def find_shown(topic: str, offsets: Offsets) -> Mapping[int, FoundRecord]:
+        return find(topic, {partition: offset for partition, offset in offsets.items() if partition in source.watermarks})
+
+    replaced = {row.partition: row.offset for row in find_replaced(lake, event, source.topic, find_shown)}
+    if not replaced:
+        return check
+    problems = tuple(
+        f"partition {partition}: the topic's log went back and grew again; another record is at offset {offset} now"
+        for partition, offset in sorted(replaced.items())
+    )
+    hints = (*check.hints, RESTORE_LOG)
+    return replace(check, problems=(*check.problems, *problems), state=State.NOT_EQUAL, hints=hints)
+
+
+def _progress() -> OnProgress:
+    """Says on stderr how far Kafka has been asked, where that takes longer."""
+    said_at = time.monotonic()
+
+    def say(topic: str, done: int, of: int) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at > SAY_EVERY_S:
+            said_at = time.monotonic()
+            print(f"{topic}: asked Kafka about {done:,} of {of:,} offsets that bronze lacks", file=sys.stderr)
+
+    return say
+
+
+def require_equal(checks: Sequence[TopicCheck]) -> None:
+    """Unproven if the tables are not what they should be, with what to do about it."""
+    failed = [check for check in checks if check.state is not State.OK]
+    if not failed:
+        return
+    behind = all(check.state is State.BEHIND for check in failed)
+    raise Unproven(
+        "silver is behind bronze" if behind else "the lake and Kafka do not hold the same",
+        where=", ".join(check.topic for check in failed),
+        hint=", then ".join(dict.fromkeys(hint for check in failed for hint in check.hints)),
+    )
+
+
+def _silver_read(lake: Lake, event: Event) -> Offsets | None:
+    """How far silver has read the event's bronze table; None if it never has."""
+    name = silver_of(event).name
+    marker = read_marker(lake.table(name)) if lake.has(name) else None
+    return marker.sources[bronze_of(event).name].offsets if marker else None
+
+
+def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks]))
+        return
+    any_erased, any_empty = any(check.erased for check in checks), any(check.no_record for check in checks)
+    erased, empty = f"{'erased':>9}" if any_erased else "", f"{'no record':>11}" if any_empty else ""
+    print(f"{'topic':<16}{'Kafka':>11}{empty}{'bronze':>11}{erased}{'rejected':>10}{'duplicates':>12}{'silver':>11}{'late':>9}")
+    for check in checks:
+        silver = "-" if check.silver is None else f"{check.silver:,}"
+        late = "-" if check.late is None else f"{check.late:,}"
+        erased = f"{check.erased:>9,}" if any_erased else ""
+        empty = f"{check.no_record:>11,}" if any_empty else ""
+        counts = (
+            f"{check.kafka:>11,}{empty}{check.landed:>11,}{erased}{check.rejected:>10,}{check.duplicates:>12,}{silver:>11}{late:>9}"
+        )
+        print(f"{check.topic:<16}{counts}  {check.state}")
+    for check in checks:
+        if check.accepted:
+            print(f"{check.topic}: {check.accepted:,} offsets are lost: retention deleted them unread, which --accept-gaps noted")
+        for line in (*check.problems, *check.notes):
+            print(f"{check.topic}: {line}")
+    if all(check.state is State.OK for check in checks):
+        built = all(check.silver is not None or not check.landed for check in checks)
+        silver = "silver has every good event id once." if built else "silver not built yet: fleetlake transform"
+        but = ", or was erased" if any_erased else ""
+        far = ", as far as it can be checked" if any(check.notes for check in checks) else ""
+        print(f"Every record of Kafka is in bronze once, at its offset{but}{far}; {silver}")
