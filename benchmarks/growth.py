@@ -22,7 +22,7 @@ from benchmarks.load import vehicle_events
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import LakeSettings, open_lake
 from fleetlake.maintain.expiry import expire
@@ -57,7 +57,7 @@ def grow(home: Path, commits: int, *, with_expiry: bool, limit_s: float) -> Figu
     contract = bronze_of(VEHICLE)
     lake.ensure([contract])
     writer = TableWriter(lake, contract.name, job="bench", wait=lambda attempt: None)
-    writer.take_over(Source(VEHICLE.topic, "cluster", "topic", {0: (0, 0)}))
+    writer.take_over(KafkaTopicState(VEHICLE.topic, "cluster", "topic", {0: (0, 0)}))
     rows, took, p50_ms, began = _rows(), list[float](), dict[str, float](), time.monotonic()
     policy = ExpiryPolicy(newest=KEPT, planning_s=0, reading_s=0, hourly_s=0)
     for i in range(1, commits + 1):

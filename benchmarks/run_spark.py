@@ -13,7 +13,7 @@ from fleetlake.broker.records_at import find_records
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.broker.topics import cluster_id, topic_ids, watermarks
 from fleetlake.contracts.events import VEHICLE
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.ingest.spark.engine import APP_NAME, Sink, SparkIngest, SparkIngestSettings
 from fleetlake.lake.catalog import LakeSettings, open_lake
 from fleetlake.lake.spark import SparkSettings, attach, spark_session
@@ -29,7 +29,7 @@ def lake_settings(home: Path, phase: str) -> LakeSettings:
 def main() -> None:
     job = json.loads(sys.argv[1])
     home, kafka = Path(job["home"]), KafkaSettings(job["servers"])
-    source = Source(
+    source = KafkaTopicState(
         VEHICLE.topic, cluster_id(kafka), topic_ids(kafka, [VEHICLE.topic])[VEHICLE.topic],
         watermarks(kafka, [VEHICLE.topic])[VEHICLE.topic],
     )  # fmt: skip

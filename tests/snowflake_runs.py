@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fleetlake.cloud.snowflake.apply import Applied, apply
-from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, Target
+from fleetlake.cloud.snowflake.apply import AppliedMigrations, apply
+from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, SnowflakeTarget
 from tests.snowflake_account import Account
 from tests.trusting_role import ACCOUNT, EVERYTHING, ROLE_ARN, USER_ARN, AwsRole, Clock
 
 MODES = (LISTED, LINKED)
 
 
-def target_in(mode: str) -> Target:
+def target_in(mode: str) -> SnowflakeTarget:
     return replace(PLACEHOLDERS, tables=mode, region="eu-west-2", account=ACCOUNT, bucket="lake", role_arn=ROLE_ARN)
 
 
-def run(account: Account, target: Target, told: list[str] | None = None) -> Applied:
+def run(account: Account, target: SnowflakeTarget, told: list[str] | None = None) -> AppliedMigrations:
     account.warehouse = ""  # a session of its own
     return apply(account, account.aws, target, account.aws.clock, (told if told is not None else []).append)
 

@@ -29,11 +29,11 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import FleetlakeError
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.ingest.presence import Looked
 from fleetlake.ingest.ranges import Ranges
 from fleetlake.ingest.table_writer import TableWriter
-from fleetlake.ingest.verify import State, TopicCheck, check_topic
+from fleetlake.ingest.verify import CheckState, TopicCheck, check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.places import local_path
@@ -64,8 +64,8 @@ class Made:
     lows: dict[int, int] = field(default_factory=lambda: dict.fromkeys(PARTITIONS, 0))
     what: list[str] = field(default_factory=list)
 
-    def source(self, lows: Mapping[int, int]) -> Source:
-        return Source(GPS.topic, "cluster", "topic", {p: (lows[p], self.ends[p]) for p in PARTITIONS})
+    def source(self, lows: Mapping[int, int]) -> KafkaTopicState:
+        return KafkaTopicState(GPS.topic, "cluster", "topic", {p: (lows[p], self.ends[p]) for p in PARTITIONS})
 
     def check(self, lows: Mapping[int, int]) -> TopicCheck:
         def look_up(topic: str, asked: Mapping[int, Ranges]) -> Mapping[int, Looked]:
@@ -302,7 +302,7 @@ def noticed(made: Made, lows: Mapping[int, int]) -> tuple[bool, str]:
         return True, str(error)
     except Exception as error:  # verify is to say what is wrong, in words
         return False, f"{type(error).__name__}: {error}"
-    return check.state is State.NOT_EQUAL, "; ".join((*check.problems, *check.notes))
+    return check.state is CheckState.NOT_EQUAL, "; ".join((*check.problems, *check.notes))
 
 
 def play(made: Made, seed: int) -> tuple[str, str]:

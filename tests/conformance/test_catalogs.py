@@ -21,7 +21,7 @@ from fleetlake.contracts.gold import TRIPS
 from fleetlake.contracts.iceberg import iceberg_schema
 from fleetlake.contracts.tables import all_tables, bronze_of
 from fleetlake.foundation.errors import BadInput, Fenced, Missing, Retryable
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.aws_properties import aws_properties
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
@@ -36,7 +36,7 @@ from tests.glue_front import GlueFront, glue_front
 from tests.s3_server import BUCKET, S3Server
 
 TABLE = bronze_of(VEHICLE)
-SOURCE = Source("vehicle_data", "cluster", "topic", {0: (0, 1000)})
+SOURCE = KafkaTopicState("vehicle_data", "cluster", "topic", {0: (0, 1000)})
 Commit = Callable[..., Any]
 
 

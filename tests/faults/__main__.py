@@ -17,7 +17,7 @@ from threading import Event
 
 from fleetlake.broker.embedded import EmbeddedBroker
 from fleetlake.foundation.errors import FleetlakeError
-from fleetlake.ingest.offsets import Engine
+from fleetlake.ingest.offsets import IngestEngine
 from tests.conftest import free_ports
 from tests.faults.cluster_scenarios import ON_CLUSTER
 from tests.faults.glue_scenarios import ON_GLUE
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="just this one")
     parser.add_argument("--seeds", type=int, default=20, help="so many of each scenario")
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first of them: goes on where a table ended")
-    parser.add_argument("--engine", choices=(*Engine, "all"), default="all")
+    parser.add_argument("--engine", choices=(*IngestEngine, "all"), default="all")
     parser.add_argument("--only", metavar="NAME", default="", help="scenarios whose name contains this")
     parser.add_argument("--minutes", type=float, default=120.0, help="begin no seed after this time")
     parser.add_argument("--list", action="store_true", help="print the names")

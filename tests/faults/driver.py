@@ -30,7 +30,7 @@ from fleetlake.foundation.errors import FleetlakeError, Retryable
 from fleetlake.foundation.steps import Step
 from fleetlake.ingest.flush import FlushPolicy
 from fleetlake.ingest.native import IngestSettings, NativeIngest
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from tests.faults.clocks import CLOCK
@@ -152,11 +152,11 @@ def topic_of(event: Event, run: str) -> str:
     return f"{event.topic}.{run}"
 
 
-def sources_now(kafka: KafkaSettings, run: str) -> dict[Event, Source]:
+def sources_now(kafka: KafkaSettings, run: str) -> dict[Event, KafkaTopicState]:
     topics = [topic_of(event, run) for event in INGESTED]
     cluster, ids, marks = cluster_id(kafka), topic_ids(kafka, topics), watermarks(kafka, topics)
     stable = stable_ends(kafka, marks)
-    return {event: Source(t, cluster, ids[t], marks[t], stable[t]) for event, t in zip(INGESTED, topics, strict=True)}
+    return {event: KafkaTopicState(t, cluster, ids[t], marks[t], stable[t]) for event, t in zip(INGESTED, topics, strict=True)}
 
 
 def back_off(attempt: int) -> None:

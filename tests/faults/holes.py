@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from fleetlake.broker.topics import stable_ends, watermarks
 from fleetlake.contracts.tables import bronze_of
-from fleetlake.ingest.offsets import Marker
+from fleetlake.ingest.offsets import IngestMarker
 from tests.faults.driver import INGESTED
 from tests.faults.ingests import PATIENCE_S, wait_for
 from tests.faults.records import Mix, draw_records
@@ -95,7 +95,7 @@ class AwaitPassed:
             with world.opened() as lake:
                 for event, topic in zip(INGESTED, world.topics, strict=True):
                     name = bronze_of(event).name
-                    marker = Marker.of(lake.table(name).properties) if lake.has(name) else None
+                    marker = IngestMarker.of(lake.table(name).properties) if lake.has(name) else None
                     if marker is None or not _reaches(marker.next, world.readable[topic]):
                         return False
             return True

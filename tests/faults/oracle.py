@@ -21,7 +21,7 @@ from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import Retryable
 from fleetlake.ingest.accounts import account_of
-from fleetlake.ingest.offsets import Engine, Marker
+from fleetlake.ingest.offsets import IngestEngine, IngestMarker
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.digest import digest_of
 from fleetlake.lake.object_store import place_of
@@ -91,7 +91,7 @@ def check_snapshot(places: Iterable[Place], lows: Mapping[int, int], gaps: Itera
 
 def gaps_of(table: IcebergTable) -> list[Place]:
     """The places whose loss somebody accepted."""
-    marker = Marker.of(table.properties)
+    marker = IngestMarker.of(table.properties)
     return [(gap.partition, offset) for gap in (marker.gaps if marker else ()) for offset in range(gap.first, gap.after)]
 
 
@@ -123,8 +123,8 @@ def check_table(table: IcebergTable, records: Mapping[Place, bytes | None], opti
 
 def check_digest(table: IcebergTable) -> Verdict:
     """What the native ingest's commits say that the rows add up to, whatever became of some of them."""
-    marker, account, name = Marker.of(table.properties), account_of(table), ".".join(table.name())
-    if marker is None or marker.engine is not Engine.NATIVE:
+    marker, account, name = IngestMarker.of(table.properties), account_of(table), ".".join(table.name())
+    if marker is None or marker.engine is not IngestEngine.NATIVE:
         return Verdict()
     if account is None or account.since is not None:
         return Verdict(wrong=[f"{name}: its digest is not of all of its rows: {account}"])

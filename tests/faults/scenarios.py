@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from fleetlake.foundation.steps import Step
-from fleetlake.ingest.offsets import Engine
+from fleetlake.ingest.offsets import IngestEngine
 from fleetlake.lake.catalog import LakeSettings
 from tests.faults.acts import (
     Act,
@@ -88,7 +88,7 @@ class Scenario:
     on_executors: bool = False
     topic_config: Mapping[str, str] | None = None
     last: str = ""
-    engine: Engine = Engine.NATIVE
+    engine: IngestEngine = IngestEngine.NATIVE
     sparse: bool = False
 
 

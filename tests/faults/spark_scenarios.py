@@ -6,7 +6,7 @@ import signal
 from functools import partial
 from random import Random
 
-from fleetlake.ingest.offsets import Engine
+from fleetlake.ingest.offsets import IngestEngine
 from tests.faults.acts import (
     Act,
     AddPartitions,
@@ -150,7 +150,7 @@ def executor_killed(says: str, random: Random) -> list[Act]:
     ]  # fmt: skip
 
 
-on_spark = partial(Scenario, engine=Engine.SPARK)
+on_spark = partial(Scenario, engine=IngestEngine.SPARK)
 SPARK: tuple[Scenario, ...] = (
     on_spark("SIGTERM in a micro-batch", sigterm_in_a_batch),
     on_spark("maintenance beside the ingest", maintenance_beside),

@@ -25,7 +25,7 @@ from fleetlake.contracts.events import Event
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import bronze_of
-from fleetlake.ingest.offsets import Engine
+from fleetlake.ingest.offsets import IngestEngine
 from fleetlake.ingest.presence import find_present
 from fleetlake.ingest.verify import check_topic
 from fleetlake.lake.aws_properties import aws_properties
@@ -73,7 +73,7 @@ class World:
         on_cluster: bool = False,
         on_executors: bool = False,
         topic_config: Mapping[str, str] | None = None,
-        engine: Engine = Engine.NATIVE,
+        engine: IngestEngine = IngestEngine.NATIVE,
         sparse: bool = False,
     ) -> None:
         self._servers, self._engine, self._sparse, broker = servers, engine, sparse, servers.broker
@@ -192,7 +192,7 @@ class World:
         """Starts an ingest under a name. order: changes what it is told; Spark only knows of `once`."""
         out = self._new_folder("ingest")
         told = order(Order(self.ingest_lake, self.kafka, self.run, out, flush_rows=self.flush_rows, clock_s=self.clock_s))
-        if self._engine is Engine.SPARK:
+        if self._engine is IngestEngine.SPARK:
             host = self._servers.spark_on_cluster if self.executors else self._servers.spark
             host.give(SparkOrder(self.ingest_lake, self.kafka, self.run, self.folder, out, told.once))
             self.ingests[name] = Ingest(host.process, out, hosted=True)
@@ -329,7 +329,7 @@ class World:
         with self.opened() as lake:
             for event, source in sources_now(self.kafka, self.run).items():
                 found = check_topic(lake, event, source, None, look_up)
-                lines = found.problems if self._engine is Engine.SPARK else (*found.problems, *found.notes)
+                lines = found.problems if self._engine is IngestEngine.SPARK else (*found.problems, *found.notes)
                 self.verdict.wrong += [f"verify of {source.topic}: {line}" for line in lines]
 
     def read_kafka(self) -> None:

@@ -28,7 +28,7 @@ from fleetlake.contracts.tables import bronze_of, raw_of
 from fleetlake.contracts.validation import parse
 from fleetlake.foundation.errors import BadInput, Missing, Retryable
 from fleetlake.ingest.spark.decode import RAW, bronze_rows
-from fleetlake.ingest.spark.etl import ATTEMPTS, Loaded, OnPlan, load_landing
+from fleetlake.ingest.spark.etl import ATTEMPTS, LoadedFiles, OnPlan, load_landing
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.identity import moves_of, require_own
 from fleetlake.lake.spark import SparkSettings, attach, session_conf
@@ -101,7 +101,7 @@ class Landing:
     def parquet_files(self, event: Event) -> list[Path]:
         return sorted((self.path / event.topic).rglob("*.parquet"))
 
-    def load(self, *chosen: Event, on_plan: OnPlan = lambda topic, files: None) -> list[Loaded]:
+    def load(self, *chosen: Event, on_plan: OnPlan = lambda topic, files: None) -> list[LoadedFiles]:
         return load_landing(self.spark, self.catalog, str(self.path), chosen or EVENTS, on_plan=on_plan)
 
     def load_one(self, event: Event, on_plan: OnPlan = lambda topic, files: None) -> tuple[int, int, int]:

@@ -19,7 +19,7 @@ from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.presence import find_present
 from fleetlake.ingest.ranges import Ranges
-from fleetlake.ingest.reader import Batch, Reader
+from fleetlake.ingest.reader import PolledBatch, Reader
 
 RECORDS, RECORD_BYTES = 110, 1_000_000  # of one batch, which is more than the 100 MB that the client takes unless told otherwise
 PATIENCE_S = 60
@@ -46,7 +46,7 @@ def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(reader_module, "_arriving", make)
 
 
-def read(broker: EmbeddedBroker, topic: str, more: Mapping[str, str], records: int) -> tuple[list[int], Batch]:
+def read(broker: EmbeddedBroker, topic: str, more: Mapping[str, str], records: int) -> tuple[list[int], PolledBatch]:
     """The records' sizes, and the batch that came last: until there are so many records or a failure."""
     reader = Reader(broker.settings.client_config() | more, group="g", start={topic: {0: 0}})
     sizes, give_up_at = list[int](), time.monotonic() + PATIENCE_S

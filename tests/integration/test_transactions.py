@@ -21,7 +21,7 @@ from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.ingest.flush import FlushPolicy
 from fleetlake.ingest.native import IngestSettings, NativeIngest
-from fleetlake.ingest.offsets import Marker
+from fleetlake.ingest.offsets import IngestMarker
 from fleetlake.lake.catalog import LakeSettings, open_lake
 from fleetlake.workflows.ingest import sources_now
 
@@ -71,7 +71,7 @@ def committed(home: Path) -> int:
     """The offset of partition 0 up to which the table says it was read."""
     lake = open_lake(settings_of(home))
     try:
-        marker = Marker.of(lake.table(bronze_of(GPS).name).properties) if lake.has(bronze_of(GPS).name) else None
+        marker = IngestMarker.of(lake.table(bronze_of(GPS).name).properties) if lake.has(bronze_of(GPS).name) else None
         return marker.next.get(0, 0) if marker else 0
     finally:
         lake.close()

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from fleetlake.cloud.aws.session import Aws
-from fleetlake.cloud.snowflake.apply import Applied, apply
+from fleetlake.cloud.snowflake.apply import AppliedMigrations, apply
 from fleetlake.cloud.snowflake.files import time_travel
 from fleetlake.cloud.snowflake.handshake import SystemClock, identities
 from fleetlake.cloud.snowflake.migrations import migrations
 from fleetlake.cloud.snowflake.session import Session, open_session
 from fleetlake.cloud.snowflake.stack import StackTrust, role_and_bucket
-from fleetlake.cloud.snowflake.statements import Kind
-from fleetlake.cloud.snowflake.target import LINKED, LISTED, Target
+from fleetlake.cloud.snowflake.statements import SnowflakeObjectKind
+from fleetlake.cloud.snowflake.target import LINKED, LISTED, SnowflakeTarget
 
 MODES = (LISTED, LINKED)
 
@@ -32,12 +32,12 @@ def stack() -> StackTrust:
 
 
 @pytest.fixture(scope="module", params=MODES)
-def target(request: pytest.FixtureRequest, session: Session) -> Iterator[Target]:
+def target(request: pytest.FixtureRequest, session: Session) -> Iterator[SnowflakeTarget]:
     """Both modes, each in a database of its own."""
     region, name = os.environ["FLEETLAKE_TEST_AWS_REGION"], f"FLEETLAKE_TEST_{os.getpid()}_{request.param}".upper()
     aws = Aws(region)
     role_arn, bucket = role_and_bucket(aws, os.environ["FLEETLAKE_TEST_STACK"])
-    made = Target(
+    made = SnowflakeTarget(
         database=name, warehouse=f"{name}_WH", admin_role="ACCOUNTADMIN", analyst_role=f"{name}_ANALYST", tables=request.param,
         refresh_s=30, stack=os.environ["FLEETLAKE_TEST_STACK"], region=region, account=aws.account(), bucket=bucket,
         role_arn=role_arn,
@@ -53,11 +53,11 @@ def target(request: pytest.FixtureRequest, session: Session) -> Iterator[Target]
 
 
 @pytest.fixture(scope="module")
-def applied(session: Session, stack: StackTrust, target: Target) -> Applied:
+def applied(session: Session, stack: StackTrust, target: SnowflakeTarget) -> AppliedMigrations:
     return apply(session, stack, target, SystemClock())
 
 
-def test_all_that_is_in_glue_is_made(applied: Applied, stack: StackTrust, target: Target) -> None:
+def test_all_that_is_in_glue_is_made(applied: AppliedMigrations, stack: StackTrust, target: SnowflakeTarget) -> None:
     waiting = {waiting.thing for waiting in applied.waiting}
     expected = [s for m in migrations(target) for s in m.statements if s.in_glue in stack.tables()]
     assert expected, "the stack's lake is empty: ingest and transform into it first"
@@ -66,24 +66,26 @@ def test_all_that_is_in_glue_is_made(applied: Applied, stack: StackTrust, target
 
 
 @pytest.mark.usefixtures("applied")
-def test_a_second_run_changes_nothing(session: Session, stack: StackTrust, target: Target) -> None:
+def test_a_second_run_changes_nothing(session: Session, stack: StackTrust, target: SnowflakeTarget) -> None:
     before = identities(session, target)
     again = apply(session, stack, target, SystemClock())
     assert (again.made, again.trusted) == ((), False)
     assert identities(session, target) == before
 
 
-def test_every_view_and_table_can_be_read_without_quotes(applied: Applied, session: Session, target: Target) -> None:
+def test_every_view_and_table_can_be_read_without_quotes(
+    applied: AppliedMigrations, session: Session, target: SnowflakeTarget
+) -> None:
     made = set(applied.made)
     for migration in migrations(target):
         for statement in migration.statements:
-            if statement.makes.kind in (Kind.VIEW, Kind.TABLE) and str(statement.makes) in made:
+            if statement.makes.kind in (SnowflakeObjectKind.VIEW, SnowflakeObjectKind.TABLE) and str(statement.makes) in made:
                 session.run(f"SELECT count(*) FROM {statement.makes.name}")
     (row,) = session.run(f"SELECT device_id, event_time FROM {target.database}.SILVER.POSITIONS LIMIT 1")
     assert set(row) == {"device_id", "event_time"}
 
 
-def test_time_travel_is_spelled_right(applied: Applied, session: Session, target: Target) -> None:
+def test_time_travel_is_spelled_right(applied: AppliedMigrations, session: Session, target: SnowflakeTarget) -> None:
     assert any("GOLD.TRIPS" in thing for thing in applied.made), "the stack's lake has no trips: transform into it first"
     *_, status = (part for part in time_travel(target).split(";") if part.strip())
     session.run(status)

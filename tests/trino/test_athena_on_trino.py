@@ -17,7 +17,7 @@ from tests.conformance.transform_lakes import contents
 from tests.trino_server import Failed, Trino
 
 from fleetlake.cloud.athena.named import NamedQuery
-from fleetlake.cloud.athena.plan import Kind, Statement, plan_for, target_of
+from fleetlake.cloud.athena.plan import AthenaObjectKind, AthenaStatement, plan_for, target_of
 from fleetlake.cloud.views import View, views
 from fleetlake.contracts.columns import Type
 from fleetlake.contracts.tables import all_tables
@@ -27,7 +27,7 @@ from fleetlake.serve.snapshots import list_snapshots
 from fleetlake.transform.runner import run_transform
 
 PLAN = plan_for(target_of("fleet", "", None))
-VIEWS = {statement.name: statement for statement in PLAN.statements if statement.kind is Kind.VIEW}
+VIEWS = {statement.name: statement for statement in PLAN.statements if statement.kind is AthenaObjectKind.VIEW}
 WRITTEN = {query.name: query for query in PLAN.named if not query.name.startswith(("optimize_", "vacuum_"))}
 TRINO_TYPES = {
     Type.STRING: "varchar", Type.DOUBLE: "double", Type.INTEGER: "integer", Type.LONG: "bigint", Type.BOOLEAN: "boolean",
@@ -59,7 +59,7 @@ def test_the_types_of_a_view_are_those_the_contracts_say(trino: Trino, view: Vie
 
 
 @pytest.mark.parametrize("statement", VIEWS.values(), ids=lambda statement: statement.name)
-def test_a_view_is_replaced_by_the_same_again(trino: Trino, statement: Statement) -> None:
+def test_a_view_is_replaced_by_the_same_again(trino: Trino, statement: AthenaStatement) -> None:
     before = trino.run(f"SELECT count(*) FROM {statement.name}").values
     trino.run(statement.sql)
     assert trino.run(f"SELECT count(*) FROM {statement.name}").values == before

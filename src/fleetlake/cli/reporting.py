@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from fleetlake.serve.reports import Report, Selection
+    from fleetlake.serve.reports import ReportDefinition, Selection
 
 Device = Annotated[str | None, typer.Option(help="Only this device's.")]
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only what began at or after this (ISO 8601, UTC).")]
@@ -52,7 +52,7 @@ class Asked:
         return Selection(self.device, start, until)
 
 
-def answer(report: Report, asked: Asked) -> None:
+def answer(report: ReportDefinition, asked: Asked) -> None:
     """Reads the report and gives it as a table, JSON, CSV or page."""
     from fleetlake.config.wiring import load_settings, open_existing_lake
     from fleetlake.foundation.errors import BadInput

@@ -178,14 +178,14 @@ class Overrides:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedSettings:
     """settings: the values. sources: dotted name to where the value came from; what is not in it is a default."""
 
     settings: Settings
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
-def load(overrides: Overrides) -> Loaded:
+def load(overrides: Overrides) -> LoadedSettings:
     """Reads file, environment and flags.
 
     Raises: BadInput, with the value, where it came from and what is allowed; also for what was found in the working folder, not
@@ -220,7 +220,7 @@ def load(overrides: Overrides) -> Loaded:
         raise _bad_value(error, sources) from error
     if "home" not in sources:
         require_trusted_folder(settings.home)
-    return Loaded(settings, sources)
+    return LoadedSettings(settings, sources)
 
 
 def named_file(overrides: Overrides) -> Path | None:
@@ -229,7 +229,7 @@ def named_file(overrides: Overrides) -> Path | None:
     return overrides.file or (Path(in_environment) if in_environment else None)
 
 
-def describe(loaded: Loaded) -> Iterator[tuple[str, str, str, str]]:
+def describe(loaded: LoadedSettings) -> Iterator[tuple[str, str, str, str]]:
     """(name, value, source, description) of every setting; secrets are not shown, references to them are."""
     for name, model_field in Settings.model_fields.items():
         value = getattr(loaded.settings, name)

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetlake.config.settings import Loaded, Overrides, Settings, load
+from fleetlake.config.settings import LoadedSettings, Overrides, Settings, load
 from fleetlake.runtime.spill import ROOT as SPILL_ROOT
 from fleetlake.runtime.spill import clean_spills, spill_root, spill_roots
 
@@ -27,7 +27,7 @@ LOCATIONS = ("warehouse", "uri")  # lake.properties in which file: may begin a l
 OVERRIDES: ContextVar[Overrides] = ContextVar("overrides", default=Overrides())  # noqa: B039  # frozen
 
 
-def load_all() -> Loaded:
+def load_all() -> LoadedSettings:
     """The configuration of this invocation, with where each value came from. BadInput for a home no file could be named below."""
     from fleetlake.lake.places import require_usable
 

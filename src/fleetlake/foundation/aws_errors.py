@@ -42,7 +42,7 @@ ARROW_UNKNOWN = re.compile(r"ExceptionName: (?P<code>\w+)|HTTP status (?P<status
 BUCKET = re.compile(r"bucket '(?P<name>[^']+)'|s3a?://(?P<in_uri>[^/\s'`]+)")
 
 
-class Unreached(Retryable):
+class UnreachableAws(Retryable):
     """Nothing answers there: down, or the wrong region or endpoint. Exit code 2, as the latter is the user's to mend."""
 
     exit_code = 2
@@ -102,7 +102,7 @@ def explain(error: BaseException, where: str) -> FleetlakeError:
             hint="ask for the permission named, or use another role; a bucket may be another account's",
         )
     if kind in UNREACHED or code in UNREACHED:
-        return Unreached(f"AWS can't be reached: {said}", where=where, hint=REGION_HINT)
+        return UnreachableAws(f"AWS can't be reached: {said}", where=where, hint=REGION_HINT)
     if code in BUSY or _status(error) >= SERVERS_FAULT or _status(error) == TOO_MANY:
         return Retryable(f"AWS is busy: {said}", where=where, hint="run it again")
     return BadInput(f"AWS refused: {said}", where=where)

@@ -19,18 +19,23 @@ IN_URIS = "/_-!.~'()*,;:$&+=@"
 GLOB_CHARACTERS = re.compile(r"([][{}*?\\])")
 
 
-class Format(StrEnum):
+class LandingFormat(StrEnum):
     """What a landed file is: rows of bronze, or events as they are on the wire, one a line."""
 
     PARQUET = "parquet"
     JSON = "json"
 
 
-SUFFIXES = {".parquet": Format.PARQUET, ".json": Format.JSON, ".json.gz": Format.JSON, ".ndjson": Format.JSON}
+SUFFIXES = {
+    ".parquet": LandingFormat.PARQUET,
+    ".json": LandingFormat.JSON,
+    ".json.gz": LandingFormat.JSON,
+    ".ndjson": LandingFormat.JSON,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LandingPlan:
     """The files of a topic to load now, by their URIs, sorted."""
 
     parquet: tuple[str, ...] = ()
@@ -41,7 +46,7 @@ class Plan:
         return self.parquet + self.json
 
 
-def format_of(uri: str) -> Format | None:
+def format_of(uri: str) -> LandingFormat | None:
     """None for a file that is not the landing's."""
     return next((kind for suffix, kind in SUFFIXES.items() if uri.endswith(suffix)), None)
 
@@ -71,7 +76,7 @@ def path_of(uri: str) -> str:
     return GLOB_CHARACTERS.sub(r"\\\1", unquote(uri))
 
 
-def plan(folder: str, listed: Iterable[str], committed: Iterable[str] | None, loaded: Collection[str]) -> Plan:
+def plan(folder: str, listed: Iterable[str], committed: Iterable[str] | None, loaded: Collection[str]) -> LandingPlan:
     """What is new in a topic's folder.
 
     folder: the URI of `<landing>/<topic>`. listed: the files in it now. committed: the Parquet files that the log of the streaming
@@ -79,12 +84,12 @@ def plan(folder: str, listed: Iterable[str], committed: Iterable[str] | None, lo
     micro-batch that was not finished are not in it. loaded: source names the table has. Missing if a file of the log that has not
     been loaded is not there.
     """
-    found: dict[Format, dict[str, str]] = {kind: {} for kind in Format}
+    found: dict[LandingFormat, dict[str, str]] = {kind: {} for kind in LandingFormat}
     for uri in listed:
         kind = format_of(uri)
         if kind is not None:
             found[kind][source_name(uri)] = uri
-    parquet = found[Format.PARQUET]
+    parquet = found[LandingFormat.PARQUET]
     if committed is not None:
         topic = folder.rstrip("/").rpartition("/")[2]
         names = [source_name(f"{folder.rstrip('/')}/{uri.rpartition(f'/{topic}/')[2]}") for uri in committed]
@@ -96,7 +101,7 @@ def plan(folder: str, listed: Iterable[str], committed: Iterable[str] | None, lo
                 hint="bring them back; without them their records would be lost",
             )
         parquet = {name: parquet[name] for name in names if name in parquet}
-    return Plan(_new(parquet, loaded), _new(found[Format.JSON], loaded))
+    return LandingPlan(_new(parquet, loaded), _new(found[LandingFormat.JSON], loaded))
 
 
 def _new(files: dict[str, str], loaded: Collection[str]) -> tuple[str, ...]:

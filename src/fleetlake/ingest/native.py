@@ -31,7 +31,7 @@ from fleetlake.ingest.decode import Decoder
 from fleetlake.ingest.fingerprints import Fingerprints
 from fleetlake.ingest.flush import Buffered, FlushPolicy, PassedOffsets, should_flush
 from fleetlake.ingest.history import prints_on
-from fleetlake.ingest.offsets import Offsets, Source
+from fleetlake.ingest.offsets import KafkaTopicState, Offsets
 from fleetlake.ingest.reader import FETCH_BYTES, Reader
 from fleetlake.ingest.reading import TopicsReading
 from fleetlake.ingest.table_writer import TableWriter
@@ -107,7 +107,7 @@ class NativeIngest:
     def __init__(
         self,
         lake: Lake,
-        sources: Mapping[Event, Source],
+        sources: Mapping[Event, KafkaTopicState],
         client_config: Mapping[str, str | int | float | bool],
         settings: IngestSettings,
         *,

@@ -1,6 +1,6 @@
 """The delivery protocol's decisions, without I/O: what a table says of its topic, where to go on, what a failed commit means.
 
-Each commit of a bronze table writes a Marker into the table's properties, and into the snapshot's summary what it moved. Rows and
+Each commit of a bronze table writes an IngestMarker into the table's properties, and into the snapshot's summary what it moved. Rows and
 marker land together or not at all, so the marker's `next` offsets are the one truth about what has been ingested.
 """
 
@@ -23,7 +23,7 @@ Offsets = Mapping[int, int]  # partition to offset
 Watermarks = Mapping[int, tuple[int, int]]  # partition to (lowest offset kept, offset after the last)
 
 
-class Engine(StrEnum):
+class IngestEngine(StrEnum):
     """Who fills bronze tables."""
 
     NATIVE = "native"
@@ -40,7 +40,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class IngestMarker:
     """What a bronze table says of its topic.
 
     epoch: grows by one with each writer that takes the table over. commit_id: unique to a commit. start, next: the commit holds the
@@ -59,7 +59,7 @@ class Marker:
     next: Offsets
     ingested_at_us: int = 0
     gaps: tuple[Gap, ...] = ()
-    engine: Engine = Engine.NATIVE
+    engine: IngestEngine = IngestEngine.NATIVE
     prints: Fingerprints = field(default_factory=dict)
 
     def properties(self) -> dict[str, str]:
@@ -86,7 +86,7 @@ class Marker:
         }
 
     @classmethod
-    def of(cls, properties: Mapping[str, str]) -> Marker | None:
+    def of(cls, properties: Mapping[str, str]) -> IngestMarker | None:
         """The marker in a table's properties, None if there is none. Its `start` is not what was committed (see above)."""
         if PROPERTY not in properties:
             return None
@@ -98,16 +98,16 @@ class Marker:
             for name in ("start", "next"):
                 fields[name] = {int(partition): offset for partition, offset in fields[name].items()}
         fields["gaps"] = tuple(Gap(**gap) for gap in fields["gaps"])
-        fields["engine"] = Engine(fields.get("engine", Engine.NATIVE))
+        fields["engine"] = IngestEngine(fields.get("engine", IngestEngine.NATIVE))
         return cls(**fields)
 
-    def taken_over(self, job: str, commit_id: str) -> Marker:
+    def taken_over(self, job: str, commit_id: str) -> IngestMarker:
         """The marker of the empty commit by which a new writer fences the old one."""
         return replace(self, job=job, epoch=self.epoch + 1, commit_id=commit_id, start=self.next)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class KafkaTopicState:
     """A topic as the broker shows it now.
 
     stable: partition to where its first open transaction begins, or its end; what is not named has none open.
@@ -130,7 +130,9 @@ class Source:
         return sum(high - self.readable_end(partition) for partition, (_, high) in self.watermarks.items())
 
 
-def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, accept_gaps: bool = False) -> Marker:
+def resume(
+    stored: IngestMarker | None, source: KafkaTopicState, *, job: str, commit_id: str, accept_gaps: bool = False
+) -> IngestMarker:
     """The marker to take a table over with; its `next` is where to read on, for every partition there is.
 
     DataLoss if the topic is not the one the table was filled from or lacks partitions that were read, or if records that the table
@@ -139,7 +141,7 @@ def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, a
     """
     lows = {partition: low for partition, (low, _) in source.watermarks.items()}
     if stored is None:
-        return Marker(job, 1, commit_id, source.cluster_id, source.topic_id, lows, lows)
+        return IngestMarker(job, 1, commit_id, source.cluster_id, source.topic_id, lows, lows)
     check_identity(stored, source)
     if vanished := sorted(p for p, position in stored.next.items() if position and p not in source.watermarks):
         raise vanished_partitions(source.topic, vanished)
@@ -166,7 +168,7 @@ def resume(stored: Marker | None, source: Source, *, job: str, commit_id: str, a
     return replace(stored.taken_over(job, commit_id), start=following, next=following, gaps=tuple(gaps))
 
 
-def check_identity(stored: Marker, source: Source) -> None:
+def check_identity(stored: IngestMarker, source: KafkaTopicState) -> None:
     """DataLoss if the topic is not the one the table was filled from."""
     if stored.cluster_id != source.cluster_id:
         raise DataLoss(
@@ -182,11 +184,11 @@ def check_identity(stored: Marker, source: Source) -> None:
         )
 
 
-def refuse_other_engine(stored: Marker | None, rows: int, *, ours: Engine, table: str) -> None:
+def refuse_other_engine(stored: IngestMarker | None, rows: int, *, ours: IngestEngine, table: str) -> None:
     """BadInput if another engine has filled the table: neither can read where the other one is. An empty one goes to who comes."""
     if stored is None or stored.engine is ours or not rows:
         return
-    place = f", its offsets are in the checkpoint {stored.job}" if stored.engine is Engine.SPARK else ""
+    place = f", its offsets are in the checkpoint {stored.job}" if stored.engine is IngestEngine.SPARK else ""
     raise BadInput(
         f"the {stored.engine} engine has filled this table ({rows:,} rows{place}); the {ours} engine can't go on where it stopped",
         where=table,
@@ -195,7 +197,7 @@ def refuse_other_engine(stored: Marker | None, rows: int, *, ours: Engine, table
     )
 
 
-class Outcome(StrEnum):
+class CommitOutcome(StrEnum):
     """What became of a commit that was not confirmed."""
 
     LANDED = "landed"
@@ -203,13 +205,13 @@ class Outcome(StrEnum):
     FENCED = "fenced"  # another writer owns the table
 
 
-def settle(ours: Marker, stored: Marker) -> Outcome:
+def settle(ours: IngestMarker, stored: IngestMarker) -> CommitOutcome:
     """What the table's current marker says of a commit under `ours` that was not confirmed."""
     if stored.commit_id == ours.commit_id:
-        return Outcome.LANDED
+        return CommitOutcome.LANDED
     if stored.epoch == ours.epoch and stored.next == ours.start:
-        return Outcome.RETRY
-    return Outcome.FENCED
+        return CommitOutcome.RETRY
+    return CommitOutcome.FENCED
 
 
 def advance(next_offsets: Offsets, read: Mapping[int, tuple[int, int]]) -> dict[int, int]:

@@ -49,7 +49,7 @@ TUNING: Mapping[str, str | int | bool] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PolledBatch:
     """What one poll brought.
 
     ends: (topic, partition) to the offset at which the client saw the end of the partition. failure: why there is no reading on
@@ -97,7 +97,7 @@ class Reader:
         self._arriving = _arriving(self._consumer, start)
         self._consumer.assign(_partitions(start))
 
-    def poll(self, timeout_s: float) -> Batch:
+    def poll(self, timeout_s: float) -> PolledBatch:
         """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or ENOUGH_BYTES.
 
         A batch of records that can't be read is the `failure` of the Batch, which has all that precedes it. DataLoss if the broker
@@ -114,11 +114,11 @@ class Reader:
         if batch := next((t for t in arrived.troubles if t.error.code() in UNREADABLE), None):
             chunks = [rest for chunk in arrived.chunks if (rest := keep_before(chunk, batch))]
             failure = unreadable_batch(batch.topic, batch.partition, batch.offset, batch.error)
-            return Batch(chunks, {}, is_full=False, failure=failure, interrupted=interrupted)
+            return PolledBatch(chunks, {}, is_full=False, failure=failure, interrupted=interrupted)
         self._tell_of_strange_times(arrived.chunks)
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
         is_full = arrived.records >= BATCH_MESSAGES or arrived.bytes >= ENOUGH_BYTES
-        return Batch(arrived.chunks, ends, is_full, interrupted=interrupted)
+        return PolledBatch(arrived.chunks, ends, is_full, interrupted=interrupted)
 
     def add(self, topic: str, offsets: Offsets) -> None:
         """Reads more partitions of a topic, from these offsets on; the others go on undisturbed."""

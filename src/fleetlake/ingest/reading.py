@@ -9,7 +9,7 @@ from dataclasses import replace
 from fleetlake.ingest.fingerprints import Fingerprints
 from fleetlake.ingest.history import FindPrints, History
 from fleetlake.ingest.offsets import Offsets, advance
-from fleetlake.ingest.reader import Batch, Reader
+from fleetlake.ingest.reader import PolledBatch, Reader
 
 
 class TopicsReading:
@@ -24,7 +24,7 @@ class TopicsReading:
         self._new: queue.SimpleQueue[tuple[str, tuple[int, ...]]] = queue.SimpleQueue()
         self._caught_up = 0
 
-    def poll(self, timeout_s: float, *, stopped: Callable[[], bool]) -> Batch:
+    def poll(self, timeout_s: float, *, stopped: Callable[[], bool]) -> PolledBatch:
         """The records that have arrived, as `Reader.poll` says, after which the positions are; of the `ends` those that moved one.
 
         DataLoss if they are of a log that was replaced; see `History.take`, also for `stopped`.

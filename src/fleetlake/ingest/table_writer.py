@@ -16,7 +16,16 @@ from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.ingest.accounts import begun_account, following_account
 from fleetlake.ingest.fingerprints import Fingerprints, require_same_records
 from fleetlake.ingest.history import FindPrints, offsets_of
-from fleetlake.ingest.offsets import Engine, Marker, Offsets, Outcome, Source, refuse_other_engine, resume, settle
+from fleetlake.ingest.offsets import (
+    CommitOutcome,
+    IngestEngine,
+    IngestMarker,
+    KafkaTopicState,
+    Offsets,
+    refuse_other_engine,
+    resume,
+    settle,
+)
 from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit, waits_too_long
 from fleetlake.lake.digest import NO_ROWS, SINCE, Digest, digest_of
@@ -42,9 +51,9 @@ class TableWriter:
     ) -> None:
         self._lake, self._name, self._job, self._wait, self._at, self._clock = lake, name, job, wait, at, clock
         self._table: IcebergTable = lake.table(name)
-        self.marker = Marker(job, 0, "", "", "", {}, {})
+        self.marker = IngestMarker(job, 0, "", "", "", {}, {})
 
-    def take_over(self, source: Source, *, accept_gaps: bool = False, find: FindPrints | None = None) -> Offsets:
+    def take_over(self, source: KafkaTopicState, *, accept_gaps: bool = False, find: FindPrints | None = None) -> Offsets:
         """Fences earlier writers; returns where to read each partition from.
 
         DataLoss if the topic does not go on from there, BadInput if another engine has filled the table, Retryable if another
@@ -52,13 +61,13 @@ class TableWriter:
         find: looks whether the topic still holds the records that the table had last; None: not looked at.
         """
         require_newest(self._lake.table, self._name)
-        known = Marker.of(self._table.properties)
+        known = IngestMarker.of(self._table.properties)
         for attempt in range(ATTEMPTS):
             self._table = self._lake.table(self._name)
             self._at(Step.TABLE_LOADED)
-            stored = Marker.of(self._table.properties)
-            refuse_other_engine(stored, row_count(self._table), ours=Engine.NATIVE, table=self._name)
-            if stored and stored.engine is not Engine.NATIVE:
+            stored = IngestMarker.of(self._table.properties)
+            refuse_other_engine(stored, row_count(self._table), ours=IngestEngine.NATIVE, table=self._name)
+            if stored and stored.engine is not IngestEngine.NATIVE:
                 self._table = self._lake.make_anew(self._name)  # so that a commit of the other engine fails, even one on its way
                 stored = None
             try:
@@ -88,7 +97,7 @@ class TableWriter:
 
     def append(
         self, rows: Iterable[pa.Table], following: Offsets, ingested_at_us: int, prints: Fingerprints | None = None
-    ) -> Marker:
+    ) -> IngestMarker:
         """Commits bronze rows that hold the records from the last marker's `next` up to `following`.
 
         prints: the last record read of each partition; of those that are not before `following` the marker's stay.
@@ -104,13 +113,13 @@ class TableWriter:
         self._at(Step.COMMITTED)
         return self.marker
 
-    def pass_offsets(self, following: Offsets) -> Marker:
+    def pass_offsets(self, following: Offsets) -> IngestMarker:
         """Commits that there are no records from the last marker's `next` up to `following`. Fenced as `append` is."""
         self.marker = self._commit(replace(self.marker, commit_id=_new_id(), start=self.marker.next, next=following))
         self._at(Step.COMMITTED)
         return self.marker
 
-    def _commit(self, marker: Marker, rows: pa.Table | None = None, digest: Digest = NO_ROWS) -> Marker:
+    def _commit(self, marker: IngestMarker, rows: pa.Table | None = None, digest: Digest = NO_ROWS) -> IngestMarker:
         """Commits files of `rows` under `marker` and returns it, with a higher epoch if an unknown outcome had to be settled.
 
         digest: of the rows. It is added to the table's as each attempt finds it, since others may have changed that.
@@ -128,9 +137,9 @@ class TableWriter:
                     if stored.commit_id == seal_id:
                         marker, unsettled = replace(marker, epoch=stored.epoch), False
                     outcome = settle(marker, stored)
-                    if outcome is Outcome.LANDED:
+                    if outcome is CommitOutcome.LANDED:
                         return marker
-                    if outcome is Outcome.FENCED:
+                    if outcome is CommitOutcome.FENCED:
                         raise self._fenced()
                     if unsettled:
                         # The unconfirmed commit may still be on its way. A new epoch moves the branch, so it can't land any more.
@@ -160,13 +169,13 @@ class TableWriter:
         self._at(Step.FILES_WRITTEN)
         return files, since
 
-    def _mark(self, marker: Marker, account: Mapping[str, str], files: Iterable[DataFile] = ()) -> IcebergTable:
+    def _mark(self, marker: IngestMarker, account: Mapping[str, str], files: Iterable[DataFile] = ()) -> IcebergTable:
         properties, summary = marker.properties() | dict(account), marker.summary() | dict(account)
         summary.pop(SINCE, None)  # of every partition
         return commit(self._table, added=files, properties=properties, summary=summary, at=self._at)
 
-    def _stored(self) -> Marker:
-        stored = Marker.of(self._table.properties)
+    def _stored(self) -> IngestMarker:
+        stored = IngestMarker.of(self._table.properties)
         if stored is None:
             raise self._fenced()  # dropped and made anew, or its properties removed: not ours to repair
         return stored
@@ -175,7 +184,7 @@ class TableWriter:
         return Fenced("another ingest took this table over; this one stops and has written nothing more", where=self._name)
 
 
-def _require_same_log(stored: Marker, source: Source, find: FindPrints) -> None:
+def _require_same_log(stored: IngestMarker, source: KafkaTopicState, find: FindPrints) -> None:
     """DataLoss if the topic holds other records than the table where the table ends."""
     kept = {p: known for p, known in stored.prints.items() if known.offset < source.watermarks.get(p, (0, 0))[1]}
     require_same_records(source.topic, kept, find(source.topic, offsets_of(kept)))

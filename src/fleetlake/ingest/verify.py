@@ -9,7 +9,7 @@ import duckdb
 
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
-from fleetlake.ingest.offsets import Offsets, Source
+from fleetlake.ingest.offsets import KafkaTopicState, Offsets
 from fleetlake.ingest.presence import LookUp, every_offset
 from fleetlake.ingest.verify_bronze import INGEST, compare_bronze
 from fleetlake.ingest.verify_silver import compare_silver
@@ -20,7 +20,7 @@ from fleetlake.lake.scan import damage_named, expose
 TRANSFORM, REBUILD = "fleetlake transform", "fleetlake transform --full"
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """What a topic's check found."""
 
     OK = "ok"
@@ -47,7 +47,7 @@ class TopicCheck:
     silver: int | None
     late: int | None
     problems: tuple[str, ...] = ()
-    state: State = State.OK
+    state: CheckState = CheckState.OK
     hints: tuple[str, ...] = ()
     erased: int = 0
     no_record: int = 0
@@ -56,7 +56,7 @@ class TopicCheck:
 
 
 def check_topic(
-    lake: Lake, event: Event, source: Source, silver_read: Offsets | None, look_up: LookUp = every_offset
+    lake: Lake, event: Event, source: KafkaTopicState, silver_read: Offsets | None, look_up: LookUp = every_offset
 ) -> TopicCheck:
     """Compares a topic with its tables; first whether it is the topic the tables were filled from.
 
@@ -69,13 +69,13 @@ def check_topic(
         if not kafka:
             return TopicCheck(source.topic, 0, 0, 0, 0, None, None)
         absent = f"{kafka} records are in Kafka, none in the lake"
-        return TopicCheck(source.topic, kafka, 0, 0, 0, None, None, (absent,), State.NOT_EQUAL, (INGEST,))
+        return TopicCheck(source.topic, kafka, 0, 0, 0, None, None, (absent,), CheckState.NOT_EQUAL, (INGEST,))
     with memory_database("verify") as con, damage_named(con):
         return _check(con, lake, event, source, silver_read, look_up)
 
 
 def _check(
-    con: duckdb.DuckDBPyConnection, lake: Lake, event: Event, source: Source, silver_read: Offsets | None, look_up: LookUp
+    con: duckdb.DuckDBPyConnection, lake: Lake, event: Event, source: KafkaTopicState, silver_read: Offsets | None, look_up: LookUp
 ) -> TopicCheck:
     bronze = lake.table(bronze_of(event).name)
     expose(con, bronze, "bronze")
@@ -91,7 +91,7 @@ def _check(
         expose(con, lake.table(silver_of(event).name), "silver")
         silver, late, waiting, wrong = compare_silver(con, event, bronze.schema(), silver_read)
         problems += wrong
-    state = State.NOT_EQUAL if problems else State.BEHIND if waiting else State.OK
+    state = CheckState.NOT_EQUAL if problems else CheckState.BEHIND if waiting else CheckState.OK
     if waiting:
         problems.append(f"silver: {waiting} bronze rows are waiting for {TRANSFORM}")
     if wrong or waiting:

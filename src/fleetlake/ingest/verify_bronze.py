@@ -12,7 +12,7 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.contracts.tables import ERASED
 from fleetlake.foundation.errors import DataLoss
 from fleetlake.ingest.accounts import account_of
-from fleetlake.ingest.offsets import Engine, Marker, Source, check_identity
+from fleetlake.ingest.offsets import IngestEngine, IngestMarker, KafkaTopicState, check_identity
 from fleetlake.ingest.presence import LookUp
 from fleetlake.ingest.ranges import Places, Ranges
 from fleetlake.lake.catalog import Lake
@@ -55,12 +55,14 @@ class _Rows:
     digest: Digest
 
 
-def compare_bronze(con: duckdb.DuckDBPyConnection, lake: Lake, bronze: IcebergTable, source: Source, look_up: LookUp) -> Findings:
+def compare_bronze(
+    con: duckdb.DuckDBPyConnection, lake: Lake, bronze: IcebergTable, source: KafkaTopicState, look_up: LookUp
+) -> Findings:
     """Compares a bronze table, whose view is `bronze`, with its topic.
 
     Where the topic is another one than the table was filled from, that is all that is found: its offsets say nothing then.
     """
-    findings, marker = Findings(), Marker.of(bronze.properties)
+    findings, marker = Findings(), IngestMarker.of(bronze.properties)
     account = account_of(bronze)
     rows = _read(con, bronze, account)
     erased = {
@@ -100,10 +102,10 @@ def _noted(con: duckdb.DuckDBPyConnection, lake: Lake, topic: str) -> Mapping[in
     return places.ranges()
 
 
-def _compare_digest(findings: Findings, account: Account | None, marker: Marker | None, rows: _Rows) -> None:
+def _compare_digest(findings: Findings, account: Account | None, marker: IngestMarker | None, rows: _Rows) -> None:
     if account is None:
         if rows.rows:
-            writer = "Spark" if marker and marker.engine is Engine.SPARK else "an earlier version"
+            writer = "Spark" if marker and marker.engine is IngestEngine.SPARK else "an earlier version"
             findings.notes.append(
                 f"bronze was filled by {writer}, which keeps no digest: whether rows were altered, or are missing where Kafka no "
                 "longer has them, can't be checked"
@@ -123,8 +125,8 @@ def _compare_digest(findings: Findings, account: Account | None, marker: Marker 
 
 def _compare_places(
     findings: Findings,
-    source: Source,
-    marker: Marker | None,
+    source: KafkaTopicState,
+    marker: IngestMarker | None,
     account: Account | None,
     rows: _Rows,
     erased: Mapping[int, Ranges],
@@ -140,7 +142,7 @@ def _compare_places(
             findings.add(f"{where}: the table holds offsets up to {held.after - 1}, Kafka ends at {high - 1}", RESTORE)
         accepted = Ranges.of((gap.first, gap.after) for gap in (marker.gaps if marker else ()) if gap.partition == partition)
         findings.accepted += accepted.size
-        ingested = marker.next.get(partition, 0) if marker and marker.engine is Engine.NATIVE else low
+        ingested = marker.next.get(partition, 0) if marker and marker.engine is IngestEngine.NATIVE else low
         absent = Ranges.of([(min(low, ingested, known.first if known else low), high)]) - known - accepted
         readable = source.readable_end(partition)
         if left := absent.between(max(low, readable), high):
@@ -156,7 +158,7 @@ def _compare_places(
             removed[partition] = below
     _compare_missing(findings, source, marker, rows, missing, look_up)
     nothing_left = all(low == high for low, high in source.watermarks.values())
-    _compare_removed(findings, removed, can_tell=not (nothing_left and marker and marker.engine is Engine.SPARK))
+    _compare_removed(findings, removed, can_tell=not (nothing_left and marker and marker.engine is IngestEngine.SPARK))
     for partition in sorted(rows.rows.keys() - source.watermarks.keys()):
         findings.add(
             f"partition {partition}: in the table, but not in the topic, whose log went back to before it was added", RESTORE_LOG
@@ -171,7 +173,12 @@ def _covered(account: Account | None, partition: int, low: int) -> Ranges:
 
 
 def _compare_missing(
-    findings: Findings, source: Source, marker: Marker | None, rows: _Rows, missing: Mapping[int, Ranges], look_up: LookUp
+    findings: Findings,
+    source: KafkaTopicState,
+    marker: IngestMarker | None,
+    rows: _Rows,
+    missing: Mapping[int, Ranges],
+    look_up: LookUp,
 ) -> None:
     """Offsets between Kafka's watermarks that bronze lacks: Kafka knows which of them have a record."""
     for partition, looked in sorted(look_up(source.topic, missing).items() if missing else ()):
@@ -180,7 +187,7 @@ def _compare_missing(
         at_least = "at least " if looked.up_to < asked.after else ""
         held = rows.held.get(partition)
         ingested = held.after if held else 0
-        if marker and marker.engine is Engine.NATIVE:
+        if marker and marker.engine is IngestEngine.NATIVE:
             ingested = marker.next.get(partition, ingested)
         if lost := found.between(0, ingested):
             some = f"{at_least}{lost.size} records of Kafka are missing, the first at offset {lost.first}"

@@ -22,7 +22,7 @@ Key = tuple[str, int]  # topic and partition
 Ask = Callable[[Collection[Key]], Mapping[str, Mapping[int, LogEnds]]]
 
 
-class Reading(Protocol):
+class TopicReading(Protocol):
     """What is looked at: the reading of topics."""
 
     def positions(self) -> Mapping[str, Offsets]:
@@ -118,7 +118,7 @@ class LogWatch:
     reading says by itself.
     """
 
-    def __init__(self, reading: Reading, ask: Ask, *, every_s: float) -> None:
+    def __init__(self, reading: TopicReading, ask: Ask, *, every_s: float) -> None:
         self._reading, self._ask, self._every_s = reading, ask, every_s
         self._start = _by_key(reading.positions())
         self._before: Look | None = None

@@ -21,7 +21,7 @@ WIDENINGS: dict[IcebergType, IcebergType] = {IntegerType(): LongType(), FloatTyp
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SchemaChange:
     """One column's.
 
     added: it is new, and optional, since rows of before have none. widened: it takes the contract's type. relaxed: it may be null.
@@ -34,19 +34,21 @@ class Change:
     relaxed: bool = False
 
 
-def changes_to(stored: Schema, table: Table) -> list[Change]:
+def changes_to(stored: Schema, table: Table) -> list[SchemaChange]:
     """What brings a stored schema up to its contract, in the contract's order; BadInput where Iceberg has no way."""
     present = {field.name: field for field in stored.fields}
     changes = [
-        _change(table.name, present[column.name], column) if column.name in present else Change(column.name, column, added=True)
+        _change(table.name, present[column.name], column)
+        if column.name in present
+        else SchemaChange(column.name, column, added=True)
         for column in table.columns
     ]
     known = {column.name for column in table.columns}
-    changes += [Change(field.name, None, relaxed=field.required) for field in stored.fields if field.name not in known]
+    changes += [SchemaChange(field.name, None, relaxed=field.required) for field in stored.fields if field.name not in known]
     return [change for change in changes if change.added or change.widened or change.relaxed]
 
 
-def make_changes(update: UpdateSchema, changes: list[Change]) -> None:
+def make_changes(update: UpdateSchema, changes: list[SchemaChange]) -> None:
     for change in changes:
         if change.added and change.definition:
             update.add_column(change.column, ICEBERG_TYPES[change.definition.type], doc=change.definition.comment)
@@ -56,7 +58,7 @@ def make_changes(update: UpdateSchema, changes: list[Change]) -> None:
             update.make_column_optional(change.column)
 
 
-def _change(table: str, field: NestedField, column: Column) -> Change:
+def _change(table: str, field: NestedField, column: Column) -> SchemaChange:
     wanted = ICEBERG_TYPES[column.type]
     is_wider = WIDENINGS.get(wanted) == field.field_type  # the table's: made by a later version
     widened = WIDENINGS.get(field.field_type) == wanted
@@ -67,4 +69,4 @@ def _change(table: str, field: NestedField, column: Column) -> Change:
             allowed="int to long, float to double",
             hint="the version of fleetlake that made the lake, or a new lake: fleetlake --home DIR",
         )
-    return Change(column.name, column, widened=widened, relaxed=field.required and not column.required)
+    return SchemaChange(column.name, column, widened=widened, relaxed=field.required and not column.required)

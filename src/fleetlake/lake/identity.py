@@ -24,7 +24,7 @@ from fleetlake.foundation.errors import BadInput, Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.ownership import OBJECT, Copied, Owner, ServedLake, now, other_lake, owner_of, write_owner
 from fleetlake.lake.places import is_same_file, local_path, location_of, sqlite_path
-from fleetlake.lake.relocation import CatalogTable, State, relocate, tables_of
+from fleetlake.lake.relocation import CatalogTable, LakePlace, relocate, tables_of
 from fleetlake.lake.unlisted import Claimed, require_listed_now
 
 LOCK_S, LOOK_S = 60.0, 5.0  # how long a process is waited for that relocates the same lake, and that just commits
@@ -172,7 +172,7 @@ class _Local:
             states = [(table, self._state(table)) for table in tables_of(connection)]
             self._require_listed(connection, owner_of(self._lake, self._warehouse))
             self._require_own_elsewhere(states)
-            tables = [table for table, state in states if state in (State.TWIN, State.MOVED)]
+            tables = [table for table, state in states if state in (LakePlace.TWIN, LakePlace.MOVED)]
             if self._folder is None:
                 raise AssertionError(self._warehouse)  # nothing is a copy then
             superseded = relocate(connection, tables, self._folder, must_be_whole=True)
@@ -184,11 +184,11 @@ class _Local:
         self._say(f"lake {id_}: its {len(tables)} tables now use the files in {self._folder}, and nothing else does")
         return id_
 
-    def _require_own_elsewhere(self, states: Sequence[tuple[CatalogTable, State]]) -> None:
+    def _require_own_elsewhere(self, states: Sequence[tuple[CatalogTable, LakePlace]]) -> None:
         """Claimed if a table's only files are in another lake's warehouse: once adopted, nothing could be written any more."""
-        originals = {table.root for table, state in states if state is State.TWIN}
+        originals = {table.root for table, state in states if state is LakePlace.TWIN}
         for table, state in states:
-            if state is not State.ELSEWHERE or table.root is None:
+            if state is not LakePlace.ELSEWHERE or table.root is None:
                 continue
             owner = owner_of(self._lake, location_of(str(table.root)))
             if table.root in originals or (owner is not None and not self._is_mine(owner)):
@@ -232,9 +232,9 @@ class _Local:
         self._require_one_name()
         recorded = _recorded(connection)
         states = [(table, self._state(table)) for table in tables_of(connection)]
-        roots = [location_of(str(table.root)) for table, state in states if state is State.ELSEWHERE and table.root]
+        roots = [location_of(str(table.root)) for table, state in states if state is LakePlace.ELSEWHERE and table.root]
         for table, state in states:
-            if state is State.TWIN and not self._is_mine(owner_of(self._lake, location_of(str(table.root)))):
+            if state is LakePlace.TWIN and not self._is_mine(owner_of(self._lake, location_of(str(table.root)))):
                 raise Copied(f"this lake is a copy of the one in {table.root}", Path(str(table.root)), where=str(self._file))
         places = dict.fromkeys([self._warehouse, *sorted(roots)] if self._warehouse else sorted(roots))
         owners = {place: owner_of(self._lake, place) for place in places}
@@ -243,7 +243,7 @@ class _Local:
         self._require_listed(connection, owners.get(self._warehouse))
         mine = recorded or next(filter(None, owners.values()), None)
         is_settled = recorded is not None and recorded.catalog == str(self._file) and all(map(self._is_mine, owners.values()))
-        moved = [table for table, state in states if state is State.MOVED]
+        moved = [table for table, state in states if state is LakePlace.MOVED]
         return _Judged(mine.id if mine else uuid.uuid4().hex, mine.created if mine else now(), owners, moved, is_settled)
 
     def _require_listed(self, connection: sqlite3.Connection, owner: Owner | None) -> None:
@@ -287,8 +287,8 @@ class _Local:
             return owner.catalog == str(self._file) or Path(owner.catalog).resolve() == self._file.resolve()
         return False
 
-    def _state(self, table: CatalogTable) -> State:
-        return table.state(self._folder) if self._folder is not None else State.ELSEWHERE
+    def _state(self, table: CatalogTable) -> LakePlace:
+        return table.state(self._folder) if self._folder is not None else LakePlace.ELSEWHERE
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -26,7 +26,7 @@ DELETED, POSITION_DELETES = 2, 1  # of Iceberg: an entry's status, a file's cont
 JOB = "job"  # in a bronze table's marker: the checkpoint of Spark's query, a path below the home
 
 
-class State(StrEnum):
+class LakePlace(StrEnum):
     """Where a table's metadata is, seen from the warehouse that the configuration names."""
 
     INSIDE = "inside"
@@ -59,16 +59,16 @@ class CatalogTable:
         is_usual = (table.parent.name, table.name) == (self.namespace, self.name)
         return table.parent.parent if is_usual else None
 
-    def state(self, warehouse: Path) -> State:
+    def state(self, warehouse: Path) -> LakePlace:
         root = self.root
         if root is None:
-            return State.ELSEWHERE
+            return LakePlace.ELSEWHERE
         if root == warehouse or is_same_file(root, warehouse):
-            return State.INSIDE
+            return LakePlace.INSIDE
         there, twin = Path(str(local_path(self.metadata))).exists(), self.twin(warehouse).exists()
         if there:
-            return State.TWIN if twin else State.ELSEWHERE
-        return State.MOVED if twin else State.LOST
+            return LakePlace.TWIN if twin else LakePlace.ELSEWHERE
+        return LakePlace.MOVED if twin else LakePlace.LOST
 
     def twin(self, warehouse: Path) -> Path:
         """Where the metadata is if the warehouse is a copy of the table's, or is that folder itself under another name."""

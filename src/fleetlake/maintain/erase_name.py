@@ -167,7 +167,7 @@ WIDE = (*(Way(codec) for codec in WIDE_CODECS), Way("utf-32-le", 2), Way("utf-32
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class NameReading:
     """A payload read as a text. before, after: bytes at its ends that are no whole character."""
 
     text: str
@@ -188,7 +188,7 @@ def ways_to_read(payload: bytes, device: DeviceName) -> list[Way]:
     return [*ways, Way("latin-1")] if device.in_latin_bytes and not _is_utf8(payload) else ways
 
 
-def read(payload: bytes, way: Way) -> Reading:
+def read(payload: bytes, way: Way) -> NameReading:
     """Reads a payload. What is not of the codec is kept as lone surrogates where that is possible, so that it is written again."""
     unit = 4 if way.codec.startswith("utf-32") else 2 if way.codec.startswith("utf-16") else 1
     before, body = payload[: way.skipped], payload[way.skipped :]
@@ -197,10 +197,10 @@ def read(payload: bytes, way: Way) -> Reading:
         text = body[:whole].decode(way.codec, _kept_as(way.codec))
     except UnicodeDecodeError:
         text = body[:whole].decode(way.codec, "replace")
-    return Reading(text, way.codec, before, body[whole:])
+    return NameReading(text, way.codec, before, body[whole:])
 
 
-def readings_of(payload: bytes, device: DeviceName) -> Iterator[Reading]:
+def readings_of(payload: bytes, device: DeviceName) -> Iterator[NameReading]:
     """Yields the texts that a payload may be."""
     return (read(payload, way) for way in ways_to_read(payload, device))
 

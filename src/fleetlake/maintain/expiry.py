@@ -27,7 +27,7 @@ CONNECTIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Unreached:
+class UnreachedFiles:
     """Locations that no snapshot of a table reaches any more."""
 
     manifest_lists: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ def _removal(snapshots: Iterable[Snapshot]) -> RemoveSnapshotsUpdate:
     return RemoveSnapshotsUpdate.model_validate({"snapshot-ids": [snapshot.snapshot_id for snapshot in snapshots]})
 
 
-def _find_unreached(lake: Lake, table: IcebergTable, gone: list[Snapshot]) -> Unreached:
+def _find_unreached(lake: Lake, table: IcebergTable, gone: list[Snapshot]) -> UnreachedFiles:
     """Another expiry, an erasure's, may take files away while it reads: then it looks again. Damaged if that was not it."""
     try:
         return find_unreached(table, gone)
@@ -140,14 +140,14 @@ def _find_unreached(lake: Lake, table: IcebergTable, gone: list[Snapshot]) -> Un
             raise Damaged(str(error.filename or error), name, "metadata") from error
 
 
-def find_unreached(table: IcebergTable, gone: Iterable[Snapshot]) -> Unreached:
+def find_unreached(table: IcebergTable, gone: Iterable[Snapshot]) -> UnreachedFiles:
     """Files of `gone` that no other snapshot of `table` reaches. Each manifest is read once, and only those it takes.
 
     FileNotFoundError if a manifest of another snapshot is missing.
     """
     gone = list(gone)
     if not gone:
-        return Unreached()
+        return UnreachedFiles()
     ids = {snapshot.snapshot_id for snapshot in gone}
     kept = _manifests(table, (snapshot for snapshot in table.snapshots() if snapshot.snapshot_id not in ids))
     only = {path: manifest for path, manifest in _manifests(table, gone, lenient=True).items() if path not in kept}
@@ -163,7 +163,7 @@ def find_unreached(table: IcebergTable, gone: Iterable[Snapshot]) -> Unreached:
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
             sizes.pop(entry.data_file.file_path, None)
     lists = tuple(snapshot.manifest_list for snapshot in gone)
-    return Unreached(lists, tuple(only), tuple(sizes), sum(sizes.values()))
+    return UnreachedFiles(lists, tuple(only), tuple(sizes), sum(sizes.values()))
 
 
 def _manifests(table: IcebergTable, snapshots: Iterable[Snapshot], *, lenient: bool = False) -> dict[str, ManifestFile]:
@@ -192,7 +192,7 @@ def delete_files(delete: Callable[[str], None], locations: Iterable[str]) -> int
         return sum(pool.map(try_to_delete, locations))
 
 
-def _report(name: str, gone: list[Snapshot], before: int, unreached: Unreached, *, dry_run: bool) -> Expired:
+def _report(name: str, gone: list[Snapshot], before: int, unreached: UnreachedFiles, *, dry_run: bool) -> Expired:
     return Expired(
         name,
         dry_run,

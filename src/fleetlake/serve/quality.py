@@ -6,7 +6,7 @@ from fleetlake.contracts.events import GPS
 from fleetlake.contracts.positions import POSITIONS, QUALITY_REASONS
 from fleetlake.contracts.tables import BRONZE, silver_of
 from fleetlake.serve.reports.columns import DEVICE, count, instant, number, seconds, share, sum_of
-from fleetlake.serve.reports.definition import Report
+from fleetlake.serve.reports.definition import ReportDefinition
 from fleetlake.serve.reports.read import CHOSEN
 from fleetlake.serve.reports.wording import percent, words
 
@@ -20,7 +20,7 @@ _REJECTS = " UNION ALL ".join(
     for table in BRONZE
 )
 
-QUALITY = Report(
+QUALITY = ReportDefinition(
     "quality", "Data quality", "reports", (POSITIONS, silver_of(GPS), *BRONZE), order="",
     select=f"""
         WITH judged AS (

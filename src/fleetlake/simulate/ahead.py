@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from fleetlake.simulate.events import GENERATORS, Batch, Reporter
-from fleetlake.simulate.rounds import Report, Round
+from fleetlake.simulate.events import GENERATORS, EventBatch, Reporter
+from fleetlake.simulate.rounds import Round, RoundReport
 
 ENCODERS = 2
 
@@ -18,7 +18,7 @@ class EncodeAhead:
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
         self._pool = ThreadPoolExecutor(ENCODERS, "encode")
-        self._ahead: list[Future[Batch]] = []
+        self._ahead: list[Future[EventBatch]] = []
 
     def __enter__(self) -> EncodeAhead:
         return self
@@ -26,7 +26,7 @@ class EncodeAhead:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def exchange(self, reports: Sequence[Report]) -> list[Batch]:
+    def exchange(self, reports: Sequence[RoundReport]) -> list[EventBatch]:
         """Takes a round, which may be empty, and gives the one before it: a batch of each of the five kinds, or none."""
         ahead = self._ahead
         together = Round(reports)
@@ -40,7 +40,7 @@ class SendBehind:
     What `send` raises reaches the caller with the next round, or at the end of the context, by when all are sent.
     """
 
-    def __init__(self, send: Callable[[Batch], None]) -> None:
+    def __init__(self, send: Callable[[EventBatch], None]) -> None:
         self._send = send
         self._pool = ThreadPoolExecutor(1, "send")
         self._behind: Future[None] | None = None
@@ -53,7 +53,7 @@ class SendBehind:
         if kind is None:
             self.wait()
 
-    def send(self, batches: Sequence[Batch]) -> None:
+    def send(self, batches: Sequence[EventBatch]) -> None:
         self.wait()
         self._behind = self._pool.submit(self._send_all, batches)
 
@@ -63,6 +63,6 @@ class SendBehind:
             self._behind = None
             behind.result()
 
-    def _send_all(self, batches: Sequence[Batch]) -> None:
+    def _send_all(self, batches: Sequence[EventBatch]) -> None:
         for batch in batches:
             self._send(batch)

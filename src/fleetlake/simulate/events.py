@@ -32,7 +32,7 @@ from fleetlake.simulate.geodesy import EARTH_RADIUS_M, Floats, compass_index
 from fleetlake.simulate.ids import GROUP_WORDS, RandomGroups
 from fleetlake.simulate.moments import Moments
 from fleetlake.simulate.numbers import Numbers, Thousands
-from fleetlake.simulate.rounds import Report, Round, joined
+from fleetlake.simulate.rounds import Round, RoundReport, joined
 from fleetlake.simulate.route import Route
 from fleetlake.simulate.words import Part, Words, members, write_events
 from fleetlake.simulate.world import NEAR_INCIDENT_M, World
@@ -43,7 +43,7 @@ MOST_VEHICLES_SEEN = 40  # by a camera
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class EventBatch:
     """Encoded events of one kind. time_ms and who belong to each of them, for those who count or delay."""
 
     event: Event
@@ -70,7 +70,7 @@ class Reporter:
         self._moments = Moments()
         self._words = _Vocabulary(fleet, route, world)
 
-    def batch(self, event: Event, reports: Sequence[Report]) -> Batch:
+    def batch(self, event: Event, reports: Sequence[RoundReport]) -> EventBatch:
         """All events of a kind of one or more ticks, in their order."""
         made = Round(reports)
         who = made.column("who")
@@ -78,7 +78,7 @@ class Reporter:
         parts = [part for field in event.fields for part in columns.get(field.name, ())]
         values = write_events([*parts, (self._words.end, np.zeros(1, np.int32))], len(who))
         time_ms = made.spread(np.array([report.time_ms for report in made]))
-        return Batch(event, write_events([(self._keys, who)], len(who)), values, time_ms, who)
+        return EventBatch(event, write_events([(self._keys, who)], len(who)), values, time_ms, who)
 
     def _common(self, event: Event, made: Round, who: Ints) -> Columns:
         heads, stamps, moments = made.once("moments", lambda: self._moments.parts([report.time_ms for report in made]))
@@ -257,27 +257,27 @@ def snapshot_png(vehicles: int, width: int = 24, height: int = 8) -> str:
     return base64.b64encode(png).decode()
 
 
-def generate_vehicle_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+def generate_vehicle_data(reporter: Reporter, reports: Sequence[RoundReport]) -> EventBatch:
     """vehicle_data of one or more ticks."""
     return reporter.batch(VEHICLE, reports)
 
 
-def generate_gps_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+def generate_gps_data(reporter: Reporter, reports: Sequence[RoundReport]) -> EventBatch:
     """gps_data of one or more ticks."""
     return reporter.batch(GPS, reports)
 
 
-def generate_traffic_camera_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+def generate_traffic_camera_data(reporter: Reporter, reports: Sequence[RoundReport]) -> EventBatch:
     """traffic_data of one or more ticks."""
     return reporter.batch(TRAFFIC, reports)
 
 
-def generate_weather_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+def generate_weather_data(reporter: Reporter, reports: Sequence[RoundReport]) -> EventBatch:
     """weather_data of one or more ticks."""
     return reporter.batch(WEATHER, reports)
 
 
-def generate_emergency_incident_data(reporter: Reporter, reports: Sequence[Report]) -> Batch:
+def generate_emergency_incident_data(reporter: Reporter, reports: Sequence[RoundReport]) -> EventBatch:
     """emergency_data of one or more ticks."""
     return reporter.batch(EMERGENCY, reports)
 

@@ -14,7 +14,7 @@ import numpy as np
 from fleetlake.contracts.events import EVENTS, GPS
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.driver import Ints
-from fleetlake.simulate.events import Batch
+from fleetlake.simulate.events import EventBatch
 from fleetlake.simulate.sink import EventSink
 
 LATE_MS = (150_000, 600_000)
@@ -117,7 +117,7 @@ class FaultySink:
     def tallies(self) -> Mapping[str, Tally]:
         return {event.topic: lane.tally for event, lane in self._lanes.items()}
 
-    def send(self, batch: Batch) -> None:
+    def send(self, batch: EventBatch) -> None:
         """Sends a batch, and each late event once its vehicle's time has come."""
         lane = self._lanes[batch.event]
         lane.tally.good += len(batch.values)
@@ -137,7 +137,7 @@ class FaultySink:
                 self._sink.send(event, keys, values)
         self._sink.flush()
 
-    def _spoil(self, lane: _Lane, batch: Batch) -> tuple[list[bytes], list[bytes]]:
+    def _spoil(self, lane: _Lane, batch: EventBatch) -> tuple[list[bytes], list[bytes]]:
         """What is sent in place of a batch; each vehicle's events come in order of time.
 
         Four draws an event, used or not: so its faults don't depend on its batch. Nothing is sent of an event that is dropped: no

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RoundReport:
     """m vehicles at one tick. who: their indices in the fleet. time_ms: Unix milliseconds; all else per vehicle.
 
     stretch: of the route, its index. before: how many vehicles of the same tick are in the parts before this one.
@@ -39,7 +39,7 @@ class Report:
     around: Surroundings
     before: int = 0
 
-    def parts(self, most: int) -> Iterator[Report]:
+    def parts(self, most: int) -> Iterator[RoundReport]:
         """Its vehicles in order, `most` a part; nothing if there are none."""
         if 0 < len(self.who) <= most:
             yield self
@@ -50,10 +50,10 @@ class Report:
             yield replace(self, **own, around=self.around.of(rows), before=self.before + start)
 
 
-PER_VEHICLE = tuple(field.name for field in fields(Report) if field.name not in ("time_ms", "tick", "around", "before"))
+PER_VEHICLE = tuple(field.name for field in fields(RoundReport) if field.name not in ("time_ms", "tick", "around", "before"))
 
 
-def observe(fleet: Fleet, route: Route, around: Surroundings, time_s: float, start_ms: int, tick: int) -> Report:
+def observe(fleet: Fleet, route: Route, around: Surroundings, time_s: float, start_ms: int, tick: int) -> RoundReport:
     """What the reporting vehicles report now; `around` is of the whole fleet.
 
     Resets their peaks, and notes who has now reported its arrival.
@@ -62,7 +62,7 @@ def observe(fleet: Fleet, route: Route, around: Surroundings, time_s: float, sta
     along = fleet.along_m[who]
     stretch = route.stretch(along)
     latitude, longitude = route.place(along)
-    report = Report(
+    report = RoundReport(
         who=who,
         time_ms=start_ms + round(time_s * 1000),
         tick=tick,
@@ -81,10 +81,10 @@ def observe(fleet: Fleet, route: Route, around: Surroundings, time_s: float, sta
     return report
 
 
-class Round(tuple[Report, ...]):
+class Round(tuple[RoundReport, ...]):
     """Reports of one or more ticks. What is made of them for one kind of event is there for the others."""
 
-    def __new__(cls, reports: Sequence[Report]) -> Round:
+    def __new__(cls, reports: Sequence[RoundReport]) -> Round:
         return reports if isinstance(reports, Round) else super().__new__(cls, reports)
 
     def once(self, name: str, make: Callable[[], T]) -> T:

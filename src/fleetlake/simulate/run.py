@@ -16,11 +16,11 @@ import numpy as np
 from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR
 from fleetlake.foundation.errors import BadInput
 from fleetlake.simulate.ahead import EncodeAhead, SendBehind
-from fleetlake.simulate.events import Batch, Reporter
+from fleetlake.simulate.events import EventBatch, Reporter
 from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
 from fleetlake.simulate.fleet import draw_fleet
 from fleetlake.simulate.motion import STEP_S, step
-from fleetlake.simulate.rounds import Report, observe
+from fleetlake.simulate.rounds import RoundReport, observe
 from fleetlake.simulate.route import london_to_birmingham
 from fleetlake.simulate.sink import EventSink
 from fleetlake.simulate.truth import Truth, prepare_folder
@@ -103,7 +103,7 @@ class Tick:
 
     number: int
     time_s: float
-    report: Report
+    report: RoundReport
     arrived: int
 
 
@@ -136,7 +136,7 @@ class Journey:
             number += 1
 
 
-def simulate_journey(settings: SimulationSettings) -> Iterator[list[Batch]]:
+def simulate_journey(settings: SimulationSettings) -> Iterator[list[EventBatch]]:
     """The events of a run, tick by tick: one batch of each of the five kinds."""
     journey = Journey(settings)
     with EncodeAhead(journey.reporter) as encoders:
@@ -146,7 +146,7 @@ def simulate_journey(settings: SimulationSettings) -> Iterator[list[Batch]]:
         yield encoders.exchange([])
 
 
-def produce_data_to_kafka(sink: EventSink, batch: Batch) -> None:
+def produce_data_to_kafka(sink: EventSink, batch: EventBatch) -> None:
     """Sends one batch, keyed by device. Returns when it is queued; `sink.flush` waits for the broker."""
     sink.send(batch.event, batch.keys, batch.values)
 
@@ -173,11 +173,11 @@ def run_simulation(
     journey, began = Journey(settings), clock()
     faulty = FaultySink(sink, faults, settings.seed)
     paced = settings.speedup is not None
-    waiting: list[Report] = []
+    waiting: list[RoundReport] = []
     tick = None
     with EncodeAhead(journey.reporter) as encoders, SendBehind(faulty.send) as sender:
 
-        def send(reports: Sequence[Report]) -> None:
+        def send(reports: Sequence[RoundReport]) -> None:
             sender.send(encoders.exchange(reports))
 
         for tick in journey.ticks():

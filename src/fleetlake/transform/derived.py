@@ -13,8 +13,8 @@ from fleetlake.contracts.tables import Table, all_tables
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.transform.bounds import between, instant
-from fleetlake.transform.engine import Engine, Engines
-from fleetlake.transform.marker import Marker, read_marker
+from fleetlake.transform.engine import Engines, TransformEngine
+from fleetlake.transform.marker import TransformMarker, read_marker
 from fleetlake.transform.models import Model, seams_model, table_model
 from fleetlake.transform.periods import compute_periods
 from fleetlake.transform.settings import TransformSettings
@@ -78,7 +78,7 @@ class _Refresh:
     def run(self, *, full: bool) -> DerivedCounts:
         now = self._sources.now()
         self._check_reads()
-        marker, before = Marker(definition(self._table, self._settings), now), read_marker(self._target)
+        marker, before = TransformMarker(definition(self._table, self._settings), now), read_marker(self._target)
         rebuild = full or (before is not None and before.definition != marker.definition)
         if not rebuild and (self._sources.are_empty() if before is None else before.sources == now):
             return DerivedCounts(self._table.name)
@@ -99,7 +99,7 @@ class _Refresh:
                     f"another transform is at work: {table.name} is not of this one's positions", where=self._table.name
                 )
 
-    def _build(self, engine: Engine, marker: Marker, *, rebuilt: bool) -> DerivedCounts:
+    def _build(self, engine: TransformEngine, marker: TransformMarker, *, rebuilt: bool) -> DerivedCounts:
         """Computes everything and puts it in place of what is there, which is not read: it may be damaged."""
         if self._table.period:
             for source in self._reads:
@@ -117,7 +117,7 @@ class _Refresh:
         gone = sum(file.record_count for file in removed)
         return DerivedCounts(self._table.name, devices, computed, computed, gone, rebuilt)
 
-    def _update(self, engine: Engine, marker: Marker, read: dict[str, int]) -> DerivedCounts:
+    def _update(self, engine: TransformEngine, marker: TransformMarker, read: dict[str, int]) -> DerivedCounts:
         """Computes the stretches that new rows touch, and changes what came out differently."""
         table, thresholds = self._table, self._settings.thresholds
         material = material_of(table, thresholds)
@@ -148,7 +148,7 @@ class _Refresh:
         thresholds = self._settings.thresholds
         return source, material_of(source, thresholds), seams_model(source, thresholds)
 
-    def _compare(self, engine: Engine) -> DerivedCounts:
+    def _compare(self, engine: TransformEngine) -> DerivedCounts:
         """Makes the relations `fresh` and `gone`: rows to add, and ids to take out. A row that came out the same is in neither."""
         columns = self._columns
         engine.materialise("fresh", f"SELECT {columns} FROM episodes EXCEPT SELECT {columns} FROM existing")
@@ -162,7 +162,7 @@ class _Refresh:
         devices, computed, added, removed = _counts(engine, "stretch", "episodes", "fresh", "gone")
         return DerivedCounts(self._table.name, devices, computed, added, removed)
 
-    def _replace(self, engine: Engine, marker: Marker, counts: DerivedCounts) -> None:
+    def _replace(self, engine: TransformEngine, marker: TransformMarker, counts: DerivedCounts) -> None:
         """Commits `fresh` without `gone`: files that hold rows of `gone` are replaced by what else they hold."""
         removed = self._files_with_gone(engine) if counts.removed else []
         engine.expose_files("gold.replaced", self._target, removed)
@@ -175,7 +175,7 @@ class _Refresh:
             carried="kept" if removed else None,
         )  # fmt: skip
 
-    def _files_with_gone(self, engine: Engine) -> list[DataFile]:
+    def _files_with_gone(self, engine: TransformEngine) -> list[DataFile]:
         ((first, last),) = engine.rows("SELECT micros(min(at_time)), micros(max(at_time)) FROM gone")
         within = between(self._start, instant(first).isoformat(), instant(last).isoformat())
         target: IcebergTable = self._target
@@ -183,6 +183,6 @@ class _Refresh:
         return engine.files_with(target, files, self._key, "gone")
 
 
-def _counts(engine: Engine, *relations: str) -> tuple[int, ...]:
+def _counts(engine: TransformEngine, *relations: str) -> tuple[int, ...]:
     (counts,) = engine.rows("SELECT " + ", ".join(f"(SELECT count(*) FROM {name})" for name in relations))
     return counts

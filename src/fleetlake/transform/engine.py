@@ -16,7 +16,7 @@ Settings = Mapping[str, float | str | timedelta]
 NO_SETTINGS: Settings = {}
 
 
-class Engine(Protocol):
+class TransformEngine(Protocol):
     """Relations by name (`name` or `schema.name`), made anew where the name is taken; gone when the engine is closed.
 
     Statements are SELECTs with settings as `$name` and the macros of the models. Times leave as microseconds since 1970,
@@ -54,4 +54,4 @@ class Engine(Protocol):
         """
 
 
-Engines = Callable[[], AbstractContextManager[Engine]]
+Engines = Callable[[], AbstractContextManager[TransformEngine]]

@@ -14,7 +14,7 @@ PROPERTY = "fleetlake.transform.read"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ReadTable:
     """What has been read of one table.
 
     snapshot_id, sequence: the snapshot with the rows that were read, and its Iceberg sequence number (0: no snapshot yet).
@@ -27,34 +27,34 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class TransformMarker:
     """definition: digest of the model the rows were computed with; under another one they have to be computed anew."""
 
     definition: str
-    sources: Mapping[str, Source]
+    sources: Mapping[str, ReadTable]
 
     def properties(self) -> dict[str, str]:
         return {PROPERTY: json.dumps(asdict(self), sort_keys=True)}
 
 
-def read_marker(table: IcebergTable) -> Marker | None:
+def read_marker(table: IcebergTable) -> TransformMarker | None:
     """The marker of the table's last run; None before the first."""
     text = table.properties.get(PROPERTY)
     if text is None:
         return None
     stored = json.loads(text)
     sources = {
-        name: Source(
+        name: ReadTable(
             snapshot_id=source["snapshot_id"],
             sequence=source["sequence"],
             offsets={int(partition): offset for partition, offset in source["offsets"].items()},
         )
         for name, source in stored["sources"].items()
     }
-    return Marker(definition=stored["definition"], sources=sources)
+    return TransformMarker(definition=stored["definition"], sources=sources)
 
 
-def source_now(table: IcebergTable, offsets: Mapping[int, int] | None = None) -> Source:
+def source_now(table: IcebergTable, offsets: Mapping[int, int] | None = None) -> ReadTable:
     """All rows of a table as it was loaded, whatever files a compaction has put them into since."""
     since = rows_since(table)
-    return Source(since.snapshot_id, since.sequence, offsets or {})
+    return ReadTable(since.snapshot_id, since.sequence, offsets or {})

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetlake.contracts.tables import Table
-from fleetlake.transform.engine import Engine
+from fleetlake.transform.engine import TransformEngine
 from fleetlake.transform.models import Model
 from fleetlake.transform.sources import Material, Sources
 from fleetlake.transform.windows import find_stretches, within_stretches
 
 
 def compute_periods(
-    engine: Engine,
+    engine: TransformEngine,
     sources: Sources,
     episodes: Sequence[tuple[Table, Material, Model]],
     table: Table,

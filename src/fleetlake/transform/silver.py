@@ -13,8 +13,8 @@ from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.scan import added_files
 from fleetlake.transform.bounds import between, instant
-from fleetlake.transform.engine import Engine, Engines
-from fleetlake.transform.marker import Marker, Source, read_marker, source_now
+from fleetlake.transform.engine import Engines, TransformEngine
+from fleetlake.transform.marker import ReadTable, TransformMarker, read_marker, source_now
 from fleetlake.transform.models import table_model
 from fleetlake.transform.settings import Thresholds
 from fleetlake.transform.writing import write_and_commit
@@ -58,7 +58,7 @@ def refresh_silver(lake: Lake, event: Event, thresholds: Thresholds, engines: En
     model = table_model(table, thresholds)
     before = read_marker(silver)
     rebuild = full or (before is not None and before.definition != model.digest)
-    start = before.sources[bronze_name] if before and not rebuild else Source()
+    start = before.sources[bronze_name] if before and not rebuild else ReadTable()
     counts = SilverCounts(event.topic, table.name, rebuilt=rebuild)
     if not rebuild and source_now(bronze).sequence == start.sequence:
         return counts
@@ -69,7 +69,7 @@ def refresh_silver(lake: Lake, event: Event, thresholds: Thresholds, engines: En
         _expose_silver(engine, silver, arrived, empty=rebuild)
         engine.materialise("fresh", model.sql, model.settings)
         ((inserted, late),) = engine.rows("SELECT count(*), count(*) FILTER (WHERE is_late) FROM fresh")
-        marker = Marker(model.digest, {bronze_name: source_now(bronze, arrived.offsets)})
+        marker = TransformMarker(model.digest, {bronze_name: source_now(bronze, arrived.offsets)})
         removed = [task.file for task in silver.scan().plan_files()] if rebuild else []
         write_and_commit(engine, "fresh" if inserted else None, silver, table.sort, marker, removed)
     duplicates = arrived.read - arrived.rejected - inserted
@@ -78,7 +78,7 @@ def refresh_silver(lake: Lake, event: Event, thresholds: Thresholds, engines: En
     )  # fmt: skip
 
 
-def _expose_arrived(engine: Engine, bronze: IcebergTable, start: Source) -> Arrived:
+def _expose_arrived(engine: TransformEngine, bronze: IcebergTable, start: ReadTable) -> Arrived:
     """Makes the relation `arrived` of the rows from `start` on."""
     engine.expose_files("bronze.added", bronze, added_files(bronze, start.sequence))
     read_before = " ".join(f"WHEN {partition} THEN {offset}" for partition, offset in start.offsets.items())
@@ -103,7 +103,7 @@ def _expose_arrived(engine: Engine, bronze: IcebergTable, start: Source) -> Arri
     )
 
 
-def _expose_silver(engine: Engine, silver: IcebergTable, arrived: Arrived, *, empty: bool) -> None:
+def _expose_silver(engine: TransformEngine, silver: IcebergTable, arrived: Arrived, *, empty: bool) -> None:
     """Makes the relations `seen` and `latest`: what the model has to know of the rows silver has.
 
     Event ids begin with a time, as a rule, so that their bounds leave out most of silver's files and row groups.

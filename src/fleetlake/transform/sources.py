@@ -14,8 +14,8 @@ from fleetlake.contracts.tables import Table
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.scan import added_files
 from fleetlake.transform.bounds import EPOCH
-from fleetlake.transform.engine import Engine
-from fleetlake.transform.marker import Source, source_now
+from fleetlake.transform.engine import TransformEngine
+from fleetlake.transform.marker import ReadTable, source_now
 from fleetlake.transform.models import Model, relation_model
 from fleetlake.transform.references import References
 from fleetlake.transform.settings import Thresholds
@@ -30,7 +30,7 @@ class Sources:
     def __getitem__(self, name: str) -> IcebergTable:
         return self._tables[name]
 
-    def now(self) -> dict[str, Source]:
+    def now(self) -> dict[str, ReadTable]:
         return {name: source_now(table) for name, table in self._tables.items()}
 
     def are_empty(self) -> bool:
@@ -64,7 +64,7 @@ class Material:
     def holds_s(self, table: str) -> float:
         return self.beside.get(table, 0.0)
 
-    def define_views(self, engine: Engine) -> None:
+    def define_views(self, engine: TransformEngine) -> None:
         for name, model in self.views.items():
             engine.define(name, model.sql, model.settings)
 
@@ -78,7 +78,7 @@ def material_of(table: Table, thresholds: Thresholds) -> Material:
     return Material("positions", model, (POSITIONS.name,), {}, {"fixes": fixes})
 
 
-def load_references(engine: Engine, model: Model, references: References) -> None:
+def load_references(engine: TransformEngine, model: Model, references: References) -> None:
     """Makes the reference relations that a model names."""
     for name in model.relations & references.tables.keys():
         engine.load(name, references.tables[name])

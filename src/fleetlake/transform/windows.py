@@ -26,7 +26,7 @@ from pyiceberg.expressions import BooleanExpression
 from fleetlake.contracts.tables import Table
 from fleetlake.lake.scan import quote
 from fleetlake.transform.bounds import between, instant
-from fleetlake.transform.engine import Engine
+from fleetlake.transform.engine import TransformEngine
 from fleetlake.transform.models import Model
 from fleetlake.transform.sources import Material, Sources
 
@@ -34,7 +34,7 @@ FIRST_REACH = timedelta(days=1)
 WIDER = 8
 
 
-def compute_all(engine: Engine, sources: Sources, material: Material, model: Model) -> None:
+def compute_all(engine: TransformEngine, sources: Sources, material: Material, model: Model) -> None:
     """Makes the relations `stretch` (device_id) and `episodes`: what a model makes of everything, some devices at a time.
 
     A share is of about as many rows as the engine likes at once, or one device: what it holds does not grow with the lake.
@@ -55,7 +55,7 @@ def compute_all(engine: Engine, sources: Sources, material: Material, model: Mod
     engine.define("episodes", " UNION ALL ".join(f"SELECT * FROM {name}" for name in made))
 
 
-def _shares(engine: Engine, sources: Sources, material: Material) -> list[tuple[str, str]]:
+def _shares(engine: TransformEngine, sources: Sources, material: Material) -> list[tuple[str, str]]:
     """First and last device of each share."""
     parts = range(len(material.tables))
     counted = " UNION ALL ".join(f"SELECT device_id, count(*) AS n FROM whole.part_{part} GROUP BY device_id" for part in parts)
@@ -74,7 +74,7 @@ def _shares(engine: Engine, sources: Sources, material: Material) -> list[tuple[
 
 
 def expose_touched(
-    engine: Engine, sources: Sources, holds_s: Mapping[str, float], read: Mapping[str, int], entity: str = "device_id"
+    engine: TransformEngine, sources: Sources, holds_s: Mapping[str, float], read: Mapping[str, int], entity: str = "device_id"
 ) -> bool:
     """Makes the relation `touched` (device_id, t0, t1): devices with rows added since `read` (sequences), and when those matter.
 
@@ -91,7 +91,7 @@ def expose_touched(
     return _bounds(engine) is not None
 
 
-def find_stretches(engine: Engine, sources: Sources, material: Material, seams: Model) -> Iterator[str]:
+def find_stretches(engine: TransformEngine, sources: Sources, material: Material, seams: Model) -> Iterator[str]:
     """Names of relations (device_id, from_time, to_time: [L, R), null where the data ends; read_from, read_to) of `touched`.
 
     As many devices at a time as the same reach does for; `touched` is used up. Meanwhile the material's relations are of these
@@ -111,7 +111,9 @@ def find_stretches(engine: Engine, sources: Sources, material: Material, seams: 
     engine.define("stretch", " UNION ALL ".join(f"SELECT * FROM stretch_{part}" for part in range(parts)))
 
 
-def compute_touched(engine: Engine, sources: Sources, material: Material, seams: Model, table: Table, model: Model) -> None:
+def compute_touched(
+    engine: TransformEngine, sources: Sources, material: Material, seams: Model, table: Table, model: Model
+) -> None:
     """Makes the relations `stretch` and `episodes`: what a table's model makes of the stretches of `touched`."""
     made = []
     for stretch in find_stretches(engine, sources, material, seams):
@@ -167,7 +169,7 @@ TOUCHED_WITHOUT = """
 """
 
 
-def within_stretches(engine: Engine, column: str) -> BooleanExpression:
+def within_stretches(engine: TransformEngine, column: str) -> BooleanExpression:
     """What holds for a time in any stretch of the relation `stretch`."""
     ((low, high, is_open_below, is_open_above),) = engine.rows("""
         SELECT micros(min(from_time)), micros(max(to_time)), bool_or(from_time IS NULL), bool_or(to_time IS NULL) FROM stretch
@@ -180,7 +182,7 @@ def within_stretches(engine: Engine, column: str) -> BooleanExpression:
 
 
 def _load_reached(
-    engine: Engine, sources: Sources, material: Material, within: tuple[datetime, datetime], reach: timedelta
+    engine: TransformEngine, sources: Sources, material: Material, within: tuple[datetime, datetime], reach: timedelta
 ) -> None:
     """Makes the material's relations of those of the devices in `touched` from `reach` before t0 to `reach` after t1."""
     engine.materialise("reached", "SELECT device_id, t0 - $reach AS low, t1 + $reach AS high FROM touched", {"reach": reach})
@@ -200,6 +202,6 @@ def _load_reached(
     material.define_views(engine)
 
 
-def _bounds(engine: Engine) -> tuple[datetime, datetime] | None:
+def _bounds(engine: TransformEngine) -> tuple[datetime, datetime] | None:
     ((t0, t1),) = engine.rows("SELECT micros(min(t0)), micros(max(t1)) FROM touched")
     return None if t0 is None else (instant(t0), instant(t1))

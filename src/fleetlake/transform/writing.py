@@ -11,16 +11,16 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.replace import NewFile
 from fleetlake.lake.scan import numbered_files
-from fleetlake.transform.engine import Engine
-from fleetlake.transform.marker import Marker
+from fleetlake.transform.engine import TransformEngine
+from fleetlake.transform.marker import TransformMarker
 
 
 def write_and_commit(
-    engine: Engine,
+    engine: TransformEngine,
     rows: str | None,
     table: IcebergTable,
     sort: tuple[str, ...],
-    marker: Marker,
+    marker: TransformMarker,
     removed: Iterable[DataFile],
     *,
     carried: str | None = None,

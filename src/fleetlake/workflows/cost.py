@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 import typer
 
-from fleetlake.cloud.aws.cost import Estimate, Load, Plan, Rates, compare, estimate
+from fleetlake.cloud.aws.cost import CostPlan, Estimate, Load, Rates, compare, estimate
 
 AGES_S = (0.3, 1.0, 10.0, 60.0, 300.0)
 
 
-def print_cost(load: Load, plan: Plan, rates: Rates, *, prices: str, as_json: bool) -> None:
+def print_cost(load: Load, plan: CostPlan, rates: Rates, *, prices: str, as_json: bool) -> None:
     """Lines with formulae, then other flush intervals with and without compaction. prices: the table's file."""
     found = estimate(load, plan, rates)
     others = compare(load, plan, rates, tuple(sorted({*AGES_S, plan.flush_age_s})))
@@ -47,7 +47,7 @@ def _shown(found: Estimate) -> dict[str, object]:
     return {**asdict(found), "usd": found.usd}
 
 
-def _others(others: tuple[tuple[Plan, Estimate], ...]) -> list[dict[str, object]]:
+def _others(others: tuple[tuple[CostPlan, Estimate], ...]) -> list[dict[str, object]]:
     return [
         {"flush_age_s": plan.flush_age_s, "compacted": plan.compacted, **{k: v for k, v in _shown(one).items() if k != "lines"}}
         for plan, one in others

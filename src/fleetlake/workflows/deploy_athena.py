@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from fleetlake.cloud.athena.apply import Apply, Done, Outcome, require_bucket, require_workgroup
+from fleetlake.cloud.athena.apply import Apply, Done, StatementOutcome, require_bucket, require_workgroup
 from fleetlake.cloud.athena.client import Athena, Execution
-from fleetlake.cloud.athena.plan import Plan, plan_for, target_of
+from fleetlake.cloud.athena.plan import AthenaPlan, plan_for, target_of
 from fleetlake.cloud.aws.change_sets import stack_parameters, stack_status
 from fleetlake.cloud.aws.preflight import default_bucket, require_names
 from fleetlake.cloud.aws.session import Aws, require_region
@@ -16,7 +16,7 @@ from fleetlake.config.wiring import aws_of, bucket_of, region_of
 NO_STACK = ("", "REVIEW_IN_PROGRESS")
 
 
-def planned(settings: Settings) -> Plan:
+def planned(settings: Settings) -> AthenaPlan:
     """By the configuration alone; the bucket is a placeholder unless it is named there. BadInput for a name AWS would refuse."""
     aws, bucket, region = settings.aws, bucket_of(settings), region_of(settings)
     require_names(aws.stack, bucket, aws.view_database)
@@ -25,7 +25,7 @@ def planned(settings: Settings) -> Plan:
     return plan_for(target_of(aws.view_database, bucket, settings.spark.landing))
 
 
-def applied(settings: Settings) -> tuple[Plan, list[Outcome]]:
+def applied(settings: Settings) -> tuple[AthenaPlan, list[StatementOutcome]]:
     """Looks at names, credentials, workgroup and bucket before anything is made; then makes what is not there."""
     planned(settings)
     aws, section = aws_of(settings), settings.aws
@@ -52,7 +52,7 @@ def athena_of(settings: Settings) -> Athena:
     return Athena(client, workgroup_of(settings), settings.aws.view_database, on_progress=_show)
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: AthenaPlan) -> str:
     """Every statement and named query, each with a line that says what it is."""
     statements = (
         f"-- {number}. {statement.kind} {plan.target.database}.{statement.name}\n{statement.signed};"
@@ -62,7 +62,7 @@ def plan_text(plan: Plan) -> str:
     return "\n\n".join((f"-- Glue database {plan.target.database}, made if absent", *statements, *named))
 
 
-def outcome_text(plan: Plan, outcomes: list[Outcome]) -> str:
+def outcome_text(plan: AthenaPlan, outcomes: list[StatementOutcome]) -> str:
     """A line for each table and view, one for all named queries, and what a view waits for."""
     lines = [f"{o.kind:8} {o.name:28} {_said(o)}" for o in outcomes if o.kind != "named query"]
     named = [o.done for o in outcomes if o.kind == "named query"]
@@ -81,11 +81,11 @@ def _bucket_of_stack(aws: Aws, stack: str) -> str:
     return "" if stack_status(aws, stack) in NO_STACK else stack_parameters(aws, stack).get("BucketName", "")
 
 
-def _said(outcome: Outcome) -> str:
+def _said(outcome: StatementOutcome) -> str:
     return f"waits for {', '.join(outcome.missing)}" if outcome.missing else str(outcome.done)
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: StatementOutcome) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{outcome.kind} {outcome.name}: {_said(outcome)}")
 

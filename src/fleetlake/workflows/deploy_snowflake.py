@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleetlake.cloud.aws.preflight import require_names
 from fleetlake.cloud.aws.session import require_region
-from fleetlake.cloud.snowflake.target import Target
+from fleetlake.cloud.snowflake.target import SnowflakeTarget
 from fleetlake.config.settings import Settings
 from fleetlake.config.wiring import aws_of, bucket_of, region_of
 from fleetlake.foundation.errors import BadInput
@@ -12,7 +12,7 @@ from fleetlake.foundation.errors import BadInput
 S3_SCHEMES = ("s3", "s3a")
 
 
-def planned_target(settings: Settings, tables: str | None) -> Target:
+def planned_target(settings: Settings, tables: str | None) -> SnowflakeTarget:
     """For a plan: what only AWS knows is a <placeholder>. tables: overrides the configured mode. BadInput for no such names."""
     stack, bucket, region = settings.aws.stack, bucket_of(settings), region_of(settings)
     require_names(stack, bucket, settings.aws.view_database)
@@ -29,7 +29,7 @@ def require_deployable(settings: Settings, tables: str | None) -> None:
     require_region(region_of(settings))
 
 
-def deployed_target(settings: Settings, tables: str | None) -> Target:
+def deployed_target(settings: Settings, tables: str | None) -> SnowflakeTarget:
     """Over the stack as it is. BadInput or Missing if there is none, if it has another bucket, or AWS can't be asked."""
     from fleetlake.cloud.snowflake.stack import role_and_bucket
 
@@ -47,9 +47,9 @@ def deployed_target(settings: Settings, tables: str | None) -> Target:
     return _target(settings, tables, aws.region, account, bucket, role_arn)
 
 
-def _target(settings: Settings, tables: str | None, region: str, account: str, bucket: str, role_arn: str) -> Target:
+def _target(settings: Settings, tables: str | None, region: str, account: str, bucket: str, role_arn: str) -> SnowflakeTarget:
     section = settings.snowflake
-    return Target(
+    return SnowflakeTarget(
         database=section.database,
         warehouse=section.warehouse,
         admin_role=section.admin_role,

@@ -52,7 +52,7 @@ class SearchedSpill:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ErasureReport:
     """elsewhere: files of the home, beside the lake, that hold the id, and spills of older versions. spills: what commands that are
     at work have spilled, and whether it holds the id; what others left was removed. outside: what no search here reaches.
     """
@@ -65,7 +65,7 @@ class Report:
     outside: tuple[str, ...]
 
 
-def erase(settings: Settings, device_id: str, *, dry_run: bool) -> Report:
+def erase(settings: Settings, device_id: str, *, dry_run: bool) -> ErasureReport:
     """BadInput without an id; Missing if nobody has it."""
     from fleetlake.config.wiring import open_existing_lake
 
@@ -76,7 +76,7 @@ def erase(settings: Settings, device_id: str, *, dry_run: bool) -> Report:
     device = DeviceName(device_id)
     elsewhere = (*_in_home(settings.home, device), *_in_former_spills(device))
     outside = (*_topics(settings), *_strange_spills(settings.home), *OUTSIDE)
-    return Report(device_id, dry_run, erasure, elsewhere, tuple(_in_spills(settings.home, device)), outside)
+    return ErasureReport(device_id, dry_run, erasure, elsewhere, tuple(_in_spills(settings.home, device)), outside)
 
 
 def erase_wiring() -> Wiring:
@@ -167,7 +167,7 @@ def _holders(files: list[Path], device: DeviceName) -> Iterator[str]:
                 yield str(path)
 
 
-def print_report(report: Report, *, as_json: bool) -> None:
+def print_report(report: ErasureReport, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(report), indent=2))
         return
@@ -212,7 +212,7 @@ def _line_of(table: TableErasure, *, dry_run: bool) -> str:
     return f"{line}; {table.files:,} files"
 
 
-def require_gone(report: Report) -> None:
+def require_gone(report: ErasureReport) -> None:
     """Unproven if a file of the lake, one among its files or a spill still holds the id, or a file could not be searched."""
     if report.erasure.remaining:
         raise Unproven(

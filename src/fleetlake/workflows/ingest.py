@@ -17,7 +17,7 @@ from fleetlake.broker.topics import cluster_id, stable_ends, topic_ids, watermar
 from fleetlake.contracts.events import EVENTS, Event
 from fleetlake.ingest.flush import FlushPolicy
 from fleetlake.ingest.native import IngestSettings, NativeIngest, TopicReport
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 
 if TYPE_CHECKING:
     from fleetlake.broker.settings import KafkaSettings
@@ -42,12 +42,14 @@ class SparkRun:
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 5.0
 
 
-def sources_now(kafka: KafkaSettings) -> dict[Event, Source]:
+def sources_now(kafka: KafkaSettings) -> dict[Event, KafkaTopicState]:
     """The five topics as the broker shows them now. Missing if it does not answer or a topic is not there."""
     topics = [event.topic for event in EVENTS]
     cluster, ids, marks = cluster_id(kafka), topic_ids(kafka, topics), watermarks(kafka, topics)
     stable = stable_ends(kafka, marks)
-    return {event: Source(event.topic, cluster, ids[event.topic], marks[event.topic], stable[event.topic]) for event in EVENTS}
+    return {
+        event: KafkaTopicState(event.topic, cluster, ids[event.topic], marks[event.topic], stable[event.topic]) for event in EVENTS
+    }
 
 
 def open_ingest(

@@ -15,9 +15,9 @@ from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import Unproven
 from fleetlake.ingest.landed import FindRecords, find_replaced
-from fleetlake.ingest.offsets import Marker, Offsets, Source
+from fleetlake.ingest.offsets import IngestMarker, KafkaTopicState, Offsets
 from fleetlake.ingest.presence import OnProgress, find_present
-from fleetlake.ingest.verify import State, TopicCheck, check_topic
+from fleetlake.ingest.verify import CheckState, TopicCheck, check_topic
 from fleetlake.ingest.verify_bronze import RESTORE_LOG
 from fleetlake.transform.marker import read_marker
 from fleetlake.workflows.ingest import sources_now
@@ -46,10 +46,10 @@ def check_lake(settings: Settings) -> list[TopicCheck]:
     return [_with_log_compared(lake, event, source, check, find) for event, source, check in checks]
 
 
-def _with_log_compared(lake: Lake, event: Event, source: Source, check: TopicCheck, find: FindRecords) -> TopicCheck:
+def _with_log_compared(lake: Lake, event: Event, source: KafkaTopicState, check: TopicCheck, find: FindRecords) -> TopicCheck:
     """The check, with a problem for each partition whose log holds other records than those that landed last."""
     name = bronze_of(event).name
-    marker = Marker.of(lake.table(name).properties) if lake.has(name) else None
+    marker = IngestMarker.of(lake.table(name).properties) if lake.has(name) else None
     if marker is None or (marker.cluster_id, marker.topic_id) != (source.cluster_id, source.topic_id):
         return check  # another topic's offsets say nothing, which the check says already
 
@@ -64,7 +64,7 @@ def _with_log_compared(lake: Lake, event: Event, source: Source, check: TopicChe
         for partition, offset in sorted(replaced.items())
     )
     hints = (*check.hints, RESTORE_LOG)
-    return replace(check, problems=(*check.problems, *problems), state=State.NOT_EQUAL, hints=hints)
+    return replace(check, problems=(*check.problems, *problems), state=CheckState.NOT_EQUAL, hints=hints)
 
 
 def _progress() -> OnProgress:
@@ -82,10 +82,10 @@ def _progress() -> OnProgress:
 
 def require_equal(checks: Sequence[TopicCheck]) -> None:
     """Unproven if the tables are not what they should be, with what to do about it."""
-    failed = [check for check in checks if check.state is not State.OK]
+    failed = [check for check in checks if check.state is not CheckState.OK]
     if not failed:
         return
-    behind = all(check.state is State.BEHIND for check in failed)
+    behind = all(check.state is CheckState.BEHIND for check in failed)
     raise Unproven(
         "silver is behind bronze" if behind else "the lake and Kafka do not hold the same",
         where=", ".join(check.topic for check in failed),
@@ -121,7 +121,7 @@ def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:
             print(f"{check.topic}: {check.accepted:,} offsets are lost: retention deleted them unread, which --accept-gaps noted")
         for line in (*check.problems, *check.notes):
             print(f"{check.topic}: {line}")
-    if all(check.state is State.OK for check in checks):
+    if all(check.state is CheckState.OK for check in checks):
         built = all(check.silver is not None or not check.landed for check in checks)
         silver = "silver has every good event id once." if built else "silver not built yet: fleetlake transform"
         but = ", or was erased" if any_erased else ""

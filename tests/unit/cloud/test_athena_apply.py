@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from athena_fakes import FakeAthena, FakeGlue, refused
 
-from fleetlake.cloud.athena.apply import Apply, Done, Outcome, require_bucket, require_workgroup
+from fleetlake.cloud.athena.apply import Apply, Done, StatementOutcome, require_bucket, require_workgroup
 from fleetlake.cloud.athena.client import Athena
-from fleetlake.cloud.athena.plan import Plan, plan_for, target_of
+from fleetlake.cloud.athena.plan import AthenaPlan, plan_for, target_of
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput, Missing, Retryable
 
@@ -18,12 +18,12 @@ PLAN = plan_for(target_of("fleet", "my-bucket", None))
 TABLES = [table.name for table in all_tables()]
 
 
-def apply(athena: FakeAthena, plan: Plan = PLAN) -> list[Outcome]:
+def apply(athena: FakeAthena, plan: AthenaPlan = PLAN) -> list[StatementOutcome]:
     runner = Athena(athena, "wg", plan.target.database, sleep=lambda s: None)
     return Apply(athena.glue, athena, runner, "wg").run(plan)
 
 
-def done(outcomes: list[Outcome]) -> set[Done]:
+def done(outcomes: list[StatementOutcome]) -> set[Done]:
     return {outcome.done for outcome in outcomes}
 
 
@@ -47,7 +47,7 @@ def test_all_is_made_in_order_and_again_nothing() -> None:
 def test_a_database_that_is_there_keeps_what_it_has() -> None:
     athena = FakeAthena(FakeGlue(*TABLES))
     athena.glue.databases["fleet"] = {"LocationUri": "s3://b/x", "Description": "mine", "Parameters": {"owner": "me"}}
-    assert apply(athena)[0] == Outcome("database", "fleet", Done.UNCHANGED)
+    assert apply(athena)[0] == StatementOutcome("database", "fleet", Done.UNCHANGED)
     kept = athena.glue.databases["fleet"]
     assert (kept["LocationUri"], kept["Description"], kept["Parameters"]["owner"]) == ("s3://b/x", "mine", "me")
 
@@ -55,7 +55,7 @@ def test_a_database_that_is_there_keeps_what_it_has() -> None:
 def test_a_view_waits_for_its_tables_and_is_made_when_they_are_there() -> None:
     athena = FakeAthena(FakeGlue("bronze.gps", "gold.trips", "silver.positions"))
     outcomes = {outcome.name: outcome for outcome in apply(athena)}
-    assert outcomes["trips"] == Outcome("view", "trips", Done.WAITS, ("gold.driving_events",))
+    assert outcomes["trips"] == StatementOutcome("view", "trips", Done.WAITS, ("gold.driving_events",))
     assert outcomes["fleet_state"].done is Done.CREATED
     assert outcomes["quarantine"].missing == ("bronze.emergency", "bronze.traffic_camera", "bronze.vehicle", "bronze.weather")
     assert not any('"fleet"."trips"' in sql for sql in athena.statements)

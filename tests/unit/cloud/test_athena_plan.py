@@ -8,7 +8,7 @@ import pytest
 
 from fleetlake.cloud.athena.named import literal, named
 from fleetlake.cloud.athena.naming import hive_comment, hive_name, hive_text, trino_name
-from fleetlake.cloud.athena.plan import Kind, plan_for, target_of
+from fleetlake.cloud.athena.plan import AthenaObjectKind, plan_for, target_of
 from fleetlake.contracts.events import EVENTS
 from fleetlake.contracts.tables import RAW, all_tables, bronze_of
 from fleetlake.foundation.errors import BadInput
@@ -119,7 +119,7 @@ def test_the_order_is_tables_then_views() -> None:
         *(f"landing_{kind}" for kind in kinds), *(f"landing_json_{kind}" for kind in kinds),
         "fleet_state", "trips", "quarantine", "driver_weeks",
     ]  # fmt: skip
-    assert [statement.kind for statement in PLAN.statements] == [Kind.TABLE] * 10 + [Kind.VIEW] * 4
+    assert [statement.kind for statement in PLAN.statements] == [AthenaObjectKind.TABLE] * 10 + [AthenaObjectKind.VIEW] * 4
 
 
 def test_a_landing_table_has_every_column_of_bronze_and_the_folder_the_ingest_writes() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetlake.cloud.aws.cost import Load, Plan, Rates, compare, estimate, flush_interval_s, read_rates
+from fleetlake.cloud.aws.cost import CostPlan, Load, Rates, compare, estimate, flush_interval_s, read_rates
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput
 
@@ -20,10 +20,10 @@ ONE = Rates(  # every price 1, every size round
     {"gold_a_vehicle_day": 0, "file": 1000, "metadata": 0, "metadata_a_snapshot": 0, "manifest_list": 0, "manifest": 0},
 )  # fmt: skip
 LOAD = Load(vehicles=1000, tick_s=10, hours_a_day=1)  # 100 rows a second and topic, 109,440 s a month
-PLAN = Plan(60, 250_000, transform_every_s=109_440)
+PLAN = CostPlan(60, 250_000, transform_every_s=109_440)
 
 
-def usd(rates: Rates, plan: Plan, load: Load = LOAD) -> dict[str, float]:
+def usd(rates: Rates, plan: CostPlan, load: Load = LOAD) -> dict[str, float]:
     return {line.name: line.usd for line in estimate(load, plan, rates).lines}
 
 
@@ -37,7 +37,7 @@ def usd(rates: Rates, plan: Plan, load: Load = LOAD) -> dict[str, float]:
     ],
 )
 def test_from_commit_to_commit(vehicles: int, tick_s: float, age_s: float, rows: int, interval_s: float) -> None:
-    assert flush_interval_s(Load(vehicles, tick_s, 8), Plan(age_s, rows), 1.0) == interval_s
+    assert flush_interval_s(Load(vehicles, tick_s, 8), CostPlan(age_s, rows), 1.0) == interval_s
 
 
 def test_quantities_by_hand() -> None:
@@ -59,14 +59,14 @@ def test_more_events_need_more_hosts() -> None:
 
 
 def test_small_files_take_room_unless_compacted() -> None:
-    kept = estimate(LOAD, Plan(60, 250_000, 109_440, compacted=False), ONE)
+    kept = estimate(LOAD, CostPlan(60, 250_000, 109_440, compacted=False), ONE)
     assert kept.stored_gb - estimate(LOAD, PLAN, ONE).stored_gb == pytest.approx((1824 * 5 + 6) * 1000 / 1e9)
     assert "Glue compaction" not in {line.name for line in kept.lines}
 
 
 def test_metadata_grows_with_each_kept_snapshot() -> None:
     load = Load(1000, 10, 8)
-    fast, slow = (estimate(load, Plan(age, 250_000), RATES) for age in (0.3, 60.0))
+    fast, slow = (estimate(load, CostPlan(age, 250_000), RATES) for age in (0.3, 60.0))
     assert fast.metadata_mb > 50 * slow.metadata_mb
     assert "metadata.json" in fast.problem
     assert slow.problem == ""
@@ -81,7 +81,7 @@ def test_longer_intervals_never_cost_more() -> None:
 
 
 def test_emr_and_msk_by_hand() -> None:
-    found = usd(ONE, Plan(60, 250_000, 109_440, emr_vcpu=4, msk=True, partitions=2))
+    found = usd(ONE, CostPlan(60, 250_000, 109_440, emr_vcpu=4, msk=True, partitions=2))
     assert found["EMR Serverless"] == pytest.approx(30.4 * (4 + 16))
     sent = 10_944_000 * 5 * 100 / 1e9
     assert found["MSK Serverless"] == pytest.approx(24 * 30.4 * (1 + 10) + sent * 2 + sent * 7 / 30.4)
@@ -94,7 +94,7 @@ def test_every_row_of_bronze_and_silver_was_measured() -> None:
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-2"])
 def test_the_prices_that_are_shipped(region: str) -> None:
-    assert estimate(Load(100, 3, 8), Plan(60, 250_000, msk=True, emr_vcpu=4), read_rates(region)).usd > 0
+    assert estimate(Load(100, 3, 8), CostPlan(60, 250_000, msk=True, emr_vcpu=4), read_rates(region)).usd > 0
 
 
 def test_prices_of_ones_own(tmp_path: Path) -> None:

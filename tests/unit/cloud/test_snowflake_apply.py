@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.snowflake_runs import MODES, fresh, run, secrets_of, target_in
 from tests.trusting_role import EVERYTHING, ROLE_ARN, Crash
 
-from fleetlake.cloud.snowflake.apply import Applied
+from fleetlake.cloud.snowflake.apply import AppliedMigrations
 from fleetlake.cloud.snowflake.migrations import migrations
 from fleetlake.cloud.snowflake.plan import applied_text, as_document
 from fleetlake.cloud.snowflake.target import LINKED, LISTED
@@ -34,7 +34,7 @@ def test_a_second_run_changes_nothing(mode: str) -> None:
     first = run(account, target)
     before, account.statements = account.contents(), []
     applied = run(account, target)
-    assert applied == Applied((), len(first.made), (), False)
+    assert applied == AppliedMigrations((), len(first.made), (), False)
     assert account.changing == []
     assert account.contents() == before
     assert account.aws.changes == 1

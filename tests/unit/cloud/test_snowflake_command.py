@@ -14,7 +14,7 @@ from tests.trusting_role import ACCOUNT, EVERYTHING, ROLE_ARN, USER_ARN, AwsRole
 
 from fleetlake.cli.main import main
 from fleetlake.cloud.snowflake.session import Session
-from fleetlake.cloud.snowflake.target import PLACEHOLDERS, Target
+from fleetlake.cloud.snowflake.target import PLACEHOLDERS, SnowflakeTarget
 from fleetlake.config.settings import Overrides, Settings, load
 from fleetlake.foundation.errors import BadInput
 from fleetlake.workflows.deploy_snowflake import deployed_target, planned_target
@@ -30,7 +30,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
         assert connection == "mine"
         yield made
 
-    def target(settings: Settings, mode: str | None) -> Target:
+    def target(settings: Settings, mode: str | None) -> SnowflakeTarget:
         over = {"region": "eu-west-2", "account": ACCOUNT, "bucket": "lake", "role_arn": ROLE_ARN}
         return replace(PLACEHOLDERS, tables=mode or settings.snowflake.tables, **over)
 
@@ -136,7 +136,7 @@ class TestInputs:
 
 
 class TestPlannedTarget:
-    def planned(self, *assignments: str) -> Target:
+    def planned(self, *assignments: str) -> SnowflakeTarget:
         return planned_target(load(Overrides(assignments=assignments)).settings, None)
 
     def test_what_only_aws_knows(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ class TestDeployedTarget:
         monkeypatch.setattr("fleetlake.cloud.aws.session.Aws.account", lambda _: ACCOUNT)
         monkeypatch.setattr("fleetlake.cloud.snowflake.stack.role_and_bucket", lambda *_: (ROLE_ARN, "the-lake"))
 
-    def deployed(self, *assignments: str) -> Target:
+    def deployed(self, *assignments: str) -> SnowflakeTarget:
         return deployed_target(load(Overrides(assignments=assignments)).settings, None)
 
     def test_region_and_place_of_the_lake(self) -> None:

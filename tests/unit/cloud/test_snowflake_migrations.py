@@ -15,8 +15,8 @@ import pytest
 from fleetlake.cloud.snowflake.files import migration_files
 from fleetlake.cloud.snowflake.migrations import migrations
 from fleetlake.cloud.snowflake.plan import plan_text, planned
-from fleetlake.cloud.snowflake.statements import Kind, Thing, grant, grant_name, literal
-from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, Target
+from fleetlake.cloud.snowflake.statements import SnowflakeObjectKind, Thing, grant, grant_name, literal
+from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, SnowflakeTarget
 from fleetlake.cloud.views import views
 from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput
@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parents[3] / "deploy" / "snowflake"
 MODES = (LISTED, LINKED)
 
 
-def statements_of(target: Target) -> list[str]:
+def statements_of(target: SnowflakeTarget) -> list[str]:
     return [statement.sql for migration in migrations(target) for statement in migration.statements]
 
 
@@ -197,4 +197,4 @@ def test_the_command_plans_without_credentials_network_boto3_or_connector(tmp_pa
     steps = json.loads(ran.stdout)
     assert {step["stage"] for step in steps} == {1, "handshake", 2}
     assert not re.search(r"\d{12}", ran.stdout)
-    assert Kind.INTEGRATION in {step["makes"].rpartition(" ")[0] for step in steps}
+    assert SnowflakeObjectKind.INTEGRATION in {step["makes"].rpartition(" ")[0] for step in steps}

@@ -18,8 +18,8 @@ from tests.fakesnow_run import plain
 from tests.tools import tool_folder
 
 from fleetlake.cloud.snowflake.migrations import linked_name, migrations
-from fleetlake.cloud.snowflake.statements import Kind
-from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, Target
+from fleetlake.cloud.snowflake.statements import SnowflakeObjectKind
+from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, SnowflakeTarget
 from fleetlake.cloud.views import View, views
 from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.gold import DRIVING_EVENTS_KINDS, PERIODS
@@ -83,7 +83,7 @@ def constant(value: Any) -> str:
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
 
 
-def filled(target: Target, tables: Sequence[Table]) -> list[str]:
+def filled(target: SnowflakeTarget, tables: Sequence[Table]) -> list[str]:
     """Statements that make the lake's tables as they would look in Snowflake, with rows."""
     linked = target.tables == LINKED
     made = [f"CREATE DATABASE IF NOT EXISTS {target.database}"]
@@ -119,7 +119,7 @@ def test_every_view_has_the_rows_it_has_on_duckdb(mode: str, fakesnow: Path) -> 
     read = {table for view in views() for table in view.reads}
     before = filled(target, [table for table in all_tables() if table.name in read])
     names = {target.name_of(table) for table in read} | {f"{target.database}.ANALYTICS.{view.name.upper()}" for view in views()}
-    before += [OPTIONS.sub("", s.sql) for s in statements if s.makes.kind is Kind.VIEW and s.makes.name in names]
+    before += [OPTIONS.sub("", s.sql) for s in statements if s.makes.kind is SnowflakeObjectKind.VIEW and s.makes.name in names]
     asked = {"before": before, "views": [f"{target.database}.ANALYTICS.{view.name.upper()}" for view in views()]}
     ran = subprocess.run([fakesnow, ROOT / "tests" / "fakesnow_run.py"], input=json.dumps(asked), capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]

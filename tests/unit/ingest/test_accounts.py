@@ -13,7 +13,7 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.ingest.accounts import account_of
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
@@ -21,7 +21,7 @@ from fleetlake.lake.digest import PROPERTY, adjusted, change_between, digest_of
 from fleetlake.lake.write import write_files
 
 TABLE = bronze_of(VEHICLE)
-SOURCE = Source("vehicle_data", "cluster", "topic", {0: (0, 1000), 1: (0, 0)})
+SOURCE = KafkaTopicState("vehicle_data", "cluster", "topic", {0: (0, 1000), 1: (0, 0)})
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from fleetlake.foundation.errors import DataLoss
 from fleetlake.ingest.fingerprints import Fingerprint
-from fleetlake.ingest.offsets import Gap, Marker, Outcome, Source, advance, resume, settle
+from fleetlake.ingest.offsets import CommitOutcome, Gap, IngestMarker, KafkaTopicState, advance, resume, settle
 
-SOURCE = Source("vehicle_data", "cluster", "topic-1", {0: (0, 100), 1: (0, 50)})
+SOURCE = KafkaTopicState("vehicle_data", "cluster", "topic-1", {0: (0, 100), 1: (0, 50)})
 T0_MS = 1_767_600_000_000
-STORED = Marker("job", 3, "c3", "cluster", "topic-1", {0: 0, 1: 0}, {0: 60, 1: 50}, 1_700_000_000_000_000)
+STORED = IngestMarker("job", 3, "c3", "cluster", "topic-1", {0: 0, 1: 0}, {0: 60, 1: 50}, 1_700_000_000_000_000)
 
 
 def test_a_new_table_is_read_from_the_lowest_offsets() -> None:
@@ -87,13 +87,13 @@ def test_an_accepted_gap_is_written_down() -> None:
 @pytest.mark.parametrize(
     ("stored", "outcome"),
     [
-        (replace(STORED, commit_id="ours", next={0: 80, 1: 50}), Outcome.LANDED),
-        (STORED, Outcome.RETRY),
-        (replace(STORED, epoch=4, commit_id="c4"), Outcome.FENCED),
-        (replace(STORED, commit_id="c4", next={0: 61, 1: 50}), Outcome.FENCED),
+        (replace(STORED, commit_id="ours", next={0: 80, 1: 50}), CommitOutcome.LANDED),
+        (STORED, CommitOutcome.RETRY),
+        (replace(STORED, epoch=4, commit_id="c4"), CommitOutcome.FENCED),
+        (replace(STORED, commit_id="c4", next={0: 61, 1: 50}), CommitOutcome.FENCED),
     ],
 )
-def test_what_became_of_an_unconfirmed_commit(stored: Marker, outcome: Outcome) -> None:
+def test_what_became_of_an_unconfirmed_commit(stored: IngestMarker, outcome: CommitOutcome) -> None:
     ours = replace(STORED, commit_id="ours", start=STORED.next, next={0: 80, 1: 50})
     assert settle(ours, stored) is outcome
 
@@ -102,11 +102,11 @@ OFFSETS = st.dictionaries(st.integers(0, 99), st.integers(0, 2**62), max_size=5)
 GAPS = st.lists(st.builds(Gap, st.integers(0, 9), st.integers(0, 9), st.integers(10, 19)), max_size=2).map(tuple)
 
 
-@given(st.builds(Marker, st.text(), st.integers(1), st.text(), st.text(), st.text(), OFFSETS, OFFSETS, st.integers(0), GAPS))
-def test_a_marker_survives_a_tables_properties(marker: Marker) -> None:
+@given(st.builds(IngestMarker, st.text(), st.integers(1), st.text(), st.text(), st.text(), OFFSETS, OFFSETS, st.integers(0), GAPS))
+def test_a_marker_survives_a_tables_properties(marker: IngestMarker) -> None:
     prints = {p: Fingerprint(n - 1, n // 3 - 7, 2**64 - 1 - n, p - 1) for p, n in marker.next.items() if n}
     marker = replace(marker, start=marker.next, prints=prints)
-    assert Marker.of(marker.properties()) == marker
+    assert IngestMarker.of(marker.properties()) == marker
 
 
 def test_a_marker_of_an_earlier_version_is_read() -> None:
@@ -114,7 +114,7 @@ def test_a_marker_of_an_earlier_version_is_read() -> None:
         '{"job":"job","epoch":3,"commit_id":"c3","cluster_id":"cluster","topic_id":"topic-1","start":{"0":0,"1":0},'
         '"next":{"0":60,"1":50},"ingested_at_us":1700000000000000,"gaps":[],"engine":"native"}'
     )
-    assert Marker.of({"fleetlake.ingest": written}) == STORED
+    assert IngestMarker.of({"fleetlake.ingest": written}) == STORED
 
 
 def test_a_summary_does_not_grow_with_the_number_of_partitions() -> None:
@@ -134,7 +134,7 @@ def test_ten_thousand_partitions_fit_into_a_property_of_glue() -> None:
 
 
 def test_a_table_without_a_marker_has_none() -> None:
-    assert Marker.of({"comment": "x"}) is None
+    assert IngestMarker.of({"comment": "x"}) is None
 
 
 def test_advance_skips_gaps_and_never_goes_back() -> None:

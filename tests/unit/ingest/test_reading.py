@@ -9,7 +9,7 @@ from fleetlake.ingest.arrivals import Chunk
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.fingerprints import Fingerprint, Fingerprints
 from fleetlake.ingest.offsets import Offsets
-from fleetlake.ingest.reader import Batch, Reader
+from fleetlake.ingest.reader import PolledBatch, Reader
 from fleetlake.ingest.reading import TopicsReading
 
 TOPIC = "gps_data"
@@ -18,10 +18,10 @@ TOPIC = "gps_data"
 class FakeReader:
     """Gives the batches it was made with, one after the other, and notes which partitions it was told to read as well."""
 
-    def __init__(self, *batches: Batch) -> None:
+    def __init__(self, *batches: PolledBatch) -> None:
         self.batches, self.added = list(batches), list[tuple[str, dict[int, int]]]()
 
-    def poll(self, timeout_s: float) -> Batch:
+    def poll(self, timeout_s: float) -> PolledBatch:
         return self.batches.pop(0)
 
     def add(self, topic: str, offsets: Offsets) -> None:
@@ -52,13 +52,15 @@ def reading(reader: FakeReader, log: Log | None = None) -> TopicsReading:
     return TopicsReading(cast(Reader, reader), {TOPIC: {0: 10, 1: 0}}, prints, log or Log({}))
 
 
-def poll(of: TopicsReading) -> Batch:
+def poll(of: TopicsReading) -> PolledBatch:
     return of.poll(0.1, stopped=lambda: False)
 
 
 def test_positions_and_prints_follow_what_was_read_and_stay_as_they_were_given() -> None:
     of = reading(
-        FakeReader(Batch([chunk({0: (10, 14)})], {}, is_full=True), Batch([chunk({0: (15, 15), 1: (0, 2)})], {}, is_full=False))
+        FakeReader(
+            PolledBatch([chunk({0: (10, 14)})], {}, is_full=True), PolledBatch([chunk({0: (15, 15), 1: (0, 2)})], {}, is_full=False)
+        )
     )
     poll(of)
     first, prints = of.positions(), of.prints()
@@ -72,8 +74,8 @@ def test_positions_and_prints_follow_what_was_read_and_stay_as_they_were_given()
 def test_the_end_of_a_partition_moves_it_past_offsets_that_have_no_record_and_never_back() -> None:
     of = reading(
         FakeReader(
-            Batch([chunk({0: (10, 14)})], {(TOPIC, 0): 17, (TOPIC, 1): 0}, is_full=False),
-            Batch([], {(TOPIC, 0): 12}, is_full=False),
+            PolledBatch([chunk({0: (10, 14)})], {(TOPIC, 0): 17, (TOPIC, 1): 0}, is_full=False),
+            PolledBatch([], {(TOPIC, 0): 12}, is_full=False),
         )
     )
     assert poll(of).ends == {(TOPIC, 0): 17}
@@ -82,12 +84,14 @@ def test_the_end_of_a_partition_moves_it_past_offsets_that_have_no_record_and_ne
 
 
 def test_it_has_caught_up_when_a_poll_was_not_full() -> None:
-    of = reading(FakeReader(Batch([], {}, is_full=True), Batch([], {}, is_full=False), Batch([], {}, is_full=False)))
+    of = reading(
+        FakeReader(PolledBatch([], {}, is_full=True), PolledBatch([], {}, is_full=False), PolledBatch([], {}, is_full=False))
+    )
     assert [(poll(of), of.caught_up())[1] for _ in range(3)] == [0, 1, 2]
 
 
 def test_new_partitions_are_read_from_their_beginning_and_once_only() -> None:
-    reader = FakeReader(*[Batch([], {}, is_full=False)] * 2)
+    reader = FakeReader(*[PolledBatch([], {}, is_full=False)] * 2)
     of = reading(reader)
     of.add(TOPIC, [1, 2])
     of.add(TOPIC, [2])
@@ -100,7 +104,7 @@ def test_new_partitions_are_read_from_their_beginning_and_once_only() -> None:
 
 def test_after_a_lost_connection_the_log_is_compared_before_more_of_it_is_used() -> None:
     log = Log({0: print_at(9)})
-    batches = [Batch([chunk({0: (10, 11)})], {}, is_full=False, interrupted=lost) for lost in (False, True)]
+    batches = [PolledBatch([chunk({0: (10, 11)})], {}, is_full=False, interrupted=lost) for lost in (False, True)]
     for batch, asked in zip(batches, ([], [[0]]), strict=True):
         of = reading(FakeReader(batch), log)
         poll(of)

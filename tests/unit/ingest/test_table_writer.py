@@ -20,7 +20,7 @@ from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
 from fleetlake.foundation.steps import Step
 from fleetlake.ingest.accounts import account_of
 from fleetlake.ingest.fingerprints import Fingerprint, digest_value
-from fleetlake.ingest.offsets import Marker, Source
+from fleetlake.ingest.offsets import IngestMarker, KafkaTopicState
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
@@ -30,7 +30,7 @@ from fleetlake.maintain.orphans import SHORTEST_AGE, delete_orphans
 
 TABLE = bronze_of(VEHICLE)
 PRINTS = {0: Fingerprint(4, 1_767_600_000_000, digest_value(b"e4"), 2)}
-SOURCE = Source("vehicle_data", "cluster", "topic", {0: (0, 1000)})
+SOURCE = KafkaTopicState("vehicle_data", "cluster", "topic", {0: (0, 1000)})
 
 
 def rows(first: int, after: int) -> pa.Table:
@@ -71,7 +71,7 @@ def test_rows_and_offsets_land_together(lake: Lake) -> None:
     assert offsets(lake) == [0, 1, 2, 3, 4]
     assert snapshot is not None
     assert snapshot.summary is not None
-    assert Marker.of(table.properties) == replace(w.marker, start=w.marker.next)
+    assert IngestMarker.of(table.properties) == replace(w.marker, start=w.marker.next)
     moved = json.loads(snapshot.summary["fleetlake.ingest"] or "")
     assert (moved["commit_id"], moved["epoch"], moved["moves"]) == (w.marker.commit_id, 1, [[0, 0, 5]])
     assert (w.marker.start, w.marker.next, w.marker.ingested_at_us) == ({0: 0}, {0: 5}, 7)
@@ -93,7 +93,7 @@ def test_a_topic_looked_at_too_long_ago_is_no_data_loss(lake: Lake) -> None:
     sleeper, other = writer(lake), writer(lake)
     other.take_over(SOURCE)
     other.append([rows(0, 5)], {0: 5}, 0)
-    too_old = Source(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (0, 3)})
+    too_old = KafkaTopicState(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (0, 3)})
     with pytest.raises(Retryable, match="another ingest moved the table on"):
         sleeper.take_over(too_old)
     with pytest.raises(DataLoss, match="the topic ends at 2"):
@@ -104,7 +104,7 @@ def test_a_loss_that_is_accepted_is_told_once(lake: Lake, caplog: pytest.LogCapt
     w = writer(lake)
     w.take_over(SOURCE)
     w.append([rows(0, 5)], {0: 5}, 0)
-    cut = Source(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (8, 1000)})
+    cut = KafkaTopicState(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (8, 1000)})
     for _ in range(2):
         assert writer(lake).take_over(cut, accept_gaps=True) == {0: 8}
     (told,) = [record.getMessage() for record in caplog.records]
@@ -164,7 +164,7 @@ def test_offsets_without_rows_are_committed_as_rows_are(lake: Lake, fault: str) 
     w.pass_offsets({0: 9})
     assert faults.deliver_late() == 0
     assert (w.marker.next, w.marker.ingested_at_us) == ({0: 9}, 7)
-    assert writer(lake).take_over(Source(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (9, 9)})) == {0: 9}
+    assert writer(lake).take_over(KafkaTopicState(SOURCE.topic, SOURCE.cluster_id, SOURCE.topic_id, {0: (9, 9)})) == {0: 9}
     assert offsets(lake) == list(range(5))
     with pytest.raises(Fenced):
         w.pass_offsets({0: 12})

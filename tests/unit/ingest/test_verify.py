@@ -18,7 +18,7 @@ from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import Table, all_tables, bronze_of, silver_of
 from fleetlake.foundation.errors import Unproven
 from fleetlake.ingest.accounts import begun_account, following_account
-from fleetlake.ingest.offsets import Engine, Gap, Marker, Source
+from fleetlake.ingest.offsets import Gap, IngestEngine, IngestMarker, KafkaTopicState
 from fleetlake.ingest.presence import Looked
 from fleetlake.ingest.ranges import Ranges
 from fleetlake.ingest.verify import TopicCheck, check_topic
@@ -29,8 +29,8 @@ from fleetlake.lake.write import write_files
 from fleetlake.workflows.verify import print_checks, require_equal
 
 T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
-MARKER = Marker("fleetlake", 1, "c1", "cluster", "topic", {0: 0}, {0: 10})
-SOURCE = Source(GPS.topic, "cluster", "topic", {0: (0, 10)})
+MARKER = IngestMarker("fleetlake", 1, "c1", "cluster", "topic", {0: 0}, {0: 10})
+SOURCE = KafkaTopicState(GPS.topic, "cluster", "topic", {0: (0, 10)})
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
     made.close()
 
 
-def add(lake: Lake, contract: Table, rows: list[dict[str, Any]], marker: Marker) -> None:
+def add(lake: Lake, contract: Table, rows: list[dict[str, Any]], marker: IngestMarker) -> None:
     table = lake.table(contract.name)
     files = write_files(table, pa.Table.from_pylist(rows, schema=table_schema(contract)), folder=str(len(table.snapshots())))
     commit(table, added=files, properties=marker.properties())
@@ -73,21 +73,21 @@ def test_equal(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     require_equal([check])
 
 
-@pytest.mark.parametrize("engine", list(Engine))
+@pytest.mark.parametrize("engine", list(IngestEngine))
 @pytest.mark.parametrize(
     ("source", "words", "hint"),
     [
         (replace(SOURCE, cluster_id="other"), "filled from Kafka cluster cluster, this is other", "check kafka.bootstrap_servers"),
         (replace(SOURCE, topic_id="new"), "the topic was deleted and made again: it is new", "ingest into a new lake"),
         (
-            Source(GPS.topic, "other", "new", {0: (0, 0)}),  # an empty broker in place of the one that filled the lake
+            KafkaTopicState(GPS.topic, "other", "new", {0: (0, 0)}),  # an empty broker in place of the one that filled the lake
             "filled from Kafka cluster cluster, this is other",
             "check kafka.bootstrap_servers",
         ),
     ],
 )
 def test_another_kafka_than_the_one_the_lake_was_filled_from(
-    lake: Lake, engine: Engine, source: Source, words: str, hint: str
+    lake: Lake, engine: IngestEngine, source: KafkaTopicState, words: str, hint: str
 ) -> None:
     add(lake, bronze_of(GPS), [], replace(MARKER, engine=engine))
     check = check_topic(lake, GPS, source, None)
@@ -187,7 +187,7 @@ def test_a_hole_that_nobody_can_judge_is_told_where_a_topic_has_offsets_without_
 def test_holes_of_a_table_that_spark_filled_are_not_judged_when_nothing_is_left_in_kafka(lake: Lake) -> None:
     """They may be aborted records: a topic of transactions was not equal for ever once retention had taken all of it."""
     remove(lake, 3)
-    commit(lake.table(bronze_of(GPS).name), added=[], properties=replace(MARKER, engine=Engine.SPARK).properties())
+    commit(lake.table(bronze_of(GPS).name), added=[], properties=replace(MARKER, engine=IngestEngine.SPARK).properties())
     check = check_topic(lake, GPS, NO_KAFKA, None)
     assert (check.state, check.problems) == ("ok", ())
     assert "1 offsets from 3 to 3 are missing; whether they had records can't be checked" in check.notes[1]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleetlake.foundation.aws_errors import Unreached, explain, is_of_aws, is_refusal, was_repeated
+from fleetlake.foundation.aws_errors import UnreachableAws, explain, is_of_aws, is_refusal, was_repeated
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
 from fleetlake.lake.aws_properties import aws_properties, is_on_aws
 from fleetlake.lake.catalog import LakeSettings
@@ -86,7 +86,7 @@ def arrow(code: str, more: str = "") -> OSError:
         (arrow("SIGNATURE_DOES_NOT_MATCH"), BadInput, "AWS does not accept the credentials"),
         (arrow("INVALID_ACCESS_KEY_ID"), BadInput, "AWS does not accept the credentials"),
         (arrow("NO_SUCH_BUCKET"), Missing, "there is no bucket fleet"),
-        (arrow("NETWORK_CONNECTION", "curlCode: 7"), Unreached, "AWS can't be reached"),
+        (arrow("NETWORK_CONNECTION", "curlCode: 7"), UnreachableAws, "AWS can't be reached"),
         (arrow("SLOW_DOWN"), Retryable, "AWS is busy"),
         (arrow("UNKNOWN (HTTP status 503)", "No response body."), Retryable, "AWS is busy"),
         (arrow("UNKNOWN (HTTP status 429)", "No response body."), Retryable, "AWS is busy"),

@@ -17,7 +17,7 @@ from fleetlake.config.settings import Settings
 from fleetlake.config.wiring import adopt_lake, open_existing_lake, open_lake_from
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.foundation.errors import Permanent
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake import identity
 from fleetlake.lake.relocation import CatalogTable
@@ -122,7 +122,7 @@ def test_what_an_older_catalog_does_not_know_is_no_orphan(tmp_path: Path) -> Non
             lambda: erase_device(lake, "veh-1", WIRING),
             lambda: expire(lake, TABLES[0].name, ExpiryPolicy(newest=1, hourly_s=0), wait=lambda attempt: None),
             lambda: compact(lake, TABLES[0].name, CompactionPolicy(), wait=lambda attempt: None),
-            lambda: writer.take_over(Source(VEHICLE.topic, "cluster", "topic", {0: (0, 9)})),
+            lambda: writer.take_over(KafkaTopicState(VEHICLE.topic, "cluster", "topic", {0: (0, 9)})),
         ):
             with pytest.raises(Permanent, match="the catalog is older than the warehouse"):
                 attempt()

@@ -25,7 +25,7 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import Permanent, Retryable
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake import rewrite
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
@@ -59,7 +59,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 
 def writer_of(lake: Lake) -> TableWriter:
     made = TableWriter(lake, BRONZE.name, job="test", wait=lambda attempt: None)
-    made.take_over(Source("vehicle_data", "cluster", "topic", {0: (0, 1000)}))
+    made.take_over(KafkaTopicState("vehicle_data", "cluster", "topic", {0: (0, 1000)}))
     return made
 
 

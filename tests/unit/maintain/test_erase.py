@@ -21,8 +21,8 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EVENTS, GPS, TRAFFIC, Event
 from fleetlake.contracts.tables import ERASED, all_tables, bronze_of, silver_of
 from fleetlake.foundation.errors import Missing
-from fleetlake.ingest.offsets import Source
-from fleetlake.ingest.verify import State, TopicCheck, check_topic
+from fleetlake.ingest.offsets import KafkaTopicState
+from fleetlake.ingest.verify import CheckState, TopicCheck, check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.write import write_files
@@ -113,10 +113,10 @@ def without(found: dict[str, list[str]]) -> dict[str, list[str]]:
     return {name: list(filter(is_other, rows)) for name, rows in found.items()}
 
 
-def check(lake: Lake, event: Event, high: int = 80) -> tuple[State, int, int, tuple[str, ...]]:
+def check(lake: Lake, event: Event, high: int = 80) -> tuple[CheckState, int, int, tuple[str, ...]]:
     marker = read_marker(lake.table(silver_of(event).name))
     read = marker.sources[bronze_of(event).name].offsets if marker else None
-    found = check_topic(lake, event, Source(event.topic, "c", "t", {0: (0, high)}), read)
+    found = check_topic(lake, event, KafkaTopicState(event.topic, "c", "t", {0: (0, high)}), read)
     return found.state, found.landed, found.erased, found.problems
 
 
@@ -131,8 +131,8 @@ def test_nothing_is_left_nothing_else_is_gone_and_a_transform_goes_on(tmp_path: 
     assert erased.deleted > 20
     assert contents(lake) == without(before)
     assert {table.table: table.rows for table in erased.tables}["bronze.gps"] == 50
-    assert check(lake, TRAFFIC) == (State.OK, 40, 40, ())
-    assert check(lake, GPS, 100) == (State.BEHIND, 50, 50, ("silver: 10 bronze rows are waiting for fleetlake transform",))
+    assert check(lake, TRAFFIC) == (CheckState.OK, 40, 40, ())
+    assert check(lake, GPS, 100) == (CheckState.BEHIND, 50, 50, ("silver: 10 bronze rows are waiting for fleetlake transform",))
     for name in lake.names():
         snapshot = lake.table(name).current_snapshot()
         rows = lake.table(name).scan().to_arrow().num_rows
@@ -143,7 +143,7 @@ def test_nothing_is_left_nothing_else_is_gone_and_a_transform_goes_on(tmp_path: 
     ingest(lake, [row(100 + i, STAYS) for i in range(20)])
     run_transform(lake, SETTINGS)
     now = contents(lake)
-    assert check(lake, GPS, 120) == (State.OK, 70, 50, ())
+    assert check(lake, GPS, 120) == (CheckState.OK, 70, 50, ())
     assert now["gold.camera_traffic"]
     assert all("('devices', 1)" in one for one in now["gold.camera_traffic"])
     run_transform(lake, SETTINGS, full=True)
@@ -194,7 +194,7 @@ def finish(lake: Lake, folder: Path, before: dict[str, list[str]]) -> None:
         erase_device(lake, GONE, erase_wiring())
     except KilledError:
         states = {check(lake, event)[0] for event in (GPS, TRAFFIC)}
-        assert states == {State.OK}, "half an erasure is in the books too"
+        assert states == {CheckState.OK}, "half an erasure is in the books too"
         lake = opened(folder)
         try:
             erased = erase_device(lake, GONE, erase_wiring())
@@ -203,7 +203,7 @@ def finish(lake: Lake, folder: Path, before: dict[str, list[str]]) -> None:
             pass  # it had been all but done
     assert holders(folder) == set()
     assert contents(lake) == without(before)
-    assert [check(lake, event) for event in (GPS, TRAFFIC)] == [(State.OK, 40, 40, ())] * 2
+    assert [check(lake, event) for event in (GPS, TRAFFIC)] == [(CheckState.OK, 40, 40, ())] * 2
     lake.close()
 
 
@@ -222,7 +222,7 @@ def test_an_ingest_goes_on_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(lake.catalog, "commit_table", disturbed)
     erased = erase_device(lake, GONE, erase_wiring())
     assert holders(tmp_path) == set()
-    assert check(lake, GPS, 86) == (State.OK, 43, 43, ())
+    assert check(lake, GPS, 86) == (CheckState.OK, 43, 43, ())
     gps = next(table for table in erased.tables if table.table == bronze_of(GPS).name)
     assert gps.rows == 43
     lake.close()
@@ -236,7 +236,7 @@ def test_a_lost_place_is_not_taken_for_an_erased_one(tmp_path: Path) -> None:
     file = next(iter(table.scan().plan_files())).file
     commit(table, removed=[file], properties={})
     state, _, erased, problems = check(lake, GPS)
-    assert (state, erased) == (State.NOT_EQUAL, 40)
+    assert (state, erased) == (CheckState.NOT_EQUAL, 40)
     assert problems
     assert set(lake.table(ERASED.name).schema().column_names) == {"topic", "kafka_partition", "kafka_offset", "erased_at"}
     lake.close()

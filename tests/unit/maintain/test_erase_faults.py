@@ -17,7 +17,7 @@ from tests.catalog_faults import Faults
 from fleetlake.contracts.events import GPS, TRAFFIC
 from fleetlake.contracts.tables import ERASED, bronze_of
 from fleetlake.foundation.errors import Retryable
-from fleetlake.ingest.verify import State
+from fleetlake.ingest.verify import CheckState
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files
@@ -48,7 +48,7 @@ def require_whole(lake: Lake, folder: Path, before: dict[str, list[str]], *, may
     """The oracle: every file is there, all rows of other devices are in their tables, the device is in no byte, books are right."""
     assert contents(lake) == without(before)
     assert holders(folder) == set()
-    assert [check(lake, event) for event in (GPS, TRAFFIC)] == [(State.OK, 40, 40, ())] * 2
+    assert [check(lake, event) for event in (GPS, TRAFFIC)] == [(CheckState.OK, 40, 40, ())] * 2
     for name in lake.names():
         paths = [file.file_path for file in live_files(lake.table(name))]
         assert len(paths) == len(set(paths)), name

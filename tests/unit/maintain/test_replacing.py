@@ -15,7 +15,7 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import Retryable
-from fleetlake.ingest.offsets import PROPERTY, Source
+from fleetlake.ingest.offsets import PROPERTY, KafkaTopicState
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.replace import NewFile, Superseded
@@ -40,7 +40,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 @pytest.fixture
 def writer(lake: Lake) -> TableWriter:
     made = TableWriter(lake, TABLE.name, job="test", wait=lambda attempt: None)
-    made.take_over(Source("vehicle_data", "cluster", "topic", {0: (0, 1000)}))
+    made.take_over(KafkaTopicState("vehicle_data", "cluster", "topic", {0: (0, 1000)}))
     for first in range(0, 6, 2):
         made.append([rows(first, first + 2)], {0: first + 2}, 0)
     return made

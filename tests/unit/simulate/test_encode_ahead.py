@@ -9,7 +9,7 @@ import pytest
 
 from fleetlake.foundation.errors import Retryable
 from fleetlake.simulate.ahead import EncodeAhead, SendBehind
-from fleetlake.simulate.events import GENERATORS, Batch
+from fleetlake.simulate.events import GENERATORS, EventBatch
 from fleetlake.simulate.run import Journey, SimulationSettings
 
 JOURNEY = Journey(SimulationSettings(3, datetime(2026, 1, 5, 6, tzinfo=UTC)))
@@ -32,12 +32,12 @@ def test_what_goes_wrong_on_a_thread_is_raised_to_the_caller() -> None:
             encoders.exchange([])
 
 
-def batches(first: int) -> list[Batch]:
+def batches(first: int) -> list[EventBatch]:
     return [generate(JOURNEY.reporter, [REPORTS[first]]) for generate in GENERATORS]
 
 
 def test_rounds_are_sent_whole_and_in_order_also_the_last() -> None:
-    rounds, sent = [batches(0), [], batches(1), batches(2)], list[Batch]()
+    rounds, sent = [batches(0), [], batches(1), batches(2)], list[EventBatch]()
     with SendBehind(sent.append) as sender:
         for each in rounds:
             sender.send(each)
@@ -49,9 +49,9 @@ def test_rounds_are_sent_whole_and_in_order_also_the_last() -> None:
 
 
 def test_what_goes_wrong_while_sending_is_raised_and_nothing_is_sent_after_it() -> None:
-    sent: list[Batch] = []
+    sent: list[EventBatch] = []
 
-    def refuse(batch: Batch) -> None:
+    def refuse(batch: EventBatch) -> None:
         sent.append(batch)
         raise Retryable("the broker is gone")
 
@@ -71,7 +71,7 @@ def test_the_callers_own_error_is_the_one_that_is_raised() -> None:
             sender.send(batches(0))
             raise ValueError("the caller's own")
 
-    def refuse(batch: Batch) -> None:
+    def refuse(batch: EventBatch) -> None:
         raise Retryable("the broker is gone")
 
     with pytest.raises(ValueError, match="the caller's own"):

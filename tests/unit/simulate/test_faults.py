@@ -12,18 +12,18 @@ from simulate_drives import START, Kept
 
 from fleetlake.contracts.events import EVENTS, GPS, Event
 from fleetlake.contracts.validation import parse
-from fleetlake.simulate.events import Batch
+from fleetlake.simulate.events import EventBatch
 from fleetlake.simulate.faults import POISONS, FaultRates, FaultySink, Tally
 from fleetlake.simulate.run import SimulationSettings, run_simulation, simulate_journey
 
 TICK_MS, TICKS, VEHICLES = 3_000, 500, 3
 
 
-def tick(number: int, ticks: int = 1) -> Batch:
+def tick(number: int, ticks: int = 1) -> EventBatch:
     """Fixes of `ticks` ticks in a row, three vehicles each; the value says which."""
     at = [(who, i * TICK_MS) for i in range(number, number + ticks) for who in range(VEHICLES)]
     values = [json.dumps({"who": who, "time_ms": time_ms}).encode() for who, time_ms in at]
-    return Batch(GPS, [b"%d" % who for who, _ in at], values, np.array([t for _, t in at]), np.array([who for who, _ in at]))
+    return EventBatch(GPS, [b"%d" % who for who, _ in at], values, np.array([t for _, t in at]), np.array([who for who, _ in at]))
 
 
 def sent(rates: FaultRates, ticks_a_batch: int = 1, seed: int = 1) -> tuple[list[tuple[bytes, bytes]], FaultySink]:

@@ -24,7 +24,7 @@ from fleetlake.simulate.driver import THRESHOLDS_MS2
 from fleetlake.simulate.faults import FaultRates, FaultySink, Tally
 from fleetlake.simulate.geodesy import bearing_deg, compass_index, distance_m
 from fleetlake.simulate.motion import BRAKING_LIMIT_MS2
-from fleetlake.simulate.rounds import Report
+from fleetlake.simulate.rounds import RoundReport
 from fleetlake.simulate.route import london_to_birmingham
 from fleetlake.simulate.run import Journey, SimulationReport
 from fleetlake.simulate.sink import NdjsonSink
@@ -129,9 +129,9 @@ def test_an_id_is_its_vehicles_own() -> None:
     ][-5:]
 
 
-def _of_last(report: Report) -> dict[str, Any]:
+def _of_last(report: RoundReport) -> dict[str, Any]:
     """The fields of a report that are per vehicle, of its last vehicle alone."""
-    values = {name: getattr(report, name) for name in Report.__slots__ if name not in ("time_ms", "tick", "around", "before")}
+    values = {name: getattr(report, name) for name in RoundReport.__slots__ if name not in ("time_ms", "tick", "around", "before")}
     return {name: value[-1:] for name, value in values.items()} | {"around": report.around.of(np.array([len(report.who) - 1]))}
 
 

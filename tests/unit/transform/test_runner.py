@@ -17,7 +17,7 @@ from fleetlake.contracts.tables import all_tables, bronze_of, silver_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files
-from fleetlake.transform.engine import Engine
+from fleetlake.transform.engine import TransformEngine
 from fleetlake.transform.native import native_engine
 from fleetlake.transform.runner import run_transform
 from fleetlake.transform.settings import TransformSettings
@@ -48,7 +48,7 @@ class Disturbed:
         self._lake, self._left = lake, times
 
     @contextmanager
-    def __call__(self) -> Iterator[Engine]:
+    def __call__(self) -> Iterator[TransformEngine]:
         if self._left:
             self._left -= 1
             commit(self._lake.table(silver_of(GPS).name), properties={})

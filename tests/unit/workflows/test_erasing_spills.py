@@ -11,7 +11,7 @@ import pytest
 from fleetlake.config.settings import KafkaSection, Settings
 from fleetlake.maintain.erase import Erasure
 from fleetlake.runtime.spill import ROOT, spill_folder, temporary_root
-from fleetlake.workflows.erase import Report, erase
+from fleetlake.workflows.erase import ErasureReport, erase
 
 DEVICE = "quokka-7"
 
@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def searched(home: Path) -> Report:
+def searched(home: Path) -> ErasureReport:
     return erase(Settings(home=home, kafka=KafkaSection(bootstrap_servers="127.0.0.1:1")), DEVICE, dry_run=True)
 
 

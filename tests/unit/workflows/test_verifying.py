@@ -15,15 +15,15 @@ from fleetlake.broker.records_at import FoundRecord
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of
-from fleetlake.ingest.offsets import Marker, Offsets, Source
-from fleetlake.ingest.verify import State, TopicCheck
+from fleetlake.ingest.offsets import IngestMarker, KafkaTopicState, Offsets
+from fleetlake.ingest.verify import CheckState, TopicCheck
 from fleetlake.lake.catalog import Lake, open_lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.write import write_files
 from fleetlake.workflows.verify import _with_log_compared
 
 TABLE, TIME_MS = bronze_of(GPS), 1_767_600_000_000
-SOURCE = Source(GPS.topic, "cluster", "topic", {0: (0, 5)})
+SOURCE = KafkaTopicState(GPS.topic, "cluster", "topic", {0: (0, 5)})
 FINE = TopicCheck(GPS.topic, 5, 5, 0, 0, None, None)
 
 
@@ -41,7 +41,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
         "event_id": "e4",
     }
     rows = pa.Table.from_pylist([dict.fromkeys(schema.names) | row], schema=schema)
-    marker = Marker("job", 1, "commit", "cluster", "topic", {0: 0}, {0: 5})
+    marker = IngestMarker("job", 1, "commit", "cluster", "topic", {0: 0}, {0: 5})
     commit(table, added=write_files(table, rows, folder="f"), properties=marker.properties())
     yield made
     made.close()
@@ -59,11 +59,11 @@ def test_the_record_that_landed_is_no_problem(lake: Lake) -> None:
 
 def test_another_record_at_its_offset_is_named(lake: Lake) -> None:
     found = _with_log_compared(lake, GPS, SOURCE, FINE, holding("other"))
-    assert found.state is State.NOT_EQUAL
+    assert found.state is CheckState.NOT_EQUAL
     assert found.problems == ("partition 0: the topic's log went back and grew again; another record is at offset 4 now",)
     assert found.hints
 
 
 def test_another_topics_records_are_not_compared(lake: Lake) -> None:
-    other = Source(GPS.topic, "cluster", "made again", SOURCE.watermarks)
+    other = KafkaTopicState(GPS.topic, "cluster", "made again", SOURCE.watermarks)
     assert _with_log_compared(lake, GPS, other, FINE, holding("other")) is FINE

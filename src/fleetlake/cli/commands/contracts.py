@@ -11,7 +11,7 @@ import typer
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
-class Format(StrEnum):
+class ContractFormat(StrEnum):
     JSON_SCHEMA = "json-schema"
     ASYNCAPI = "asyncapi"
     MARKDOWN = "markdown"
@@ -27,7 +27,9 @@ def contracts() -> None:
 
 @app.command()
 def export(
-    form: Annotated[Format, typer.Option("--format", help="One schema an event, one document of all topics, or a page to read.")],
+    form: Annotated[
+        ContractFormat, typer.Option("--format", help="One schema an event, one document of all topics, or a page to read.")
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write files to this folder, made if absent; else stdout.")
     ] = None,
@@ -43,7 +45,7 @@ def export(
     documents = _documents(form)
     if out is None:
         schemas = {name.removesuffix(SCHEMA_SUFFIX): document for name, document in documents.items()}
-        print(_text(schemas if form is Format.JSON_SCHEMA else next(iter(documents.values()))), end="")
+        print(_text(schemas if form is ContractFormat.JSON_SCHEMA else next(iter(documents.values()))), end="")
         return
     for name, document in documents.items():
         print(_write(out / name, _text(document)))
@@ -70,7 +72,7 @@ def check(
     require_compatible(differences)
 
 
-def _documents(form: Format) -> dict[str, object]:
+def _documents(form: ContractFormat) -> dict[str, object]:
     """File name to content."""
     from fleetlake import __version__
     from fleetlake.contracts.asyncapi import asyncapi
@@ -78,9 +80,9 @@ def _documents(form: Format) -> dict[str, object]:
     from fleetlake.contracts.json_schema import SCHEMA_SUFFIX, json_schema
     from fleetlake.contracts.reference import markdown_reference
 
-    if form is Format.JSON_SCHEMA:
+    if form is ContractFormat.JSON_SCHEMA:
         return {f"{event.topic}{SCHEMA_SUFFIX}": json_schema(event) for event in EVENTS}
-    if form is Format.ASYNCAPI:
+    if form is ContractFormat.ASYNCAPI:
         return {"asyncapi.json": asyncapi("fleetlake", __version__)}
     return {"tables.md": markdown_reference()}
 

@@ -107,7 +107,7 @@ def cost(
     """
     from math import isfinite
 
-    from fleetlake.cloud.aws.cost import Load, Plan, read_rates
+    from fleetlake.cloud.aws.cost import CostPlan, Load, read_rates
     from fleetlake.config.wiring import load_settings, region_of
     from fleetlake.foundation.errors import BadInput
     from fleetlake.workflows.cost import print_cost
@@ -117,7 +117,7 @@ def cost(
         if not isfinite(value):
             raise BadInput(f"{value} is no number to reckon with", where=name)
     rates = read_rates(region or region_of(settings) or "us-east-1", prices)
-    plan = Plan(
+    plan = CostPlan(
         settings.ingest.flush_age_s,
         settings.ingest.flush_rows,
         transform_every,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fleetlake.simulate.replay import Problem, ReplayReport
 
 
-class Target(StrEnum):
+class ReplayTarget(StrEnum):
     KAFKA = "kafka"
     NDJSON = "ndjson"
 
@@ -34,7 +34,7 @@ def replay(
     speedup: Annotated[
         str, typer.Option(metavar="X|max", help="Recorded seconds per second: 1 is the recorded pace, max is all at once.")
     ] = "max",
-    to: Annotated[Target, typer.Option(help="Kafka, or JSON lines on stdout.")] = Target.KAFKA,
+    to: Annotated[ReplayTarget, typer.Option(help="Kafka, or JSON lines on stdout.")] = ReplayTarget.KAFKA,
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Zone of times that name none, for example Europe/London.")] = "UTC",
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object (with --to ndjson: on stderr).")] = False,
 ) -> None:
@@ -57,14 +57,14 @@ def replay(
     settings, pace, zone = load_settings(), parse_speedup(speedup), _zone(timezone)
     mapping = (read_mapping(mapping_file) if mapping_file else {}) | parse_assignments(assign or [])
     drives = read_drives(files, mapping, timezone=zone, memory_bytes=settings.replay.memory_bytes)
-    if to is Target.NDJSON:
+    if to is ReplayTarget.NDJSON:
         report = send_drives(drives, NdjsonSink(sys.stdout), speedup=pace, on_progress=_progress)
     else:
         with open_producer(settings) as producer:
             report = send_drives(drives, producer, speedup=pace, on_progress=_progress)
     for problem in report.problems:
         print(f"warning: {escape_controls(_in_words(problem))}; sent all the same", file=sys.stderr)
-    print(_as_json(report) if as_json else _summary(report), file=sys.stderr if to is Target.NDJSON else sys.stdout)
+    print(_as_json(report) if as_json else _summary(report), file=sys.stderr if to is ReplayTarget.NDJSON else sys.stdout)
 
 
 def _zone(name: str) -> tzinfo:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fleetlake.simulate.sink import EventSink
 
 
-class Target(StrEnum):
+class SimulationTarget(StrEnum):
     KAFKA = "kafka"
     NDJSON = "ndjson"
 
@@ -30,7 +30,7 @@ def simulate(
     start_time: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"], help="UTC; yesterday at 06:00 unless given.")
     ] = None,
-    to: Annotated[Target, typer.Option(help="Kafka, or JSON lines on stdout.")] = Target.KAFKA,
+    to: Annotated[SimulationTarget, typer.Option(help="Kafka, or JSON lines on stdout.")] = SimulationTarget.KAFKA,
     faults: Annotated[
         str,
         typer.Option(
@@ -78,13 +78,13 @@ def simulate(
                 run, sink, faults=rates, truth_folder=folder, on_tick=on_tick, stopped=signals.stopped, sleep=signals.sleep
             )
 
-        if to is Target.NDJSON:
+        if to is SimulationTarget.NDJSON:
             report = drive(NdjsonSink(sys.stdout))
         else:
             with open_producer(settings) as producer:
                 report = drive(producer)
     if signals.received:
         print("interrupted; what was sent until then:", file=sys.stderr)
-    print_simulation(report, folder, as_json=as_json, stream=sys.stderr if to is Target.NDJSON else sys.stdout)
+    print_simulation(report, folder, as_json=as_json, stream=sys.stderr if to is SimulationTarget.NDJSON else sys.stdout)
     if signals.received:
         raise typer.Exit(128 + signals.received)

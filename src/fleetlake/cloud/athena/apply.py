@@ -10,7 +10,7 @@ from typing import Any
 from fleetlake.cloud.athena.client import Athena
 from fleetlake.cloud.athena.named import NamedQuery
 from fleetlake.cloud.athena.naming import hive_table
-from fleetlake.cloud.athena.plan import DIGEST, Kind, Plan, Statement
+from fleetlake.cloud.athena.plan import DIGEST, AthenaObjectKind, AthenaPlan, AthenaStatement
 from fleetlake.cloud.aws.deployment import VIEW_DIGEST  # a view itself can't have properties
 from fleetlake.cloud.aws.session import error_code, told
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing
@@ -29,7 +29,7 @@ class Done(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StatementOutcome:
     """kind: database, table, view or named query. missing: for a view that waits, the tables that are not there yet."""
 
     kind: str
@@ -38,7 +38,7 @@ class Outcome:
     missing: tuple[str, ...] = ()
 
 
-OnOutcome = Callable[[Outcome], None]
+OnOutcome = Callable[[StatementOutcome], None]
 
 
 def require_workgroup(athena: Any, workgroup: str) -> None:
@@ -90,40 +90,40 @@ class Apply:
     def __init__(self, glue: Any, named: Any, athena: Athena, workgroup: str, on_outcome: OnOutcome = lambda outcome: None) -> None:
         self._glue, self._named, self._athena, self._workgroup, self._on_outcome = glue, named, athena, workgroup, on_outcome
 
-    def run(self, plan: Plan) -> list[Outcome]:
+    def run(self, plan: AthenaPlan) -> list[StatementOutcome]:
         """Makes what is missing or other than planned, in order; rerunning changes nothing.
 
         A view whose tables are not there yet waits. BadInput, naming the statement, where Athena refuses; what was made stays, and
         another run goes on from there.
         """
-        made: list[Outcome] = []
+        made: list[StatementOutcome] = []
         for outcome in self._outcomes(plan):
             made.append(outcome)
             self._on_outcome(outcome)
         return made
 
-    def _outcomes(self, plan: Plan) -> Iterator[Outcome]:
+    def _outcomes(self, plan: AthenaPlan) -> Iterator[StatementOutcome]:
         database = plan.target.database
         yield self._database(database)
         for statement in plan.statements:
-            yield self._table(database, statement) if statement.kind is Kind.TABLE else self._view(database, statement)
+            yield self._table(database, statement) if statement.kind is AthenaObjectKind.TABLE else self._view(database, statement)
         yield from self._named_queries(plan.named)
 
-    def _database(self, name: str) -> Outcome:
+    def _database(self, name: str) -> StatementOutcome:
         with told("Glue"):
             if self._found_database(name) is not None:
-                return Outcome("database", name, Done.UNCHANGED)
+                return StatementOutcome("database", name, Done.UNCHANGED)
             self._glue.create_database(DatabaseInput={"Name": name, "Description": DATABASE_SAID})
-        return Outcome("database", name, Done.CREATED)
+        return StatementOutcome("database", name, Done.CREATED)
 
-    def _table(self, database: str, statement: Statement) -> Outcome:
+    def _table(self, database: str, statement: AthenaStatement) -> StatementOutcome:
         found = self._found_table(database, statement.name)
         if found is None:
             self._execute(database, statement)
-            return Outcome("table", statement.name, Done.CREATED)
+            return StatementOutcome("table", statement.name, Done.CREATED)
         known = found.get("Parameters", {}).get(DIGEST)
         if known == statement.digest:
-            return Outcome("table", statement.name, Done.UNCHANGED)
+            return StatementOutcome("table", statement.name, Done.UNCHANGED)
         if known is None:
             raise BadInput(
                 "a table of this name is there that fleetlake has not made",
@@ -133,17 +133,17 @@ class Apply:
         # External: only its definition goes, the files stay.
         self._athena.run(f"DROP TABLE IF EXISTS {hive_table(f'{database}.{statement.name}')}", what=f"drop of {statement.name}")
         self._execute(database, statement)
-        return Outcome("table", statement.name, Done.UPDATED)
+        return StatementOutcome("table", statement.name, Done.UPDATED)
 
-    def _view(self, database: str, statement: Statement) -> Outcome:
+    def _view(self, database: str, statement: AthenaStatement) -> StatementOutcome:
         missing = tuple(name for name in statement.reads if self._found_table(*name.split(".")) is None)
         if missing:
-            return Outcome("view", statement.name, Done.WAITS, missing)
+            return StatementOutcome("view", statement.name, Done.WAITS, missing)
         there = self._found_table(database, statement.name)
         key = VIEW_DIGEST + statement.name
         known = self._properties(database).get(key)
         if there is not None and known == statement.digest:
-            return Outcome("view", statement.name, Done.UNCHANGED)
+            return StatementOutcome("view", statement.name, Done.UNCHANGED)
         if there is not None and known is None:
             raise BadInput(
                 "a view of this name is there that fleetlake has not made",
@@ -153,9 +153,9 @@ class Apply:
         self._remember(database, key, BEGUN)  # so that a view whose making was cut off is known as ours
         self._execute(database, statement)
         self._remember(database, key, statement.digest)
-        return Outcome("view", statement.name, Done.CREATED if there is None else Done.UPDATED)
+        return StatementOutcome("view", statement.name, Done.CREATED if there is None else Done.UPDATED)
 
-    def _execute(self, database: str, statement: Statement) -> None:
+    def _execute(self, database: str, statement: AthenaStatement) -> None:
         self._athena.run(statement.signed, what=f"{statement.kind} {database}.{statement.name}")
 
     def _found_database(self, name: str) -> dict[str, Any] | None:
@@ -186,7 +186,7 @@ class Apply:
             parameters = self._properties(database) | {key: digest}
             self._glue.update_database(Name=database, DatabaseInput={**kept, "Name": database, "Parameters": parameters})
 
-    def _named_queries(self, wanted: tuple[NamedQuery, ...]) -> Iterator[Outcome]:
+    def _named_queries(self, wanted: tuple[NamedQuery, ...]) -> Iterator[StatementOutcome]:
         with told("Athena, named queries"):
             known = self._known_queries()
         for query in wanted:
@@ -203,7 +203,7 @@ class Apply:
                     done = Done.UPDATED
                 else:
                     done = Done.UNCHANGED
-            yield Outcome("named query", query.title, done)
+            yield StatementOutcome("named query", query.title, done)
 
     def _known_queries(self) -> dict[str, dict[str, Any]]:
         """By name; of two with one name that with the smaller id, always."""

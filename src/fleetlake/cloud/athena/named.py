@@ -29,7 +29,7 @@ OPTIMIZE_SAID = (
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class QueryParameter:
     """A value the query is given. example: as it is written on the command line."""
 
     name: str
@@ -48,7 +48,7 @@ class NamedQuery:
     description: str
     database: str
     sql: str
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[QueryParameter, ...] = ()
 
     @property
     def title(self) -> str:
@@ -117,7 +117,7 @@ def _parsed(name: str, text: str, database: str) -> NamedQuery:
     lines = text.strip().splitlines()
     header = [HEADER.sub("", line) for line in lines if line.startswith("--")]
     found = [PARAMETER.match(line) for line in header]
-    parameters = tuple(Parameter(m["name"], m["said"], m["example"]) for m in found if m)
+    parameters = tuple(QueryParameter(m["name"], m["said"], m["example"]) for m in found if m)
     said = " ".join(line for line, match in zip(header, found, strict=True) if not match)
     return NamedQuery(name, said, database, "\n".join(line for line in lines if not line.startswith("--")), parameters)
 

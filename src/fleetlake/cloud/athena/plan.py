@@ -19,13 +19,13 @@ NO_BUCKET = "<bucket>"
 ON_S3 = re.compile(r"^s3[an]?://")
 
 
-class Kind(StrEnum):
+class AthenaObjectKind(StrEnum):
     TABLE = "table"
     VIEW = "view"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class AthenaTarget:
     """database: of Glue, for tables and views. landing: s3:// folder above the topics, without a slash at its end."""
 
     database: str
@@ -33,10 +33,10 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class AthenaStatement:
     """One statement of Athena's. name: what it makes, in the target's database. reads: tables that must be there before it."""
 
-    kind: Kind
+    kind: AthenaObjectKind
     name: str
     sql: str
     reads: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Statement:
     @property
     def signed(self) -> str:
         """The statement that is run. A table keeps the digest of its statement, so that a later run knows what made it."""
-        if self.kind is Kind.VIEW:
+        if self.kind is AthenaObjectKind.VIEW:
             return self.sql
         if "\nTBLPROPERTIES (\n" in self.sql:
             return self.sql.replace("\nTBLPROPERTIES (\n", f"\nTBLPROPERTIES (\n  '{DIGEST}'='{self.digest}',\n")
@@ -56,29 +56,31 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AthenaPlan:
     """Statements in the order they are run in; then named queries."""
 
-    target: Target
-    statements: tuple[Statement, ...]
+    target: AthenaTarget
+    statements: tuple[AthenaStatement, ...]
     named: tuple[NamedQuery, ...]
 
 
-def target_of(database: str, bucket: str, landing: str | None) -> Target:
+def target_of(database: str, bucket: str, landing: str | None) -> AthenaTarget:
     """bucket: empty if its name is not known yet. landing: a folder of its own, used if it is on S3."""
     if landing and ON_S3.match(landing):
-        return Target(database, ON_S3.sub("s3://", landing).rstrip("/"))
-    return Target(database, f"s3://{bucket or NO_BUCKET}/landing")
+        return AthenaTarget(database, ON_S3.sub("s3://", landing).rstrip("/"))
+    return AthenaTarget(database, f"s3://{bucket or NO_BUCKET}/landing")
 
 
-def plan_for(target: Target) -> Plan:
+def plan_for(target: AthenaTarget) -> AthenaPlan:
     tables = [
-        Statement(Kind.TABLE, f"{prefix}_{event.kind}", ddl(target.database, target.landing, event))
+        AthenaStatement(AthenaObjectKind.TABLE, f"{prefix}_{event.kind}", ddl(target.database, target.landing, event))
         for prefix, ddl in (("landing", parquet_table), ("landing_json", json_table))
         for event in EVENTS
     ]
-    made = [Statement(Kind.VIEW, view.name, view_statement(target.database, view), view.reads) for view in views()]
-    return Plan(target, (*tables, *made), named_queries(target.database))
+    made = [
+        AthenaStatement(AthenaObjectKind.VIEW, view.name, view_statement(target.database, view), view.reads) for view in views()
+    ]
+    return AthenaPlan(target, (*tables, *made), named_queries(target.database))
 
 
 def view_statement(database: str, view: View) -> str:

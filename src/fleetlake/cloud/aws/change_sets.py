@@ -20,7 +20,7 @@ Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StackChange:
     """action: Add, Modify, Remove, Import. replaced: the resource is made anew, under another id."""
 
     action: str
@@ -36,7 +36,7 @@ class ChangeSet:
     stack: str
     id: str
     creates: bool
-    changes: tuple[Change, ...]
+    changes: tuple[StackChange, ...]
 
 
 def stack_status(aws: Aws, stack: str) -> str:
@@ -187,9 +187,9 @@ def _wait(aws: Aws, stack: str, seen: set[str], report: Report, *, done: tuple[s
         time.sleep(pause_s)
 
 
-def _change(entry: Mapping[str, Any]) -> Change:
+def _change(entry: Mapping[str, Any]) -> StackChange:
     entry = entry["ResourceChange"]
-    return Change(
+    return StackChange(
         str(entry["Action"]),
         str(entry["LogicalResourceId"]),
         str(entry["ResourceType"]),

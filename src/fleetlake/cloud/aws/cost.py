@@ -62,7 +62,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CostPlan:
     """flush_*: the ingest's. transform_every_s: how often transform runs. compacted: table optimizers run, and keep kept_days of
     snapshots. athena_gb_a_day: scanned. emr_vcpu: 0 for the native engine on a host. partitions: of a topic on MSK.
     """
@@ -106,7 +106,7 @@ class Estimate:
         return sum(line.usd for line in self.lines)
 
 
-def flush_interval_s(load: Load, plan: Plan, commit_s: float) -> float:
+def flush_interval_s(load: Load, plan: CostPlan, commit_s: float) -> float:
     """From one commit of a table to the next: the age, or sooner when flush_rows are there.
 
     Never less than a commit takes, nor than it takes for a row to come.
@@ -115,7 +115,7 @@ def flush_interval_s(load: Load, plan: Plan, commit_s: float) -> float:
     return max(min(plan.flush_age_s, by_rows), commit_s, 1 / load.rows_a_second)
 
 
-def estimate(load: Load, plan: Plan, rates: Rates) -> Estimate:
+def estimate(load: Load, plan: CostPlan, rates: Rates) -> Estimate:
     """One month, the first: storage is what is there at its end."""
     size, assumed, price = rates.measured, rates.assumed, rates.prices
     interval = flush_interval_s(load, plan, assumed["commit_s"])
@@ -174,13 +174,13 @@ def estimate(load: Load, plan: Plan, rates: Rates) -> Estimate:
     return Estimate(tuple(lines), interval, commits * TOPICS, load.rows / commits, metadata_mb, stored_gb, problem)
 
 
-def compare(load: Load, plan: Plan, rates: Rates, ages_s: tuple[float, ...]) -> tuple[tuple[Plan, Estimate], ...]:
+def compare(load: Load, plan: CostPlan, rates: Rates, ages_s: tuple[float, ...]) -> tuple[tuple[CostPlan, Estimate], ...]:
     """The same with other flush intervals, each with and without compaction."""
     plans = [replace(plan, flush_age_s=age, compacted=compacted) for age in ages_s for compacted in (True, False)]
     return tuple((one, estimate(load, one, rates)) for one in plans)
 
 
-def _compute(load: Load, plan: Plan, price: Mapping[str, float], events_a_host_s: float) -> Line:
+def _compute(load: Load, plan: CostPlan, price: Mapping[str, float], events_a_host_s: float) -> Line:
     if not plan.emr_vcpu:
         hours, hosts = 24 * DAYS, max(1, math.ceil(load.rows_a_second * TOPICS / events_a_host_s))
         said = f"{hosts:,} host{'s' if hosts > 1 else ''} x {hours:.0f} h x {price['ec2_hour']}"
@@ -193,7 +193,7 @@ def _compute(load: Load, plan: Plan, price: Mapping[str, float], events_a_host_s
     )
 
 
-def _msk(load: Load, plan: Plan, rates: Rates) -> Line:
+def _msk(load: Load, plan: CostPlan, rates: Rates) -> Line:
     price, hours = rates.prices, 24 * DAYS
     sent_gb = load.rows * TOPICS * rates.assumed["message_bytes"] / GB
     week_gb = sent_gb * 7 / DAYS  # Kafka's default retention

@@ -89,7 +89,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedStack:
     """outputs: the stack's. uploaded: whether the package was not there yet."""
 
     outputs: Mapping[str, str]
@@ -113,12 +113,12 @@ def discard_stack(aws: Aws, prepared: Prepared) -> None:
         discard(aws, prepared.changes)
 
 
-def apply_stack(aws: Aws, prepared: Prepared, report: Report) -> Applied:
+def apply_stack(aws: Aws, prepared: Prepared, report: Report) -> AppliedStack:
     """Executes the change set, then uploads the package. Run again after any failure: what is done is not done twice."""
     if prepared.changes is not None:
         execute(aws, prepared.changes, report)
     uploaded = upload_package(aws, prepared.bucket, prepared.package)
-    return Applied(stack_outputs(aws, prepared.wanted.stack), uploaded)
+    return AppliedStack(stack_outputs(aws, prepared.wanted.stack), uploaded)
 
 
 def destroy_stack(aws: Aws, stack: str, report: Report, *, delete_data: bool) -> str:

@@ -36,7 +36,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class TemplateParameter:
     """value: what it will be; secret: never shown."""
 
     name: str
@@ -94,14 +94,14 @@ def resources(text: str, stack: str, given: Mapping[str, str]) -> tuple[Resource
     )
 
 
-def parameters(text: str, given: Mapping[str, str]) -> tuple[Parameter, ...]:
+def parameters(text: str, given: Mapping[str, str]) -> tuple[TemplateParameter, ...]:
     return tuple(parameter for _, parameter in _parameters(text, given))
 
 
-def _parameters(text: str, given: Mapping[str, str]) -> Iterator[tuple[str, Parameter]]:
+def _parameters(text: str, given: Mapping[str, str]) -> Iterator[tuple[str, TemplateParameter]]:
     for name, body in parse(text)["Parameters"].items():
         value = given.get(name, str(body.get("Default", "")))
-        yield name, Parameter(name, value, str(body["Description"]), bool(body.get("NoEcho", False)))
+        yield name, TemplateParameter(name, value, str(body["Description"]), bool(body.get("NoEcho", False)))
 
 
 def _name_of(properties: Mapping[str, Any], names: Mapping[str, str]) -> str:

@@ -18,9 +18,9 @@ from fleetlake.cloud.snowflake.handshake import (
 from fleetlake.cloud.snowflake.migrations import migrations, table_thing
 from fleetlake.cloud.snowflake.preflight import require_makeable, take_role
 from fleetlake.cloud.snowflake.session import LacksColumn, Session
-from fleetlake.cloud.snowflake.state import State, linked_tables, read_state
-from fleetlake.cloud.snowflake.statements import Kind, Statement, Thing
-from fleetlake.cloud.snowflake.target import LISTED, Target, lake_tables
+from fleetlake.cloud.snowflake.state import HandshakeState, linked_tables, read_state
+from fleetlake.cloud.snowflake.statements import SnowflakeObjectKind, SnowflakeStatement, Thing
+from fleetlake.cloud.snowflake.target import LISTED, SnowflakeTarget, lake_tables
 
 Tell = Callable[[str], None]
 
@@ -46,7 +46,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedMigrations:
     """made: what was made or changed, in order. kept: how much was there already. trusted: whether AWS had to be changed."""
 
     made: tuple[str, ...]
@@ -58,7 +58,7 @@ class Applied:
 @dataclass(slots=True)
 class _Run:
     session: Session
-    target: Target
+    target: SnowflakeTarget
     clock: Clock
     tell: Tell
     in_glue: frozenset[str]
@@ -67,9 +67,9 @@ class _Run:
     waiting: list[Waiting] = field(default_factory=list)
     kept: int = 0
 
-    def take(self, statement: Statement) -> None:
+    def take(self, statement: SnowflakeStatement) -> None:
         """Runs it unless it is done, or has to wait."""
-        if State(self.found).done(statement):
+        if HandshakeState(self.found).done(statement):
             self.kept += 1
             return
         why = self._why_not(statement)
@@ -78,7 +78,7 @@ class _Run:
             return
         self.tell(f"making {statement.makes}")
         try:
-            if statement.makes.kind is Kind.TABLE:
+            if statement.makes.kind is SnowflakeObjectKind.TABLE:
                 run_when_trusted(self.session, statement.sql, self.clock, self.tell)
             else:
                 self.session.run(statement.sql)
@@ -88,14 +88,16 @@ class _Run:
         self.found[statement.makes] = statement.fingerprint
         self.made.append(str(statement.makes))
 
-    def _why_not(self, statement: Statement) -> str:
+    def _why_not(self, statement: SnowflakeStatement) -> str:
         if statement.in_glue and statement.in_glue not in self.in_glue:
             return f"{statement.in_glue} is not in Glue yet: the first ingest or transform makes it"
         absent = [thing for thing in statement.needs if thing not in self.found]
         return f"it needs {', '.join(map(str, absent))}" if absent else ""
 
 
-def apply(session: Session, aws: TrustPolicy, target: Target, clock: Clock, tell: Tell = lambda line: None) -> Applied:
+def apply(
+    session: Session, aws: TrustPolicy, target: SnowflakeTarget, clock: Clock, tell: Tell = lambda line: None
+) -> AppliedMigrations:
     """Makes what is not there. Nothing is made if it can be known before that it would not be made whole.
 
     Objects that AWS trusts are never replaced. BadInput if Snowflake can't use what AWS trusts it with.
@@ -120,7 +122,7 @@ def apply(session: Session, aws: TrustPolicy, target: Target, clock: Clock, tell
                 run.take(statement)
             if target.tables != LISTED and migration.title == "linked_database":
                 _discover(run)
-    return Applied(tuple(run.made), run.kept, tuple(run.waiting), trusted)
+    return AppliedMigrations(tuple(run.made), run.kept, tuple(run.waiting), trusted)
 
 
 def _refresh_as_set(run: _Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleetlake.cloud.snowflake.migrations import linked_name, migrations
 from fleetlake.cloud.snowflake.statements import Migration
-from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, Target
+from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, SnowflakeTarget
 
 
 def migration_files() -> dict[str, str]:
@@ -27,7 +27,7 @@ def _file(migration: Migration, mode: str) -> str:
     return head + "\n" + "\n\n".join(f"{statement.sql};" for statement in migration.statements) + "\n"
 
 
-def time_travel(target: Target) -> str:
+def time_travel(target: SnowflakeTarget) -> str:
     """Examples, never applied."""
     listed = target.tables == LISTED
     trips = target.name_of("gold.trips") if listed else linked_name(target, "gold.trips")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from fleetlake.cloud.snowflake.session import Row, Session, masked
 from fleetlake.cloud.snowflake.statements import literal
-from fleetlake.cloud.snowflake.target import LISTED, Target
+from fleetlake.cloud.snowflake.target import LISTED, SnowflakeTarget
 from fleetlake.foundation.errors import BadInput, Permanent
 
 VOLUME, GLUE, REST = "volume", "glue", "rest"
@@ -53,7 +53,7 @@ def attempts(clock: Clock, patience_s: float) -> Iterator[bool]:
     yield True
 
 
-def identities(session: Session, target: Target) -> dict[str, Identity]:
+def identities(session: Session, target: SnowflakeTarget) -> dict[str, Identity]:
     """By volume, and glue or rest: an IAM user and an external id each. Permanent if DESC does not tell."""
     return {
         VOLUME: volume_identity(session, target),
@@ -61,12 +61,12 @@ def identities(session: Session, target: Target) -> dict[str, Identity]:
     }
 
 
-def volume_identity(session: Session, target: Target) -> Identity:
+def volume_identity(session: Session, target: SnowflakeTarget) -> Identity:
     location = volume_location(session, target)
     return _identity(location, ("STORAGE_",), target.volume)
 
 
-def volume_location(session: Session, target: Target) -> dict[str, Any]:
+def volume_location(session: Session, target: SnowflakeTarget) -> dict[str, Any]:
     """The JSON that DESC EXTERNAL VOLUME has of the only storage location."""
     rows = session.run(f"DESC EXTERNAL VOLUME {target.volume}")
     try:
@@ -76,13 +76,13 @@ def volume_location(session: Session, target: Target) -> dict[str, Any]:
     return {str(name).upper(): value for name, value in found.items()}
 
 
-def integration_properties(session: Session, target: Target) -> dict[str, str]:
+def integration_properties(session: Session, target: SnowflakeTarget) -> dict[str, str]:
     """What DESC CATALOG INTEGRATION has, by property in upper case: the documentation shows either case."""
     rows = session.run(f"DESC CATALOG INTEGRATION {target.integration}")
     return {str(row["property"]).upper(): str(row["property_value"]) for row in rows}
 
 
-def _integration_identity(session: Session, target: Target) -> Identity:
+def _integration_identity(session: Session, target: SnowflakeTarget) -> Identity:
     # A REST integration has been seen to name these API_AWS_*, and GLUE_AWS_* as well.
     return _identity(integration_properties(session, target), ("GLUE_", "API_"), target.integration)
 
@@ -96,7 +96,7 @@ def _identity(properties: dict[str, Any], prefixes: tuple[str, ...], name: str) 
     raise Permanent(f"DESC does not tell {expected}", where=name)
 
 
-def verify(session: Session, target: Target, clock: Clock, tell: Callable[[str], None]) -> None:
+def verify(session: Session, target: SnowflakeTarget, clock: Clock, tell: Callable[[str], None]) -> None:
     """Until Snowflake can use what AWS trusts it with. BadInput with Snowflake's reason if it can't after PATIENCE_S.
 
     There is no such function for an integration of source GLUE: the first table made through it shows the same.
@@ -159,7 +159,12 @@ def run_when_trusted(session: Session, sql: str, clock: Clock, tell: Callable[[s
 
 
 def wait_for_tables(
-    session: Session, target: Target, missing: Callable[[], bool], clock: Clock, tell: Callable[[str], None], patience_s: float
+    session: Session,
+    target: SnowflakeTarget,
+    missing: Callable[[], bool],
+    clock: Clock,
+    tell: Callable[[str], None],
+    patience_s: float,
 ) -> None:
     """Until the linked database has found the tables, or patience_s are over. BadInput if the link has failed."""
     for last in attempts(clock, patience_s):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fleetlake.cloud.snowflake.apply import Applied
+from fleetlake.cloud.snowflake.apply import AppliedMigrations
 from fleetlake.cloud.snowflake.migrations import migrations
-from fleetlake.cloud.snowflake.target import LISTED, Target
+from fleetlake.cloud.snowflake.target import LISTED, SnowflakeTarget
 
 
-def planned(target: Target) -> list[dict[str, Any]]:
+def planned(target: SnowflakeTarget) -> list[dict[str, Any]]:
     """Every statement in its order; what is only looked at, or done in AWS, stands between the passes."""
     found: list[dict[str, Any]] = []
     for migration in migrations(target):
@@ -24,7 +24,7 @@ def planned(target: Target) -> list[dict[str, Any]]:
     return found
 
 
-def plan_text(target: Target) -> str:
+def plan_text(target: SnowflakeTarget) -> str:
     """The same as SQL with comments."""
     parts, before = [], None
     for step in planned(target):
@@ -37,7 +37,7 @@ def plan_text(target: Target) -> str:
     return "\n\n".join(parts)
 
 
-def _handshake(target: Target) -> Iterator[str]:
+def _handshake(target: SnowflakeTarget) -> Iterator[str]:
     yield f"DESC EXTERNAL VOLUME {target.volume};"
     yield f"DESC CATALOG INTEGRATION {target.integration};"
     yield f"-- AWS: role {target.role_arn} trusts both IAM users, each with its own external id (parameters of the stack)"
@@ -48,7 +48,7 @@ def _handshake(target: Target) -> Iterator[str]:
         yield f"SELECT SYSTEM$VERIFY_CATALOG_INTEGRATION('{target.integration}');"
 
 
-def applied_text(applied: Applied) -> str:
+def applied_text(applied: AppliedMigrations) -> str:
     lines = [f"made     {thing}" for thing in applied.made]
     lines += [f"waiting  {waiting.thing}: {waiting.why}" for waiting in applied.waiting]
     lines.append(f"AWS      {'trusts Snowflake now' if applied.trusted else 'trusted Snowflake already'}")
@@ -56,7 +56,7 @@ def applied_text(applied: Applied) -> str:
     return "\n".join(lines)
 
 
-def as_document(applied: Applied) -> dict[str, Any]:
+def as_document(applied: AppliedMigrations) -> dict[str, Any]:
     return {
         "made": list(applied.made),
         "kept": applied.kept,

@@ -7,24 +7,24 @@ from collections.abc import Sequence
 
 from fleetlake.cloud.snowflake.handshake import integration_properties, volume_location
 from fleetlake.cloud.snowflake.session import Session
-from fleetlake.cloud.snowflake.state import State
-from fleetlake.cloud.snowflake.statements import Kind, Migration, Thing
-from fleetlake.cloud.snowflake.target import Target
+from fleetlake.cloud.snowflake.state import HandshakeState
+from fleetlake.cloud.snowflake.statements import Migration, SnowflakeObjectKind, Thing
+from fleetlake.cloud.snowflake.target import SnowflakeTarget
 from fleetlake.foundation.errors import BadInput
 
 # The kind of a thing -> the privilege on the account that making one takes. Inside a database its owner needs none.
 PRIVILEGES = {
-    Kind.WAREHOUSE: "CREATE WAREHOUSE",
-    Kind.DATABASE: "CREATE DATABASE",
-    Kind.VOLUME: "CREATE EXTERNAL VOLUME",
-    Kind.INTEGRATION: "CREATE INTEGRATION",
-    Kind.ROLE: "CREATE ROLE",
+    SnowflakeObjectKind.WAREHOUSE: "CREATE WAREHOUSE",
+    SnowflakeObjectKind.DATABASE: "CREATE DATABASE",
+    SnowflakeObjectKind.VOLUME: "CREATE EXTERNAL VOLUME",
+    SnowflakeObjectKind.INTEGRATION: "CREATE INTEGRATION",
+    SnowflakeObjectKind.ROLE: "CREATE ROLE",
 }
 ALL_POWERFUL = "ACCOUNTADMIN"
 ROLE = re.compile(r"arn:[\w-]+:iam::\d+:role/[\w+=,.@/-]+")  # in what DESC says of SigV4
 
 
-def take_role(session: Session, target: Target) -> None:
+def take_role(session: Session, target: SnowflakeTarget) -> None:
     """BadInput if the user may not take the role."""
     try:
         session.run(f"USE ROLE {target.admin_role}")
@@ -36,26 +36,28 @@ def take_role(session: Session, target: Target) -> None:
         ) from None
 
 
-def require_makeable(session: Session, target: Target, state: State, plan: Sequence[Migration]) -> None:
+def require_makeable(session: Session, target: SnowflakeTarget, state: HandshakeState, plan: Sequence[Migration]) -> None:
     """BadInput for what would stop it in the middle: no privilege, something else of the same name, a volume of another lake."""
     _require_privileges(session, target, state, plan)
-    if state.has(Thing(Kind.WAREHOUSE, target.warehouse)):
+    if state.has(Thing(SnowflakeObjectKind.WAREHOUSE, target.warehouse)):
         session.run(f"USE WAREHOUSE {target.warehouse}")  # somebody else's may be seen and still not be used
     for migration in plan:
         for statement in migration.statements:
             thing = statement.makes
-            other = Thing(Kind.VIEW if thing.kind is Kind.TABLE else Kind.TABLE, thing.name)
-            if thing.kind in (Kind.TABLE, Kind.VIEW) and state.has(other):
+            other = Thing(
+                SnowflakeObjectKind.VIEW if thing.kind is SnowflakeObjectKind.TABLE else SnowflakeObjectKind.TABLE, thing.name
+            )
+            if thing.kind in (SnowflakeObjectKind.TABLE, SnowflakeObjectKind.VIEW) and state.has(other):
                 raise BadInput(
                     f"{thing.name} is a {other.kind} already, and has to be a {thing.kind} where tables are {target.tables}",
                     where="snowflake.tables",
                     hint="another snowflake.database, or drop that one",
                 )
-    if state.has(Thing(Kind.VOLUME, target.volume)):
+    if state.has(Thing(SnowflakeObjectKind.VOLUME, target.volume)):
         location = volume_location(session, target)
         _require_same(target.volume, "bucket", str(location.get("STORAGE_BASE_URL", "")).rstrip("/"), target.base_url.rstrip("/"))
         _require_same(target.volume, "AWS role", str(location.get("STORAGE_AWS_ROLE_ARN", "")), target.role_arn)
-    if state.has(Thing(Kind.INTEGRATION, target.integration)):
+    if state.has(Thing(SnowflakeObjectKind.INTEGRATION, target.integration)):
         properties = integration_properties(session, target)
         role = ROLE.search(properties.get("REST_AUTHENTICATION", ""))
         _require_same(target.integration, "AWS role", role.group() if role else "", target.role_arn)
@@ -73,7 +75,7 @@ def _require_same(name: str, what: str, found: str, wanted: str) -> None:
         )
 
 
-def _require_privileges(session: Session, target: Target, state: State, plan: Sequence[Migration]) -> None:
+def _require_privileges(session: Session, target: SnowflakeTarget, state: HandshakeState, plan: Sequence[Migration]) -> None:
     if target.admin_role == ALL_POWERFUL:
         return
     makes = {statement.makes for migration in plan for statement in migration.statements}

@@ -9,7 +9,7 @@ from enum import StrEnum
 from fleetlake.cloud.snowflake.names import proven
 
 
-class Kind(StrEnum):
+class SnowflakeObjectKind(StrEnum):
     WAREHOUSE = "warehouse"
     DATABASE = "database"
     SCHEMA = "schema"
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 class Thing:
     """Something that is there or not. name: in upper case, without quotes, with its database and schema; a grant's is its text."""
 
-    kind: Kind
+    kind: SnowflakeObjectKind
     name: str
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class SnowflakeStatement:
     """One statement, without a semicolon. BadInput if what it makes or needs has a name that is more than a name.
 
     makes: what is there after it. It is not run if that is there already, and for a view has the same fingerprint.
@@ -48,7 +48,7 @@ class Statement:
 
     def __post_init__(self) -> None:
         for thing in (self.makes, *self.needs):
-            if thing.kind is not Kind.GRANT:  # a grant is proven where it is written
+            if thing.kind is not SnowflakeObjectKind.GRANT:  # a grant is proven where it is written
                 proven(thing.name)
 
 
@@ -60,17 +60,17 @@ class Migration:
     title: str
     note: str
     pass_number: int
-    statements: tuple[Statement, ...]
+    statements: tuple[SnowflakeStatement, ...]
 
     @property
     def file_name(self) -> str:
         return f"{self.number:03}_{self.title}.sql"
 
 
-def grant(privilege: str, on: str, name: str, role: str, *needs: Thing) -> Statement:
+def grant(privilege: str, on: str, name: str, role: str, *needs: Thing) -> SnowflakeStatement:
     """name: as it is written, quotes included."""
-    thing = Thing(Kind.GRANT, grant_name(privilege, on, name))
-    return Statement(thing, f"GRANT {privilege} ON {on} {proven(name)} TO ROLE {proven(role)}", needs)
+    thing = Thing(SnowflakeObjectKind.GRANT, grant_name(privilege, on, name))
+    return SnowflakeStatement(thing, f"GRANT {privilege} ON {on} {proven(name)} TO ROLE {proven(role)}", needs)
 
 
 def grant_name(privilege: str, on: str, name: str) -> str:

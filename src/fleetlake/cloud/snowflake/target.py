@@ -16,7 +16,7 @@ READABLE_LAYERS = ("silver", "gold")  # what analysts may select from; bronze on
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SnowflakeTarget:
     """Names are Snowflake's, unquoted, so in upper case. tables: listed or linked.
 
     stack: the AWS stack; volume and integrations are named after it, as its role trusts one of each, so databases share them.
@@ -83,7 +83,7 @@ class Target:
         """What analysts call the lake's table `layer.kind`, the same in both modes."""
         return f"{self.database}.{table.upper()}"
 
-    def in_mode(self, tables: str) -> Target:
+    def in_mode(self, tables: str) -> SnowflakeTarget:
         return replace(self, tables=tables)
 
 
@@ -92,7 +92,7 @@ def lake_tables() -> tuple[Table, ...]:
     return all_tables()
 
 
-PLACEHOLDERS = Target(
+PLACEHOLDERS = SnowflakeTarget(
     database="FLEETLAKE", warehouse="FLEETLAKE_WH", admin_role="ACCOUNTADMIN", analyst_role="FLEETLAKE_ANALYST",
     tables=LISTED, refresh_s=60, stack="fleetlake", region="<region>", account="<account>", bucket="<bucket>",
     role_arn="<role-arn>",

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 
 from fleetlake.foundation.errors import BadInput, Retryable
-from fleetlake.ingest.offsets import Engine, Marker, Source, check_identity, refuse_other_engine
+from fleetlake.ingest.offsets import IngestEngine, IngestMarker, KafkaTopicState, check_identity, refuse_other_engine
 from fleetlake.lake.catalog import Lake, row_count
 from fleetlake.lake.commits import Conflict, UnknownOutcome, commit, commit_properties
 
@@ -14,7 +14,9 @@ ATTEMPTS = 10
 DATA_PATH = "write.data.path"  # Iceberg's property for where its writers put data files
 
 
-def claim(lake: Lake, name: str, source: Source, *, checkpoint: str, has_checkpoint: bool, wait: Callable[[int], None]) -> None:
+def claim(
+    lake: Lake, name: str, source: KafkaTopicState, *, checkpoint: str, has_checkpoint: bool, wait: Callable[[int], None]
+) -> None:
     """Makes the table the Spark engine's, filled from `source` under `checkpoint`. The commit fences a native writer.
 
     Each call also gives the table a new folder for data files. Iceberg names a file after partition, task, query and micro-batch; a
@@ -25,7 +27,7 @@ def claim(lake: Lake, name: str, source: Source, *, checkpoint: str, has_checkpo
     """
     for attempt in range(ATTEMPTS):
         table = lake.table(name)
-        stored, rows = Marker.of(table.properties), row_count(table)
+        stored, rows = IngestMarker.of(table.properties), row_count(table)
         run_id = uuid.uuid4().hex
         folder = {DATA_PATH: f"{table.location()}/data/spark/{run_id}"}
         try:
@@ -33,7 +35,7 @@ def claim(lake: Lake, name: str, source: Source, *, checkpoint: str, has_checkpo
                 commit_properties(table, folder)
                 return
             epoch = stored.epoch + 1 if stored else 1
-            ours = Marker(checkpoint, epoch, run_id, source.cluster_id, source.topic_id, {}, {}, engine=Engine.SPARK)
+            ours = IngestMarker(checkpoint, epoch, run_id, source.cluster_id, source.topic_id, {}, {}, engine=IngestEngine.SPARK)
             commit(table, properties=ours.properties() | folder)
             return
         except (Conflict, UnknownOutcome):
@@ -41,10 +43,12 @@ def claim(lake: Lake, name: str, source: Source, *, checkpoint: str, has_checkpo
     raise Retryable(f"the table could not be claimed in {ATTEMPTS} attempts", where=name)
 
 
-def is_claimed(stored: Marker | None, rows: int, source: Source, *, table: str, checkpoint: str, has_checkpoint: bool) -> bool:
+def is_claimed(
+    stored: IngestMarker | None, rows: int, source: KafkaTopicState, *, table: str, checkpoint: str, has_checkpoint: bool
+) -> bool:
     """Whether the query can go on under its checkpoint as it is; False if the table is free and has to be claimed first."""
-    refuse_other_engine(stored, rows, ours=Engine.SPARK, table=table)
-    if stored is None or stored.engine is not Engine.SPARK:
+    refuse_other_engine(stored, rows, ours=IngestEngine.SPARK, table=table)
+    if stored is None or stored.engine is not IngestEngine.SPARK:
         if has_checkpoint:
             raise BadInput(
                 "a query has run under this checkpoint before, but the table knows nothing of it (was it made anew?)",

@@ -17,7 +17,7 @@ from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import LATEST_TIME_MS, bronze_of
 from fleetlake.foundation.errors import DataLoss, FleetlakeError, Retryable
 from fleetlake.ingest.landed import FindRecords, require_landed_records
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 from fleetlake.ingest.spark.claim import claim
 from fleetlake.ingest.spark.decode import bronze_rows
 from fleetlake.ingest.spark.places import exclusive, has_checkpoint
@@ -86,7 +86,7 @@ class SparkIngest:
         self,
         session: SparkSession,
         lake: Lake,
-        sources: Mapping[Event, Source],
+        sources: Mapping[Event, KafkaTopicState],
         kafka: Mapping[str, str],
         settings: SparkIngestSettings,
         *,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.tables import Table, bronze_of, raw_of
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
-from fleetlake.ingest.landing import SUFFIXES, Plan, named_in, names_after, path_of, plan, source_name
+from fleetlake.ingest.landing import SUFFIXES, LandingPlan, named_in, names_after, path_of, plan, source_name
 from fleetlake.ingest.spark.decode import bronze_rows, table_schema
 from fleetlake.lake.snapshots import refused_for_its_clock
 
@@ -40,7 +40,7 @@ OnPlan = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedFiles:
     """What a run added to a table: files that have rows, rows, and those of them that broke the contract."""
 
     topic: str
@@ -59,7 +59,7 @@ def load_landing(
     warehouse: str | None = None,
     moves: Sequence[tuple[str, str]] = (),
     on_plan: OnPlan = lambda topic, files: None,
-) -> list[Loaded]:
+) -> list[LoadedFiles]:
     """Loads the new files of `<landing>/<topic>/` of each event into its raw table, one commit a table; returns what was added.
 
     Again, or by two at once, adds nothing twice. catalog: an Iceberg catalog of the session. warehouse: where tables that have to
@@ -95,8 +95,8 @@ class _Load:
         self._namespace, self._name = f"`{catalog}`.{self._table.layer}", f"`{catalog}`.{self._table.name}"
         self._run = uuid.uuid4().hex
 
-    def run(self, on_plan: OnPlan) -> Loaded:
-        planned = Plan()
+    def run(self, on_plan: OnPlan) -> LoadedFiles:
+        planned = LandingPlan()
         try:
             self._create()
             for _ in range(ATTEMPTS):
@@ -140,10 +140,10 @@ class _Load:
         rows = self._session.sql(f"SELECT snapshot_id FROM {self._name}.refs WHERE name = 'main'").collect()
         return int(rows[0][0]) if rows else None
 
-    def _plan(self, base: int | None) -> Plan:
+    def _plan(self, base: int | None) -> LandingPlan:
         folder = _folder(self._session, self._place)
         if folder is None:
-            return Plan()
+            return LandingPlan()
         # The log first: what it names has been written by then, so the list has it.
         committed = self._committed() if _folder(self._session, f"{self._place}/{LOG}") else None
         return plan(folder, self._files(), committed, self._loaded_files(base))
@@ -172,7 +172,7 @@ class _Load:
                 return []
             raise
 
-    def _rows(self, planned: Plan) -> DataFrame:
+    def _rows(self, planned: LandingPlan) -> DataFrame:
         parts = []
         if planned.parquet:
             parts.append(self._landed_rows(planned.parquet))
@@ -202,7 +202,7 @@ class _Load:
         )  # fmt: skip
         return bronze_rows(self._event, records, sf.current_timestamp(), kept=[SOURCE_FILE])
 
-    def _append(self, rows: DataFrame, planned: Plan, base: int | None) -> Loaded:
+    def _append(self, rows: DataFrame, planned: LandingPlan, base: int | None) -> LoadedFiles:
         """One commit of the rows, if nothing has been added to the table since `base`; compaction does not count."""
         from pyspark.sql import Observation
         from pyspark.sql import functions as sf
@@ -222,8 +222,8 @@ class _Load:
         counts = seen.get
         return self._loaded(len(planned.files), counts["rows"], counts["rejected"])
 
-    def _loaded(self, files: int, rows: int, rejected: int) -> Loaded:
-        return Loaded(self._event.topic, self._table.name, files, rows, rejected)
+    def _loaded(self, files: int, rows: int, rejected: int) -> LoadedFiles:
+        return LoadedFiles(self._event.topic, self._table.name, files, rows, rejected)
 
 
 def _source() -> SparkColumn:
@@ -266,7 +266,7 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _told(table: Table, planned: Plan, error: Exception) -> FleetlakeError:
+def _told(table: Table, planned: LandingPlan, error: Exception) -> FleetlakeError:
     """Spark's exception as one of ours."""
     text = str(error)
     named = named_in(text, planned.files)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleetlake.foundation.errors import DataLoss
-from fleetlake.ingest.offsets import Source
+from fleetlake.ingest.offsets import KafkaTopicState
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -15,7 +15,7 @@ ANSWER_MS = 2_000
 AS_LIBRDKAFKA = str.maketrans("-_", "+/")  # Java writes an id in the other alphabet of base64
 
 
-def require_same(session: SparkSession, kafka: Mapping[str, str], sources: Iterable[Source]) -> None:
+def require_same(session: SparkSession, kafka: Mapping[str, str], sources: Iterable[KafkaTopicState]) -> None:
     """DataLoss if a topic was deleted and made again. Nothing where the broker does not answer, or does not know the topic (yet).
 
     kafka: settings of the Java client.

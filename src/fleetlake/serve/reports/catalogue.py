@@ -20,7 +20,7 @@ from fleetlake.serve.reports.columns import (
     sum_of,
     text,
 )
-from fleetlake.serve.reports.definition import Report, Row, Shown
+from fleetlake.serve.reports.definition import ReportDefinition, Row, Shown
 from fleetlake.serve.reports.scores import SCORES
 from fleetlake.serve.reports.wording import duration, fixed, minutes, tenths, words
 
@@ -41,7 +41,7 @@ WHAT_HAPPENED = (
     text("place", "place"),
 )
 
-TRIP_REPORT = Report(
+TRIP_REPORT = ReportDefinition(
     "trips", "Trips", "trips", (TRIPS,), order="start_time, device_id",
     columns=(
         DEVICE,
@@ -66,7 +66,7 @@ TRIP_REPORT = Report(
     ),
 )  # fmt: skip
 
-DRIVING_REPORT = Report(
+DRIVING_REPORT = ReportDefinition(
     "driving", "Driving events", "driving events", (DRIVING_EVENTS,), order="start_time, device_id, kind",
     columns=(DEVICE, *WHAT_HAPPENED, named("by", "measured_by")),
     totals=(
@@ -81,7 +81,7 @@ DRIVING_REPORT = Report(
 CONSUMED = "sum(used_percent) FILTER (WHERE kind = 'consumption')"
 MEASURED = "WHERE kind = 'consumption' AND distance_km IS NOT NULL"
 
-FUEL_REPORT = Report(
+FUEL_REPORT = ReportDefinition(
     "fuel", "Fuel", "changes of fuel", (FUEL_TABLE,), order="start_time, device_id, kind",
     columns=(
         DEVICE,
@@ -112,7 +112,7 @@ FUEL_REPORT = Report(
     note="% is of a full tank or battery; theft: the level fell while the vehicle did not move",
 )  # fmt: skip
 
-EXPOSURE_REPORT = Report(
+EXPOSURE_REPORT = ReportDefinition(
     "exposure", "Exposure", "exposure", (EXPOSURE,), order="start_time, device_id, dimension, category",
     people=f"""
         SELECT
@@ -142,7 +142,7 @@ EXPOSURE_REPORT = Report(
     note="each of weather, incident, light and road class divides the whole distance",
 )  # fmt: skip
 
-FLEET_REPORT = Report(
+FLEET_REPORT = ReportDefinition(
     "fleet", "Fleet by day", "days", (FLEET_DAY,), order="start_time, device_id",
     columns=(
         DEVICE,

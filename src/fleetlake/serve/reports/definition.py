@@ -66,7 +66,7 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReportDefinition:
     """A question to the lake and how its answer is shown.
 
     noun: what its rows are, in the plural. tables: the first has to be there and gives the rows; others count as empty while they
@@ -100,7 +100,7 @@ class Answer:
     first, last: where there is no row, the times of those that a wider period would have found.
     """
 
-    report: Report
+    report: ReportDefinition
     selection: Selection
     rows: pa.Table
     shown: pa.Table

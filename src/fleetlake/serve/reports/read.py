@@ -22,7 +22,7 @@ from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.memory_database import small_database
 from fleetlake.lake.scan import DUCKDB_TYPES, expose
-from fleetlake.serve.reports.definition import Answer, Report, Selection
+from fleetlake.serve.reports.definition import Answer, ReportDefinition, Selection
 from fleetlake.serve.session import fetch, reading_session
 
 KNOW_DEVICES = (FLEET_DAY, TRIPS, POSITIONS)  # a device none of them knows is mistyped
@@ -32,7 +32,7 @@ CHOSEN = """
 """
 
 
-def read_report(lake: Lake, report: Report, selection: Selection | None = None) -> Answer:
+def read_report(lake: Lake, report: ReportDefinition, selection: Selection | None = None) -> Answer:
     """The rows of a selection, all of one moment's snapshots. Missing if the report's table is not there, BadInput if rows are,
     but no table knows the device."""
     selection = selection or Selection()
@@ -93,12 +93,12 @@ def _what_files(table: Table, selection: Selection) -> BooleanExpression:
     return parse(" and ".join(texts)) if texts else AlwaysTrue()
 
 
-def _rows_of(report: Report) -> str:
+def _rows_of(report: ReportDefinition) -> str:
     table = report.tables[0]
     return f"SELECT * FROM {table.name} WHERE ({report.where}) AND {CHOSEN.format(time=report.time)} ORDER BY {report.order}"
 
 
-def _for_people(report: Report, rows: pa.Table) -> tuple[pa.Table, tuple[tuple[str, str], ...]]:
+def _for_people(report: ReportDefinition, rows: pa.Table) -> tuple[pa.Table, tuple[tuple[str, str], ...]]:
     """What people's table shows, and the totals, from the rows that were read."""
     with small_database() as con:
         con.register("rows", rows)
@@ -112,7 +112,7 @@ def _for_people(report: Report, rows: pa.Table) -> tuple[pa.Table, tuple[tuple[s
     )
 
 
-def _extent(lake: Lake, report: Report, device: str | None) -> Mapping[str, Any]:
+def _extent(lake: Lake, report: ReportDefinition, device: str | None) -> Mapping[str, Any]:
     """From when to when the device, or any if there is none, has rows whatever the period; of_device: null if it has none."""
     table = report.tables[0]
     whole = Selection(device)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from fleetlake.contracts.gold import DRIVER_SCORES, DRIVING_EVENTS, DRIVING_EVENTS_KINDS
 from fleetlake.lake.memory_database import small_database
 from fleetlake.serve.reports.columns import DEVICE, DEVICES, count, number, sum_of
-from fleetlake.serve.reports.definition import Report, Row, Shown
+from fleetlake.serve.reports.definition import ReportDefinition, Row, Shown
 from fleetlake.serve.reports.wording import fixed, tenths
 
 SCORED = "FILTER (WHERE score IS NOT NULL)"
@@ -40,7 +40,7 @@ def _lost(kind: str) -> Shown:
     return Shown(kind.removeprefix("harsh_"), lost, is_number=True)
 
 
-SCORES = Report(
+SCORES = ReportDefinition(
     "scores", "Driver scores", "scores", (DRIVER_SCORES,), where="period = 'day'",
     order="start_time, score NULLS LAST, device_id",
     columns=(
@@ -62,7 +62,7 @@ SCORES = Report(
 )  # fmt: skip
 
 
-def scores_of(period: Period, *, explained: bool = False) -> Report:
+def scores_of(period: Period, *, explained: bool = False) -> ReportDefinition:
     """The scores of days or weeks. explained: each row with its driving events, in the column `events`, and what each cost."""
     report = replace(SCORES, where=f"period = '{period}'")
     if not explained:

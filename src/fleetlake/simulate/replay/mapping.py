@@ -38,14 +38,16 @@ RECOGNISED: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ColumnSource:
     """A column of a recording; unit: what it is measured in, empty for the contract's own."""
 
     column: str
     unit: str = ""
 
 
-Plan = Mapping[str, Mapping[str, Source]]  # kind of event: field (latitude and longitude for the location): where it comes from
+Plan = Mapping[
+    str, Mapping[str, ColumnSource]
+]  # kind of event: field (latitude and longitude for the location): where it comes from
 
 
 def target(event: Event, name: str) -> Column:
@@ -121,7 +123,7 @@ def resolve(mapping: Mapping[str, str], columns: Sequence[str], where: str) -> P
     BadInput: a mapped column or unit that does not exist; no column for time or position; an event's required field not mapped.
     """
     check_names(mapping)
-    chosen: dict[str, dict[str, Source]] = {event.kind: {} for event in EVENTS}
+    chosen: dict[str, dict[str, ColumnSource]] = {event.kind: {} for event in EVENTS}
     asked = {GPS.kind}
     for name, text in sorted(mapping.items(), key=lambda item: "." in item[0]):  # a qualified name overrides
         for event in _events_of(name):
@@ -143,9 +145,9 @@ def _events_of(name: str) -> list[Event]:
     return [event for event in EVENTS if topic in ("", event.topic) and field in mappable(event)]
 
 
-def _source(text: str, column: Column, columns: Sequence[str], where: str) -> Source:
+def _source(text: str, column: Column, columns: Sequence[str], where: str) -> ColumnSource:
     if text in columns:
-        return Source(text)
+        return ColumnSource(text)
     name, _, unit = text.rpartition(":")
     if name in columns and unit not in ALL_UNITS:
         known = ", ".join(UNITS.get(column.unit, {})) or f"none, {column.name} is without"
@@ -154,7 +156,7 @@ def _source(text: str, column: Column, columns: Sequence[str], where: str) -> So
         raise BadInput(f"{text}: not a unit of {column.name}", where=where, allowed=", ".join(UNITS.get(column.unit, {})) or "none")
     if name not in columns or unit not in ALL_UNITS:
         raise BadInput(f"no column {name if unit in ALL_UNITS else text}", where=where, allowed=_listed(columns))
-    return Source(name, unit)
+    return ColumnSource(name, unit)
 
 
 def _listed(columns: Sequence[str]) -> str:
@@ -162,11 +164,11 @@ def _listed(columns: Sequence[str]) -> str:
     return names if len(names) <= LISTED_CHARACTERS else f"{names[:LISTED_CHARACTERS]}... ({len(columns)} columns)"
 
 
-def _recognise(names: Sequence[str], columns: Sequence[str]) -> Source | None:
+def _recognise(names: Sequence[str], columns: Sequence[str]) -> ColumnSource | None:
     lowered = {column.strip().lower(): column for column in reversed(columns)}
     for name, _, unit in (text.partition(":") for text in names):
         if name in lowered:
-            return Source(lowered[name], unit)
+            return ColumnSource(lowered[name], unit)
     return None
 
 
