@@ -1,7 +1,7 @@
 """The delivery protocol's decisions, without I/O: what a table says of its topic, where to go on, what a failed commit means.
 
-Each commit of a bronze table writes an IngestMarker into the table's properties, and into the snapshot's summary what it moved. Rows and
-marker land together or not at all, so the marker's `next` offsets are the one truth about what has been ingested.
+Each commit of a bronze table writes an IngestMarker into the table's properties, and into the snapshot's summary what it moved.
+Rows and marker land together or not at all, so the marker's `next` offsets are the one truth about what has been ingested.
 """
 
 from __future__ import annotations
