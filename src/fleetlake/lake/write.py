@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from datetime import date
 from itertools import chain
@@ -24,6 +25,7 @@ from fleetlake.lake.days import EPOCH, ROW_GROUP_ROWS, has_bytes, parts_of_days
 from fleetlake.lake.storage_errors import telling_of_storage
 
 BATCH_ROWS, PAGE_BYTES = 1024, 4 * 1024 * 1024
+SURROGATES = 0xD800, 0xE000  # from, and up to but not including
 SAMPLED_ROWS, REPEATING = 1000, 0.9  # a number of some 5,000 values repeats in a tenth of so many rows
 UNIQUE = {"event_id", "payload", *(table.columns[0].name for table in GOLD)}  # a dictionary of values that never repeat only costs
 
@@ -93,6 +95,9 @@ def describe_file(table: IcebergTable, location: str, day: date | None, footer: 
         compute_statistics_plan(table.schema(), table.properties),
         parquet_path_to_id_mapping(table.schema()),
     )
+    for column in statistics.column_aggregates.values():
+        if column.trunc_length and isinstance(column.current_max, str):
+            column.current_max = upper_bound(column.current_max, column.trunc_length)
     return DataFile.from_args(
         content=DataFileContent.DATA,
         file_path=location,
@@ -105,3 +110,19 @@ def describe_file(table: IcebergTable, location: str, day: date | None, footer: 
         key_metadata=None,
         **statistics.to_serialized_dict(),
     )
+
+
+def upper_bound(text: str, length: int) -> str | None:
+    """Return the least text of at most `length` characters that is not before `text` by code points; None if there is none.
+
+    PyIceberg's own makes a surrogate, which UTF-8 does not have, of the character before them (U+D7FF).
+    """
+    if len(text) <= length:
+        return text
+    for last in range(length - 1, -1, -1):
+        following = ord(text[last]) + 1
+        if following == SURROGATES[0]:
+            following = SURROGATES[1]
+        if following <= sys.maxunicode:
+            return text[:last] + chr(following)
+    return None
