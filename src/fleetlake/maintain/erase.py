@@ -88,6 +88,8 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     unused = [file.path for file in unused_files(before, known_files(lake), old)]
     for table in tables:
         table.move_on(unused)
+    for table in tables:
+        table.erase(masks=True)  # what a transform committed before, of rows it had read before they went
     holders = set(before.holders(known_files(lake)))
     for table in tables:
         if table.counts.files or holders & {plain(path) for path in read_current(lake, table.name, reached_now)}:

@@ -33,6 +33,7 @@ from fleetlake.maintain.erase_table import (
 from fleetlake.maintain.own_files import plain
 
 ATTEMPTS = 30
+COMPUTED = ("silver.", "gold.")
 COPYING_FOR = LONGEST_WAIT / 2  # then what is copied is committed, before others may take the copies for unused ones
 
 
@@ -108,9 +109,13 @@ class TableEraser:
         )
 
     def move_on(self, unused: Iterable[str]) -> None:
-        """Before those of the paths go that are the table's: no commit that was made ready with one of them lands then."""
+        """Sees to it that no commit brings the device back, or a file that is about to go, which was made ready before.
+
+        So a table that a transform makes is moved on, whose sources it may have read before the device went, and one that has a
+        file of `unused`.
+        """
         location = plain(self._lake.table(self.name).location())
-        if any(path.startswith(f"{location}/") for path in unused):
+        if self.name.startswith(COMPUTED) or any(path.startswith(f"{location}/") for path in unused):
             move_on(lambda: self._lake.table(self.name), self._wiring.wait)
 
     def _commit(self, table: IcebergTable, now: Mapping[str, Rewritten]) -> bool:

@@ -68,7 +68,7 @@ class _Refresh:
 
     def __init__(self, lake: Lake, table: Table, settings: TransformSettings, engines: Engines) -> None:
         self._table, self._settings, self._engines = table, settings, engines
-        self._target = lake.table(table.name)
+        self._target = lake.table(table.name)  # before its sources, as in silver.py
         self._reads = _tables(table.reads)
         self._sources = Sources(lake, table.reads)
         self._model = table_model(table, settings.thresholds)

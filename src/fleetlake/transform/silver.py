@@ -54,7 +54,10 @@ def refresh_silver(lake: Lake, event: Event, thresholds: Thresholds, engines: En
     Raises Conflict if silver was changed meanwhile; nothing was changed then.
     """
     table, bronze_name = silver_of(event), bronze_of(event).name
-    bronze, silver = lake.table(bronze_name), lake.table(table.name)
+    silver = lake.table(
+        table.name
+    )  # first: if rows go from bronze after it is read, an erasure moves silver on, and this conflicts
+    bronze = lake.table(bronze_name)
     model = table_model(table, thresholds)
     before = read_marker(silver)
     rebuild = full or (before is not None and before.definition != model.digest)

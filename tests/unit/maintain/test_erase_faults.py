@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from test_erase import GONE, check, contents, fill, holders, opened, without
+from pyiceberg.table import Table as IcebergTable
+from test_erase import GONE, SETTINGS, check, contents, fill, holders, opened, without
 from tests.catalog_faults import Faults
 
 from fleetlake.contracts.events import GPS, TRAFFIC
@@ -24,6 +25,8 @@ from fleetlake.lake.write import write_files
 from fleetlake.maintain.erase import Erasure, erase_device
 from fleetlake.maintain.erase_attempts import Wiring
 from fleetlake.maintain.erase_table import live_files
+from fleetlake.transform import derived, silver, writing
+from fleetlake.transform.runner import run_transform
 from fleetlake.workflows.erase import erase_wiring
 
 BRONZE = bronze_of(GPS).name
@@ -115,6 +118,29 @@ def test_who_slept_before_its_commit_does_not_bring_the_device_back_nor_name_fil
     with pytest.raises(Conflict):
         commit(sleeper, added=written, properties={})
     assert contents(lake) == without(before)
+    lake.close()
+    other.close()
+
+
+@pytest.mark.parametrize("table", ["silver.gps", "silver.positions", "gold.trips"])
+def test_a_transform_that_has_read_the_device_does_not_bring_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    lake, other = fill(tmp_path, transformed=False), opened(tmp_path)
+    real, erased = writing.write_and_commit, list[Erasure]()
+
+    def erase_before(engine: object, rows: object, target: IcebergTable, *args: object, **kwargs: object) -> None:
+        if ".".join(target.name()) == table and not erased:
+            erased.append(erase_device(other, GONE, wiring()))
+        real(engine, rows, target, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(silver, "write_and_commit", erase_before)
+    monkeypatch.setattr(derived, "write_and_commit", erase_before)
+    run_transform(lake, SETTINGS, wait=lambda attempt: None, on_repeat=lambda line: None)
+    assert erased
+    for name in lake.names():
+        if name != ERASED.name:
+            assert repr(GONE) not in "".join(contents(lake)[name]), name
     lake.close()
     other.close()
 
