@@ -168,6 +168,12 @@ def resume(
     return replace(stored.taken_over(job, commit_id), start=following, next=following, gaps=tuple(gaps))
 
 
+def commit_id_of(summary: Mapping[str, str]) -> str | None:
+    """Return the id of the ingest's commit that made a snapshot with this summary, None if another writer did."""
+    said = summary.get(PROPERTY)
+    return str(json.loads(said)["commit_id"]) if said else None
+
+
 def check_identity(stored: IngestMarker, source: KafkaTopicState) -> None:
     """DataLoss if the topic is not the one the table was filled from."""
     if stored.cluster_id != source.cluster_id:
@@ -185,7 +191,18 @@ def check_identity(stored: IngestMarker, source: KafkaTopicState) -> None:
 
 
 def refuse_other_engine(stored: IngestMarker | None, rows: int, *, ours: IngestEngine, table: str) -> None:
-    """BadInput if another engine has filled the table: neither can read where the other one is. An empty one goes to who comes."""
+    """BadInput if another engine has filled the table, or nobody knows who: from where to go on is not known then.
+
+    An empty table can be claimed by any engine.
+    """
+    if stored is None and rows:
+        raise BadInput(
+            f"the table has {rows:,} rows, but its property {PROPERTY}, which says up to which offsets, is gone:"
+            " read from the start, Kafka's records would be in it twice",
+            where=table,
+            allowed="a table that only the ingest writes to",
+            hint="set the property to what an older metadata file of the table has, or a new lake: fleetlake --home DIR",
+        )
     if stored is None or stored.engine is ours or not rows:
         return
     place = f", its offsets are in the checkpoint {stored.job}" if stored.engine is IngestEngine.SPARK else ""

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
+from fleetlake.foundation.errors import DataLoss, Fenced, Permanent, Retryable
 from fleetlake.foundation.steps import At, Step, nowhere
 from fleetlake.ingest.accounts import begun_account, following_account
 from fleetlake.ingest.fingerprints import Fingerprints, require_same_records
@@ -22,6 +22,7 @@ from fleetlake.ingest.offsets import (
     IngestMarker,
     KafkaTopicState,
     Offsets,
+    commit_id_of,
     refuse_other_engine,
     resume,
     settle,
@@ -67,6 +68,8 @@ class TableWriter:
             self._at(Step.TABLE_LOADED)
             stored = IngestMarker.of(self._table.properties)
             refuse_other_engine(stored, row_count(self._table), ours=IngestEngine.NATIVE, table=self._name)
+            if stored:
+                require_current(self._table, stored)
             if stored and stored.engine is not IngestEngine.NATIVE:
                 self._table = self._lake.make_anew(self._name)  # so that a commit of the other engine fails, even one on its way
                 stored = None
@@ -176,12 +179,36 @@ class TableWriter:
 
     def _stored(self) -> IngestMarker:
         stored = IngestMarker.of(self._table.properties)
+        if stored:
+            require_current(self._table, stored)
         if stored is None:
             raise self._fenced()  # dropped and made anew, or its properties removed: not ours to repair
         return stored
 
     def _fenced(self) -> Fenced:
         return Fenced("another ingest took this table over; this one stops and has written nothing more", where=self._name)
+
+
+def require_current(table: IcebergTable, stored: IngestMarker) -> None:
+    """Raise Permanent if the table was set back to a snapshot from before its marker's commit, so that rows are missing behind it.
+
+    Nothing is known if the snapshots of the ingest are expired.
+    """
+    commits = {one.snapshot_id: commit_id_of(one.summary.additional_properties if one.summary else {}) for one in table.snapshots()}
+    snapshot = table.current_snapshot()
+    while snapshot is not None:
+        found = commits[snapshot.snapshot_id]
+        if found == stored.commit_id:
+            return
+        if found:
+            ours = [snapshot_id for snapshot_id, commit_id in commits.items() if commit_id == stored.commit_id]
+            raise Permanent(
+                "the table was set back to an older snapshot: rows are gone that its marker counts as ingested",
+                where=f"{'.'.join(table.name())}, snapshot {snapshot.snapshot_id}",
+                hint=f"set it to snapshot {ours[-1]} again" if ours else "set it to its newest snapshot again",
+            )
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.snapshot_by_id(parent) if parent is not None else None
 
 
 def _require_same_log(stored: IngestMarker, source: KafkaTopicState, find: FindPrints) -> None:

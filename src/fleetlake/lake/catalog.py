@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
-from fleetlake.contracts.tables import RAW, Table, all_tables
+from fleetlake.contracts.tables import ERASED, RAW, Table, all_tables
 from fleetlake.foundation.aws_errors import aws_told
 from fleetlake.foundation.errors import Missing, Permanent, Retryable
 from fleetlake.foundation.private import make_private_file, make_private_folder
@@ -46,6 +47,7 @@ TABLE_PROPERTIES = {
 }
 
 ATTEMPTS = 5
+OURS = frozenset(table.name for table in (*all_tables(), *RAW, ERASED))  # other tables in the catalog are the user's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Lake:
             self.catalog.create_table(
                 table.name,
                 iceberg_schema(table),
+                self._free_place(table),
                 partition_spec=partition_spec(table),
                 properties=TABLE_PROPERTIES | {"comment": table.description},
             )
@@ -112,6 +115,18 @@ class Lake:
                 with suppress(Exception):  # it may have other tables by now; the error to tell is the table's
                     self.catalog.drop_namespace(table.layer)
             raise
+
+    def _free_place(self, table: Table) -> str | None:
+        """A folder for a new table; None for the catalog's own choice, unless a table has it that was made under this name.
+
+        A renamed table keeps its folder, and to each of two tables in one folder the other's files are orphans.
+        """
+        choose = getattr(self.catalog, "_resolve_table_location", None)  # a REST catalog's server chooses
+        if choose is None:
+            return None
+        place: str = choose(None, *table.name.split("."))
+        taken = {self.table(name).location().rstrip("/") for name in self.names() if name not in OURS}
+        return f"{place}-{uuid.uuid4().hex[:8]}" if place in taken else None
 
     def _require_no_rows(self, table: Table) -> None:
         """Claimed if rows of a table of this name are in the warehouse: made over them, it would have their files for orphans."""

@@ -10,7 +10,7 @@ import pyarrow.fs as pa_fs
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.foundation.errors import BadInput
-from fleetlake.lake.catalog import Lake
+from fleetlake.lake.catalog import OURS, Lake
 from fleetlake.lake.commits import move_on
 from fleetlake.lake.object_store import arrow_io, place_of
 from fleetlake.lake.places import TABLE_FOLDERS, local_path
@@ -80,9 +80,11 @@ def delete_orphans(
 
 
 def _drop_known(lake: Lake, table: IcebergTable, name: str, sizes: dict[str, int]) -> None:
-    """Take out of `sizes` the paths that the table reaches now."""
-    for location in read_current(lake, name, lambda now: set(_known(now))) if sizes else ():
-        sizes.pop(_path(table, location), None)
+    """Take out of `sizes` the paths that the table reaches now, or another one that may share its folder: one of the user's own."""
+    for one in lake.names() if sizes else ():
+        if one == name or not {one, name} <= OURS:
+            for location in read_current(lake, one, lambda now: set(_known(now))):
+                sizes.pop(_path(table, location), None)
 
 
 def _listed(table: IcebergTable) -> Iterator[tuple[str, datetime | None, int]]:

@@ -11,16 +11,17 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyiceberg.table.update import AssertTableUUID, SetSnapshotRefUpdate
 from tests.catalog_faults import Faults
 
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
 from fleetlake.contracts.tables import bronze_of
-from fleetlake.foundation.errors import DataLoss, Fenced, Retryable
+from fleetlake.foundation.errors import BadInput, DataLoss, Fenced, Permanent, Retryable
 from fleetlake.foundation.steps import Step
 from fleetlake.ingest.accounts import account_of
 from fleetlake.ingest.fingerprints import Fingerprint, digest_value
-from fleetlake.ingest.offsets import IngestMarker, KafkaTopicState
+from fleetlake.ingest.offsets import PROPERTY, IngestMarker, KafkaTopicState
 from fleetlake.ingest.table_writer import TableWriter
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
@@ -109,6 +110,46 @@ def test_a_loss_that_is_accepted_is_told_once(lake: Lake, caplog: pytest.LogCapt
         assert writer(lake).take_over(cut, accept_gaps=True) == {0: 8}
     (told,) = [record.getMessage() for record in caplog.records]
     assert told.startswith("offsets 5 to 7 of topic vehicle_data, partition 0 are lost")
+
+
+def set_back(lake: Lake, to: int) -> None:
+    """What PyIceberg, Spark or Athena do to roll back."""
+    table = lake.table(TABLE.name)
+    main = SetSnapshotRefUpdate.model_validate({"ref-name": "main", "type": "branch", "snapshot-id": to})
+    lake.catalog.commit_table(table, (AssertTableUUID(uuid=table.metadata.table_uuid),), (main,))
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_table_that_was_set_back_is_not_written_on(lake: Lake, compacted: bool) -> None:
+    w = writer(lake)
+    w.take_over(SOURCE)
+    w.append([rows(0, 3)], {0: 3}, 0)
+    if compacted:
+        commit(lake.table(TABLE.name), properties={"maintenance": "ran"}, summary={})
+    older = lake.table(TABLE.name).metadata.current_snapshot_id
+    w.append([rows(3, 5)], {0: 5}, 0)
+    newer = lake.table(TABLE.name).metadata.current_snapshot_id
+    assert older is not None
+    assert newer is not None
+    set_back(lake, older)
+    with pytest.raises(Permanent, match=f"set back to an older snapshot.*set it to snapshot {newer} again"):
+        w.append([rows(5, 6)], {0: 6}, 0)
+    with pytest.raises(Permanent, match="set back"):
+        writer(lake).take_over(SOURCE)
+    set_back(lake, newer)
+    assert writer(lake).take_over(SOURCE) == {0: 5}
+
+
+def test_a_table_with_rows_and_no_marker_is_not_read_from_the_start_again(lake: Lake) -> None:
+    """Of a table made anew by CREATE TABLE AS SELECT, which leaves properties out."""
+    w = writer(lake)
+    w.take_over(SOURCE)
+    w.append([rows(0, 3)], {0: 3}, 0)
+    with lake.table(TABLE.name).transaction() as change:
+        change.remove_properties(PROPERTY)
+    with pytest.raises(BadInput, match=r"has 3 rows, but its property fleetlake\.ingest.* is gone"):
+        writer(lake).take_over(SOURCE)
+    assert offsets(lake) == [0, 1, 2]
 
 
 def test_a_conflict_with_maintenance_is_retried(lake: Lake) -> None:

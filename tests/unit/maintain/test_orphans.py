@@ -17,6 +17,7 @@ import pytest
 from fleetlake.cli.main import main
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import VEHICLE
+from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
@@ -113,6 +114,27 @@ def test_what_is_committed_while_it_looks_stays(lake: Lake, home: Path, monkeypa
     monkeypatch.setattr(orphans, "_listed", commit_meanwhile)
     assert delete_orphans(lake, TABLE.name, AGE, wait=lambda attempt: None).files == ()
     assert lake.table(TABLE.name).scan().to_arrow().num_rows == 8
+
+
+@pytest.mark.parametrize("in_one_folder", [True, False])
+@pytest.mark.parametrize("name", ["bronze.a_kept_copy", "bronze.z_kept_copy"])
+def test_a_renamed_table_and_the_one_made_in_its_place_keep_their_files(
+    lake: Lake, home: Path, name: str, in_one_folder: bool
+) -> None:
+    before = lake.table(TABLE.name).location()
+    lake.catalog.rename_table(TABLE.name, name)
+    if in_one_folder:  # as other tools make it, and an earlier release
+        schema, spec = iceberg_schema(TABLE), partition_spec(TABLE)
+        lake.catalog.create_table(TABLE.name, schema, location=before, partition_spec=spec)
+    else:
+        lake._make(TABLE)
+        assert lake.table(TABLE.name).location() != before
+    append(lake, 9)
+    age(files(home))
+    for one in (TABLE.name, name):
+        assert delete_orphans(lake, one, AGE, wait=lambda attempt: None).files == ()
+    assert lake.table(TABLE.name).scan().to_arrow().num_rows == 1
+    assert lake.table(name).scan().to_arrow().num_rows == 4
 
 
 def test_nothing_goes_if_a_manifest_is_missing(lake: Lake, home: Path) -> None:
