@@ -16,6 +16,7 @@ from fleetlake.broker.absence import vanished_partitions
 from fleetlake.foundation.errors import BadInput, DataLoss
 from fleetlake.ingest.fingerprints import Fingerprints
 from fleetlake.ingest.packing import pack_partitions, unpack_partitions
+from fleetlake.lake.stored_json import read_stored
 
 MOVES_IN_A_SUMMARY = 16  # partitions; every later metadata.json repeats them for as long as the snapshot is kept
 PROPERTY = "fleetlake.ingest"
@@ -88,9 +89,10 @@ class IngestMarker:
     @classmethod
     def of(cls, properties: Mapping[str, str]) -> IngestMarker | None:
         """The marker in a table's properties, None if there is none. Its `start` is not what was committed (see above)."""
-        if PROPERTY not in properties:
-            return None
-        fields = json.loads(properties[PROPERTY])
+        return read_stored(properties, PROPERTY, cls._of)
+
+    @classmethod
+    def _of(cls, fields: dict[str, Any]) -> IngestMarker:
         if "partitions" in fields:
             fields["next"], fields["prints"] = unpack_partitions(fields.pop("partitions"))
             fields["start"] = fields["next"]
@@ -170,8 +172,7 @@ def resume(
 
 def commit_id_of(summary: Mapping[str, str]) -> str | None:
     """Return the id of the ingest's commit that made a snapshot with this summary, None if another writer did."""
-    said = summary.get(PROPERTY)
-    return str(json.loads(said)["commit_id"]) if said else None
+    return read_stored(summary, PROPERTY, lambda fields: str(fields["commit_id"]))
 
 
 def check_identity(stored: IngestMarker, source: KafkaTopicState) -> None:

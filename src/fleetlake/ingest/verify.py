@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import duckdb
+from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.events import Event
-from fleetlake.contracts.tables import bronze_of, silver_of
+from fleetlake.contracts.tables import Table, bronze_of, silver_of
 from fleetlake.ingest.offsets import KafkaTopicState, Offsets
 from fleetlake.ingest.presence import LookUp, every_offset
-from fleetlake.ingest.verify_bronze import INGEST, compare_bronze
+from fleetlake.ingest.verify_bronze import INGEST, RESTORE, Findings, compare_bronze
 from fleetlake.ingest.verify_silver import compare_silver
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.evolution import exchanged_columns
 from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.scan import damage_named, expose
 
@@ -80,6 +82,7 @@ def _check(
     bronze = lake.table(bronze_of(event).name)
     expose(con, bronze, "bronze")
     found = compare_bronze(con, lake, bronze, source, look_up)
+    _compare_columns(found, bronze, bronze_of(event))
     problems, hints = list(found.problems), list(dict.fromkeys(found.hints))
     ((rejected, duplicates, landed),) = con.execute(
         """SELECT count(reject_reason), count(*) FILTER (reject_reason IS NULL) - count(DISTINCT event_id)
@@ -88,8 +91,11 @@ def _check(
     silver = late = None
     waiting, wrong = 0, list[str]()
     if silver_read is not None:
-        expose(con, lake.table(silver_of(event).name), "silver")
-        silver, late, waiting, wrong = compare_silver(con, event, bronze.schema(), silver_read)
+        made = lake.table(silver_of(event).name)
+        expose(con, made, "silver")
+        wrong += _exchanged(made, silver_of(event))
+        if not wrong:
+            silver, late, waiting, wrong = compare_silver(con, event, bronze.schema(), silver_read)
         problems += wrong
     state = CheckState.NOT_EQUAL if problems else CheckState.BEHIND if waiting else CheckState.OK
     if waiting:
@@ -101,3 +107,14 @@ def _check(
         source.topic, kafka, landed, rejected, duplicates, silver, late, tuple(problems), state, tuple(hints),
         found.erased, found.no_record, found.accepted, tuple(found.notes),
     )  # fmt: skip
+
+
+def _compare_columns(found: Findings, bronze: IcebergTable, contract: Table) -> None:
+    for problem in _exchanged(bronze, contract):
+        found.add(problem, RESTORE)
+
+
+def _exchanged(table: IcebergTable, contract: Table) -> list[str]:
+    names = exchanged_columns(table, contract)
+    layer = contract.layer
+    return [f"{layer}: another tool took away or renamed {', '.join(names)}: what it held is not read any more"] if names else []

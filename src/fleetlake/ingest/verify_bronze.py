@@ -103,6 +103,8 @@ def _noted(con: duckdb.DuckDBPyConnection, lake: Lake, topic: str) -> Mapping[in
 
 
 def _compare_digest(findings: Findings, account: Account | None, marker: IngestMarker | None, rows: _Rows) -> None:
+    if marker is None and rows.rows:
+        findings.add("bronze: it has rows, but its property that says up to which offsets is gone, so no ingest goes on", RESTORE)
     if account is None:
         if rows.rows:
             writer = "Spark" if marker and marker.engine is IngestEngine.SPARK else "an earlier version"

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.schema import Schema
 
+from fleetlake.lake.stored_json import read_stored
 from fleetlake.runtime.compiled import NotPossible, compiled
 
 PROPERTY, SINCE = "fleetlake.ingest.digest", "fleetlake.ingest.digest.since"
@@ -76,7 +78,10 @@ class Account:
     @classmethod
     def of(cls, properties: Mapping[str, str]) -> Account | None:
         """What a table's properties hold; None if there is none, or one of a later version's."""
-        fields = json.loads(properties.get(PROPERTY, "{}"))
+        return read_stored(properties, PROPERTY, lambda fields: cls._of(fields, properties))
+
+    @classmethod
+    def _of(cls, fields: dict[str, Any], properties: Mapping[str, str]) -> Account | None:
         if fields.get("version") != VERSION:
             return None
         since = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyiceberg.schema import Schema
+from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.types import DoubleType, FloatType, IcebergType, IntegerType, LongType, NestedField
 
@@ -32,6 +33,16 @@ class SchemaChange:
     added: bool = False
     widened: bool = False
     relaxed: bool = False
+
+
+def exchanged_columns(table: IcebergTable, contract: Table) -> list[str]:
+    """Return the contract's columns that another tool took away or renamed, whether or not the next command has added them again.
+
+    A column added again has another field id, so that what the one before it held is not read any more.
+    """
+    now = {field.name: field.field_id for field in table.schema().fields}
+    ever = {(field.name, field.field_id) for schema in table.schemas().values() for field in schema.fields}
+    return [column.name for column in contract.columns if any(name == column.name and now.get(name) != id_ for name, id_ in ever)]
 
 
 def changes_to(stored: Schema, table: Table) -> list[SchemaChange]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.lake.replace import rows_since
+from fleetlake.lake.stored_json import read_stored
 
 PROPERTY = "fleetlake.transform.read"
 
@@ -39,10 +41,10 @@ class TransformMarker:
 
 def read_marker(table: IcebergTable) -> TransformMarker | None:
     """The marker of the table's last run; None before the first."""
-    text = table.properties.get(PROPERTY)
-    if text is None:
-        return None
-    stored = json.loads(text)
+    return read_stored(table.properties, PROPERTY, _marker_of)
+
+
+def _marker_of(stored: dict[str, Any]) -> TransformMarker:
     sources = {
         name: ReadTable(
             snapshot_id=source["snapshot_id"],

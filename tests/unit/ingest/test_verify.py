@@ -16,16 +16,19 @@ import pytest
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import Table, all_tables, bronze_of, silver_of
-from fleetlake.foundation.errors import Unproven
+from fleetlake.foundation.errors import Permanent, Unproven
 from fleetlake.ingest.accounts import begun_account, following_account
-from fleetlake.ingest.offsets import Gap, IngestEngine, IngestMarker, KafkaTopicState
+from fleetlake.ingest.offsets import PROPERTY, Gap, IngestEngine, IngestMarker, KafkaTopicState
 from fleetlake.ingest.presence import Looked
 from fleetlake.ingest.ranges import Ranges
 from fleetlake.ingest.verify import TopicCheck, check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
+from fleetlake.lake.digest import PROPERTY as DIGEST
 from fleetlake.lake.digest import digest_of
 from fleetlake.lake.write import write_files
+from fleetlake.transform.marker import PROPERTY as READ
+from fleetlake.transform.marker import read_marker
 from fleetlake.workflows.verify import print_checks, require_equal
 
 T0 = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -259,3 +262,36 @@ def test_a_silver_row_that_was_altered(lake: Lake) -> None:
     check = check_topic(lake, GPS, SOURCE, {0: 10})
     assert check.problems == ("silver: 1 rows are not what bronze has at their places",)
     assert check.hints == ("fleetlake transform --full",)
+
+
+@pytest.mark.parametrize("added_again", [False, True])
+@pytest.mark.parametrize("layer", ["bronze", "silver"])
+def test_a_column_that_another_tool_took_away_or_renamed_is_told(lake: Lake, layer: str, added_again: bool) -> None:
+    silver(lake, 0, 10)
+    contract = bronze_of(GPS) if layer == "bronze" else silver_of(GPS)
+    with lake.table(contract.name).update_schema() as change:
+        change.rename_column("speed_kmh", "speed")
+    if added_again:
+        lake.ensure([contract])
+    found = check_topic(lake, GPS, SOURCE, {0: 10})
+    assert found.state == "NOT EQUAL"
+    assert f"{layer}: another tool took away or renamed speed_kmh: what it held is not read any more" in found.problems
+
+
+def test_rows_without_a_marker_are_no_sound_table(lake: Lake) -> None:
+    with lake.table(bronze_of(GPS).name).transaction() as change:
+        change.remove_properties(PROPERTY)
+    found = check_topic(lake, GPS, SOURCE, None)
+    assert found.state == "NOT EQUAL"
+    assert "is gone, so no ingest goes on" in found.problems[0]
+
+
+@pytest.mark.parametrize("name", [PROPERTY, DIGEST, READ])
+@pytest.mark.parametrize("value", ["{oops", "[]", "7", '{"version": 1, "epoch": 1}'])
+def test_a_property_that_another_tool_spoilt_is_told(lake: Lake, name: str, value: str) -> None:
+    silver(lake, 0, 10)
+    contract = silver_of(GPS) if name == READ else bronze_of(GPS)
+    with lake.table(contract.name).transaction() as change:
+        change.set_properties({name: value})
+    with pytest.raises(Permanent, match="not what fleetlake wrote"):
+        read_marker(lake.table(contract.name)) if name == READ else check_topic(lake, GPS, SOURCE, {0: 10})

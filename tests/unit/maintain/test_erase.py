@@ -21,7 +21,7 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EVENTS, GPS, TRAFFIC, Event
 from fleetlake.contracts.tables import ERASED, all_tables, bronze_of, silver_of
 from fleetlake.foundation.errors import Missing
-from fleetlake.ingest.offsets import KafkaTopicState
+from fleetlake.ingest.offsets import IngestMarker, KafkaTopicState
 from fleetlake.ingest.verify import CheckState, TopicCheck, check_topic
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
@@ -59,7 +59,9 @@ def reject(offset: int, payload: bytes) -> dict[str, Any]:
 def ingest(lake: Lake, rows: list[dict[str, Any]], event: Event = GPS) -> None:
     table, schema = lake.table(bronze_of(event).name), table_schema(bronze_of(event))
     arrow = pa.Table.from_pylist([{name: one.get(name) for name in schema.names} for one in rows], schema=schema)
-    commit(table, added=write_files(table, arrow, folder=uuid.uuid4().hex), properties=WRITER)
+    following = max((one["kafka_offset"] for one in rows), default=-1) + 1
+    marker = IngestMarker("job", 1, uuid.uuid4().hex, "c", "t", {0: 0}, {0: following})
+    commit(table, added=write_files(table, arrow, folder=uuid.uuid4().hex), properties=WRITER | marker.properties())
 
 
 def opened(folder: Path) -> Lake:
