@@ -112,6 +112,11 @@ def silver_of(event: Event) -> Table:
     return next(table for table in SILVER if table.event is event)
 
 
+def contract_of(name: str) -> Table | None:
+    """Returns the definition of the table `layer.kind`; None if it is none of fleetlake's."""
+    return next((table for table in (*all_tables(), *RAW, ERASED) if table.name == name), None)
+
+
 def all_tables() -> tuple[Table, ...]:
     """Bronze, silver and gold, in the order they are filled. The raw tables are none of them: only `fleetlake etl` makes those."""
     from fleetlake.contracts.gold import GOLD

@@ -7,6 +7,7 @@ each. What is written is the same: manifest, manifest list, snapshot (Iceberg sp
 from __future__ import annotations
 
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollector, Summary, update_snapshot_summaries
 from pyiceberg.table.update import SetPropertiesUpdate
 
+from fleetlake.lake.partitions import count_changed
 from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Staged, stage_snapshot
 from fleetlake.lake.storage_errors import telling_of_storage
 
@@ -51,7 +53,7 @@ def stage_append(
         entries = [
             ManifestEntry.from_args(status=ManifestEntryStatus.ADDED, snapshot_id=snapshot_id, data_file=file) for file in files
         ]
-        manifests = [write_entries(table, entries, snapshot_id), *manifests]
+        manifests = [*write_entries(table, entries, snapshot_id), *manifests]
     stored = _summary(table, files, parent, properties if summary is None else summary)
     staged = stage_snapshot(table, snapshot_id, manifests, stored, now_ms=now_ms)
     return replace(staged, updates=(*staged.updates, SetPropertiesUpdate(updates=dict(properties))))
@@ -59,8 +61,7 @@ def stage_append(
 
 def _summary(table: IcebergTable, files: list[DataFile], parent: Snapshot | None, properties: Mapping[str, str]) -> Summary:
     counts = SnapshotSummaryCollector()
-    for file in files:
-        counts.add_file(file, table.schema(), table.spec())
+    count_changed(counts, table, files)
     summary = Summary(Operation.APPEND, **counts.build(), **properties)
     return update_snapshot_summaries(summary=summary, previous_summary=parent.summary if parent else None)
 
@@ -68,8 +69,11 @@ def _summary(table: IcebergTable, files: list[DataFile], parent: Snapshot | None
 def _merged(table: IcebergTable, manifests: list[ManifestFile], snapshot_id: int) -> list[ManifestFile]:
     """The manifests, small ones put together if there are many: readers open each, and every commit lists them all."""
     live = [manifest for manifest in manifests if manifest.has_added_files() or manifest.has_existing_files()]
-    small = [m for m in live if _is_small(m) and m.partition_spec_id == table.spec().spec_id]
-    if len(small) < SMALL_MANIFESTS:
+    many = {
+        spec_id for spec_id, count in Counter(m.partition_spec_id for m in live if _is_small(m)).items() if count >= SMALL_MANIFESTS
+    }
+    small = [m for m in live if _is_small(m) and m.partition_spec_id in many]
+    if not small:
         return live
     entries = [
         ManifestEntry.from_args(
@@ -83,7 +87,7 @@ def _merged(table: IcebergTable, manifests: list[ManifestFile], snapshot_id: int
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
     ]
     kept = [manifest for manifest in live if manifest not in small]
-    return [write_entries(table, entries, snapshot_id), *kept]
+    return [*write_entries(table, entries, snapshot_id), *kept]
 
 
 def _is_small(manifest: ManifestFile) -> bool:
@@ -91,11 +95,18 @@ def _is_small(manifest: ManifestFile) -> bool:
     return manifest.content == ManifestContent.DATA and entries < SMALL_ENTRIES
 
 
-def write_entries(table: IcebergTable, entries: list[ManifestEntry], snapshot_id: int) -> ManifestFile:
-    """A new manifest of these entries; those without a snapshot of their own are of this one."""
+def write_entries(table: IcebergTable, entries: Iterable[ManifestEntry], snapshot_id: int) -> list[ManifestFile]:
+    """New manifests of these entries, one for each partition spec; those without a snapshot of their own are of this one."""
+    of_spec = defaultdict[int, list[ManifestEntry]](list)
+    for entry in entries:
+        of_spec[entry.data_file.spec_id].append(entry)
+    return [_write_manifest(table, spec_id, some, snapshot_id) for spec_id, some in of_spec.items()]
+
+
+def _write_manifest(table: IcebergTable, spec_id: int, entries: Iterable[ManifestEntry], snapshot_id: int) -> ManifestFile:
     with write_manifest(
         format_version=FORMAT_VERSION,
-        spec=table.spec(),
+        spec=table.specs()[spec_id],
         schema=table.schema(),
         output_file=table.io.new_output(f"{table.location()}/metadata/{uuid.uuid4()}-m0.avro"),
         snapshot_id=snapshot_id,

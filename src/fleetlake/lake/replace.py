@@ -16,6 +16,7 @@ from pyiceberg.table.snapshots import Operation, Snapshot, SnapshotSummaryCollec
 
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.append import write_entries
+from fleetlake.lake.partitions import count_changed
 from fleetlake.lake.snapshots import Staged, stage_snapshot
 from fleetlake.lake.storage_errors import telling_of_storage
 
@@ -89,7 +90,7 @@ def stage_replace(
         )
         for one in added
     ]
-    manifests = [write_entries(table, entries, snapshot_id) for entries in (new, rewritten, gone) if entries]
+    manifests = [made for entries in (new, rewritten, gone) for made in write_entries(table, entries, snapshot_id)]
     summary = _summary(table, parent, new, gone, properties, same_rows=same_rows)
     staged = stage_snapshot(table, snapshot_id, [*manifests, *kept], summary, now_ms=now_ms)
     return replace(staged, written=(*staged.written, *(manifest.manifest_path for manifest in manifests)))
@@ -135,10 +136,7 @@ def _summary(
     same_rows: bool,
 ) -> Summary:
     counts = SnapshotSummaryCollector()
-    for entry in added:
-        counts.add_file(entry.data_file, table.schema(), table.spec())
-    for entry in gone:
-        counts.remove_file(entry.data_file, table.schema(), table.spec())
+    count_changed(counts, table, (entry.data_file for entry in added), (entry.data_file for entry in gone))
     summary = update_snapshot_summaries(Summary(Operation.OVERWRITE, **counts.build(), **properties), parent.summary)
     if not same_rows:
         return summary

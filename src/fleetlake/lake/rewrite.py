@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import chain
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from fleetlake.contracts.tables import PAYLOAD
 from fleetlake.lake.days import EPOCH, ROW_GROUP_ROWS
 from fleetlake.lake.memory_database import memory_database
 from fleetlake.lake.object_store import place_of
+from fleetlake.lake.partitions import Partition, days_of
 from fleetlake.lake.scan import READING_ERRORS, damage_named, expose_files
 from fleetlake.lake.storage_errors import telling_of_storage
 from fleetlake.lake.write import describe_file, parquet_writer
@@ -27,20 +28,20 @@ BATCH_ROWS, ROW_GROUP_BYTES = 2048, 128 * 1024 * 1024  # the rows of DuckDB's ve
 def rewrite_files(
     table: IcebergTable, files: Sequence[DataFile], *, sort: Sequence[str], folder: str, target_bytes: int, memory_limit: str
 ) -> list[DataFile]:
-    """Writes the rows of `files`, which are of one day, under `<table>/data/<folder>/`; another file begins once one has reached
-    target_bytes, so that it may be larger by a row group.
+    """Writes the rows of `files`, which are of one day (`day_spec`), under `<table>/data/<folder>/`.
 
+    Another file begins once one has reached target_bytes, so that it may be larger by a row group.
     memory_limit: what the sort may hold before it spills to a folder below the home, for example 512MB. Nothing is committed.
     Whatever is raised, nothing is left; Damaged if a file is not there or not what was written, OutOfMemory for rows so large that
     memory_limit does not do (`payload_bytes` says so before).
     """
     written, places = list[DataFile](), list[str]()
-    day = files[0].partition[0]
+    partition, name = Partition.of(files[0]), _day_name(table, files[0])
     try:
         with closing(_row_groups(table, files, sort, memory_limit)) as rows:
             for part in _parts(rows):
-                places.append(f"{table.location()}/data/{folder}/{_date(day) or 'none'}-{len(places)}.parquet")
-                written.append(_write(table, part, places[-1], day, target_bytes))
+                places.append(f"{table.location()}/data/{folder}/{name}-{len(places)}.parquet")
+                written.append(_write(table, part, places[-1], partition, target_bytes))
     except BaseException:
         for place in places:
             with suppress(OSError):  # what stays is an orphan
@@ -106,7 +107,7 @@ def _in_row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def _write(table: IcebergTable, groups: Iterator[pa.Table], location: str, day: int | None, target_bytes: int) -> DataFile:
+def _write(table: IcebergTable, groups: Iterator[pa.Table], location: str, partition: Partition, target_bytes: int) -> DataFile:
     """Takes row groups, of which there is at least one, until the file has reached target_bytes."""
     output, first = table.io.new_output(location), next(groups)
     with output.create(overwrite=True) as stream, parquet_writer(stream, first) as writer:
@@ -114,8 +115,9 @@ def _write(table: IcebergTable, groups: Iterator[pa.Table], location: str, day: 
             writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
             if stream.tell() >= target_bytes:
                 break
-    return describe_file(table, location, _date(day), writer.writer.metadata, len(output))
+    return describe_file(table, location, partition, writer.writer.metadata, len(output))
 
 
-def _date(day: int | None) -> date | None:
-    return None if day is None else EPOCH + timedelta(days=day)
+def _day_name(table: IcebergTable, file: DataFile) -> str:
+    days = days_of(table, file)
+    return str(EPOCH + timedelta(days=days[0])) if days else "none"

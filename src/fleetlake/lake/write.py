@@ -18,10 +18,10 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.typedef import Record
 
 from fleetlake.contracts.gold import GOLD
 from fleetlake.lake.days import EPOCH, ROW_GROUP_ROWS, has_bytes, parts_of_days
+from fleetlake.lake.partitions import Partition, day_column, day_partition
 from fleetlake.lake.storage_errors import telling_of_storage
 
 BATCH_ROWS, PAGE_BYTES = 1024, 4 * 1024 * 1024
@@ -36,15 +36,15 @@ def write_files(table: IcebergTable, rows: pa.Table, *, folder: str, sort: tuple
 
     rows: the table's columns, in any order; they are cast to its types. sort: columns to order each file by.
     Nothing is visible to readers before the files are committed. The same folder must not be used twice. Retryable if the disk is
-    full or S3 does not take them.
+    full or S3 does not take them; NoDaySpec, with nothing written, if the table has no partition spec by day any more.
     """
+    source = day_column(table)
     schema = table.schema().as_arrow()
     for absent in (field for field in schema if field.name not in rows.column_names and field.nullable):
         rows = rows.append_column(absent, pa.nulls(rows.num_rows, absent.type))  # a later version's column
     rows = rows.select(schema.names).cast(schema)
     if sort:
         rows = rows.sort_by([(name, "ascending") for name in sort])
-    source = table.schema().find_field(table.spec().fields[0].source_id).name
     page = _rows_a_page(rows)
     return [
         _write_file(table, parts, f"{table.location()}/data/{folder}/{day or 'none'}.parquet", day, page)
@@ -85,11 +85,12 @@ def _write_file(table: IcebergTable, parts: Iterator[pa.Table], location: str, d
     with output.create(overwrite=True) as stream, parquet_writer(stream, first, page) as writer:
         for part in chain([first], parts):
             writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
-    return describe_file(table, location, day, writer.writer.metadata, len(output))
+    partition = day_partition(table, (day - EPOCH).days if day else None)
+    return describe_file(table, location, partition, writer.writer.metadata, len(output))
 
 
-def describe_file(table: IcebergTable, location: str, day: date | None, footer: pq.FileMetaData, size_bytes: int) -> DataFile:
-    """What Iceberg has to know of a Parquet file of `table`: its columns have the table's field ids, its rows are of one day."""
+def describe_file(table: IcebergTable, location: str, partition: Partition, footer: pq.FileMetaData, size_bytes: int) -> DataFile:
+    """What Iceberg has to know of a Parquet file of `table` that has the table's field ids; its rows are of `partition`."""
     statistics = data_file_statistics_from_parquet_metadata(
         footer,
         compute_statistics_plan(table.schema(), table.properties),
@@ -98,18 +99,19 @@ def describe_file(table: IcebergTable, location: str, day: date | None, footer: 
     for column in statistics.column_aggregates.values():
         if column.trunc_length and isinstance(column.current_max, str):
             column.current_max = upper_bound(column.current_max, column.trunc_length)
-    return DataFile.from_args(
+    described = DataFile.from_args(
         content=DataFileContent.DATA,
         file_path=location,
         file_format=FileFormat.PARQUET,
-        partition=Record((day - EPOCH).days if day else None),
+        partition=partition.values,
         file_size_in_bytes=size_bytes,
         sort_order_id=None,
-        spec_id=table.spec().spec_id,
         equality_ids=None,
         key_metadata=None,
         **statistics.to_serialized_dict(),
     )
+    described.spec_id = partition.spec_id  # which is no field of what a manifest says of a file, but of the manifest
+    return described
 
 
 def upper_bound(text: str, length: int) -> str | None:

@@ -15,6 +15,7 @@ from fleetlake.contracts.tables import RAW, all_tables
 from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.memory_database import OutOfMemory
+from fleetlake.lake.partitions import NoDaySpec, day_spec, is_by_day
 from fleetlake.lake.replace import NewFile, Superseded
 from fleetlake.lake.rewrite import payload_bytes, rewrite_files
 from fleetlake.lake.scan import Damaged, numbered_files
@@ -96,9 +97,9 @@ def compact(
     all others are done, for files with rows so large that two of them can't be sorted.
     """
     require_newest(lake.table, name)
-    table, has_delete_files, numbered = read_current(lake, name, _look)
-    if has_delete_files:
-        return Compacted(name, dry_run, left_alone="it has delete files, of another engine: its own procedures compact it")
+    table, left_alone, numbered = read_current(lake, name, _look)
+    if left_alone:
+        return Compacted(name, dry_run, left_alone=left_alone)
     files = [_live(table, file, number, policy) for file, number in numbered.values()]
     groups = plan(files, policy, read_up_to)
     done = list[Sequence[LiveFile]]()
@@ -142,11 +143,21 @@ def compact(
     )  # fmt: skip
 
 
-def _look(table: IcebergTable) -> tuple[IcebergTable, bool, dict[str, tuple[DataFile, int]]]:
-    """The table, whether it has delete files, and its files by path, each with its sequence number."""
-    spec_id = table.spec().spec_id
-    numbered = {file.file_path: (file, sequence) for file, sequence in numbered_files(table) if file.spec_id == spec_id}
-    return table, _has_delete_files(table), numbered
+def _look(table: IcebergTable) -> tuple[IcebergTable, str, dict[str, tuple[DataFile, int]]]:
+    """The table, why it is to be left alone if it is, and its files of a day each by path, each with its sequence number."""
+    if left_alone := _why_left_alone(table):
+        return table, left_alone, {}
+    return table, "", {file.file_path: (file, number) for file, number in numbered_files(table) if is_by_day(table, file)}
+
+
+def _why_left_alone(table: IcebergTable) -> str:
+    if _has_delete_files(table):
+        return "it has delete files, of another engine: its own procedures compact it"
+    try:
+        day_spec(table)
+    except NoDaySpec as error:
+        return error.what
+    return ""
 
 
 def _live(table: IcebergTable, file: DataFile, sequence: int, policy: CompactionPolicy) -> LiveFile:

@@ -20,8 +20,8 @@ from pyiceberg.types import BinaryType, StringType
 
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.commits import commit_staged, conflict_if_moved
-from fleetlake.lake.days import EPOCH
 from fleetlake.lake.digest import Digest, change_between
+from fleetlake.lake.partitions import Partition, count_changed
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Clock, stage_snapshot, wall_clock_ms
 from fleetlake.lake.write import describe_file
@@ -130,9 +130,7 @@ def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rew
     if not kept:
         table.io.delete(location)
         return Rewritten(file, None, counted, went, change)
-    day = file.partition[0]
-    footer = writer.writer.metadata
-    new = describe_file(table, location, None if day is None else EPOCH + (type(EPOCH).resolution * day), footer, len(output))
+    new = describe_file(table, location, Partition.of(file), writer.writer.metadata, len(output))
     return Rewritten(file, new, counted, went, change)
 
 
@@ -170,10 +168,8 @@ def commit_rewritten(
     with conflict_if_moved(table):
         manifests = [made for m in parent.manifests(table.io) if (made := _without(table, m, rewritten, device, snapshot_id))]
     counts = SnapshotSummaryCollector()
-    for done in rewritten.values():
-        counts.remove_file(done.old, table.schema(), table.spec())
-        if done.new:
-            counts.add_file(done.new, table.schema(), table.spec())
+    added, gone = [done.new for done in rewritten.values() if done.new], [done.old for done in rewritten.values()]
+    count_changed(counts, table, added, gone)
     summary = Summary(Operation.OVERWRITE, **counts.build(), **(_kept(table) | dict(properties)))
     staged = stage_snapshot(
         table, snapshot_id, manifests, update_snapshot_summaries(summary=summary, previous_summary=parent.summary), now_ms=clock()

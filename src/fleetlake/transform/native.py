@@ -14,6 +14,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.lake.memory_database import Settings as Limits
 from fleetlake.lake.memory_database import memory_database
+from fleetlake.lake.partitions import day_column
 from fleetlake.lake.scan import damage_named, expose, expose_files
 from fleetlake.lake.write import write_files
 from fleetlake.transform.engine import NO_SETTINGS, Settings
@@ -67,7 +68,7 @@ class NativeEngine:
 
     def write(self, name: str, table: IcebergTable, folder: str, sort: tuple[str, ...]) -> list[DataFile]:
         """A day is in memory at a time."""
-        time = table.schema().find_field(table.spec().fields[0].source_id).name
+        time = day_column(table)
         written = []
         for (day,) in self.rows(f"SELECT DISTINCT CAST({time} AS DATE) AS day FROM {name} ORDER BY day"):
             rows = self.con.sql(f"SELECT * FROM {name} WHERE CAST({time} AS DATE) = $day", params={"day": day}).to_arrow_table()

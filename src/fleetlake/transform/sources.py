@@ -12,6 +12,7 @@ from pyiceberg.table import Table as IcebergTable
 from fleetlake.contracts.positions import POSITIONS
 from fleetlake.contracts.tables import Table
 from fleetlake.lake.catalog import Lake
+from fleetlake.lake.partitions import days_of
 from fleetlake.lake.scan import added_files
 from fleetlake.transform.bounds import EPOCH
 from fleetlake.transform.engine import TransformEngine
@@ -42,8 +43,8 @@ class Sources:
 
     def span(self) -> tuple[datetime, datetime]:
         """From the first day of any of the tables to the end of the last."""
-        files = (task.file for table in self._tables.values() for task in table.scan().plan_files())
-        days = [file.partition[0] for file in files if file.partition[0] is not None] or [0]
+        files = ((table, task.file) for table in self._tables.values() for task in table.scan().plan_files())
+        days = [day for table, file in files for day in days_of(table, file) or ()] or [0]
         return EPOCH + timedelta(days=min(days)), EPOCH + timedelta(days=max(days) + 1)
 
 

@@ -9,6 +9,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.lake.commits import Conflict, commit
+from fleetlake.lake.partitions import is_by_day
 from fleetlake.lake.replace import NewFile
 from fleetlake.lake.scan import numbered_files
 from fleetlake.transform.engine import TransformEngine
@@ -27,16 +28,16 @@ def write_and_commit(
 ) -> None:
     """Adds the relation `rows` (None for no rows) to `table` as it was loaded, takes files out, and sets the marker, in one commit.
 
-    carried: a relation of rows out of the removed files that stay. Their files are as new to a reader as the newest file of that
-    day that was removed, which a reader may have read or not.
+    carried: a relation of rows out of the removed files that stay. Their files are as new to a reader as the newest file that was
+    removed and had rows of that day, which a reader may have read or not.
     Raises Conflict if the table was changed meanwhile; the files written are taken away then.
     """
     run, gone = uuid.uuid4().hex, list(removed)
     new = engine.write(rows, table, f"transform/{run}", sort) if rows else []
     kept = engine.write(carried, table, f"carried/{run}", sort) if carried else []
-    newest = _newest_of_day(table, gone) if kept else {}
+    numbered = _numbered(table, gone) if kept else []
     try:
-        files = [NewFile(file, newest[file.partition[0]]) for file in kept]
+        files = [NewFile(file, _newest_like(table, file, numbered)) for file in kept]
         commit(table, added=new, removed=gone, carried=files, properties=marker.properties())
     except Conflict:
         for file in (*new, *kept):
@@ -44,11 +45,12 @@ def write_and_commit(
         raise
 
 
-def _newest_of_day(table: IcebergTable, files: Iterable[DataFile]) -> dict[int | None, int]:
-    """The highest data sequence number of the files of each day."""
-    newest = dict[int | None, int]()
+def _numbered(table: IcebergTable, files: Iterable[DataFile]) -> list[tuple[DataFile, int]]:
+    """Each of the files with its data sequence number."""
     sequences = {file.file_path: sequence for file, sequence in numbered_files(table)}
-    for file in files:
-        day = file.partition[0]
-        newest[day] = max(newest.get(day, 0), sequences[file.file_path])
-    return newest
+    return [(file, sequences[file.file_path]) for file in files]
+
+
+def _newest_like(table: IcebergTable, kept: DataFile, numbered: Iterable[tuple[DataFile, int]]) -> int:
+    """The highest sequence number of files with rows of one file's day; one of another partition spec may have some of any."""
+    return max(sequence for file, sequence in numbered if not is_by_day(table, file) or file.partition[0] == kept.partition[0])

@@ -28,7 +28,9 @@ from pyspark.sql.types import (
 
 from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.aws_properties import is_s3
+from fleetlake.lake.days import EPOCH
 from fleetlake.lake.object_store import place_of
+from fleetlake.lake.partitions import day_column, day_partition
 from fleetlake.lake.write import UNIQUE, describe_file
 
 SPARK_TYPES: dict[str, DataType] = {
@@ -69,7 +71,7 @@ def write_files(rows: DataFrame, table: IcebergTable, folder: str, sort: tuple[s
     required column is null: nothing of it may be committed then.
     """
     location = f"{table.location()}/data/{folder}"
-    time = table.schema().find_field(table.spec().fields[0].source_id).name
+    time = day_column(table)
     columns = [F.col(field.name).cast(field.dataType).alias(field.name, metadata=field.metadata) for field in spark_schema(table)]
     dated = rows.select(*columns, F.to_date(time).alias(DAY)).hint("rebalance", DAY).sortWithinPartitions(DAY, *sort)
     options = {**WRITE, **PLAIN_FILES, **{f"parquet.enable.dictionary#{name}": "false" for name in UNIQUE}}
@@ -96,7 +98,8 @@ def _written(table: IcebergTable, location: str) -> Iterator[DataFile]:
         footer = pq.read_metadata(info.path, filesystem=filesystem)
         _check_required(footer, required, where=f"{location}/{inside}")
         day = date.fromisoformat(unquote(inside.split("/")[0].removeprefix(f"{DAY}=")))
-        yield describe_file(table, f"{location}/{inside}", day, footer, info.size)
+        partition = day_partition(table, (day - EPOCH).days)
+        yield describe_file(table, f"{location}/{inside}", partition, footer, info.size)
 
 
 def _take_away(table: IcebergTable, location: str) -> None:
