@@ -16,6 +16,7 @@ from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
 from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.types import DecimalType, IcebergType, NestedField
 
 from fleetlake.foundation.aws_errors import error_code, explain
 from fleetlake.foundation.errors import FleetlakeError, Permanent
@@ -34,7 +35,7 @@ PARQUET_SOURCE = re.compile(r"Parquet input source '([^']+)'")
 FILES_OF_VIEW = re.compile(r"'((?:[^']|'')*\.parquet)'")
 DUCKDB_TYPES = {
     "string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "boolean": "BOOLEAN",
-    "timestamptz": "TIMESTAMPTZ", "timestamp": "TIMESTAMP", "date": "DATE", "binary": "BLOB",
+    "timestamptz": "TIMESTAMPTZ", "timestamp": "TIMESTAMP", "date": "DATE", "time": "TIME", "binary": "BLOB",
 }  # fmt: skip
 
 
@@ -48,6 +49,7 @@ def expose(
 ) -> None:
     """Makes `view` (`schema.name`; the schema is made too) read `table` at a snapshot, the current one by default.
 
+    It has the table's columns but for `unread_columns`.
     row_filter leaves out files that can't hold a matching row; rows of the other files are not filtered.
     A table that has delete files (another engine's) is read through PyIceberg, into memory.
     """
@@ -233,8 +235,18 @@ def _create(con: duckdb.DuckDBPyConnection, view: str, select: str) -> None:
     con.execute(f"CREATE OR REPLACE VIEW {target} AS {select}")
 
 
+def unread_columns(table: IcebergTable) -> list[NestedField]:
+    """Returns the columns that views leave out: those of types that only other tools use, such as lists, structs and UUIDs."""
+    return [field for field in table.schema().fields if _duckdb_type(field.field_type) is None]
+
+
+def _duckdb_type(type_: IcebergType) -> str | None:
+    return str(type_).upper() if isinstance(type_, DecimalType) else DUCKDB_TYPES.get(str(type_))
+
+
 def _columns(table: IcebergTable) -> list[tuple[int, str, str]]:
-    return [(field.field_id, field.name, DUCKDB_TYPES[str(field.field_type)]) for field in table.schema().fields]
+    found = ((field.field_id, field.name, _duckdb_type(field.field_type)) for field in table.schema().fields)
+    return [(id_, name, type_) for id_, name, type_ in found if type_ is not None]
 
 
 def _null_columns(table: IcebergTable) -> str:
@@ -258,7 +270,8 @@ def _dataset(table: IcebergTable, files: list[DataFile]) -> ds.Dataset:
 
     The sizes are known, so that opening a file does not begin with asking for its size.
     """
-    schema, parquet = table.schema().as_arrow(), ds.ParquetFileFormat()
+    unread = {field.name for field in unread_columns(table)}
+    schema, parquet = pa.schema(field for field in table.schema().as_arrow() if field.name not in unread), ds.ParquetFileFormat()
     places = [(*place_of(table.io, file.file_path), file.file_size_in_bytes) for file in files]
     fragments = [parquet.make_fragment(path, filesystem, file_size=size) for filesystem, path, size in places]
     return ds.FileSystemDataset(fragments, schema, parquet, places[0][0])

@@ -18,7 +18,7 @@ from fleetlake.lake.memory_database import OutOfMemory
 from fleetlake.lake.partitions import NoDaySpec, day_spec, is_by_day
 from fleetlake.lake.replace import NewFile, Superseded
 from fleetlake.lake.rewrite import payload_bytes, rewrite_files
-from fleetlake.lake.scan import Damaged, numbered_files
+from fleetlake.lake.scan import Damaged, numbered_files, unread_columns
 from fleetlake.lake.snapshots import wall_clock_ms
 from fleetlake.lake.unlisted import require_newest
 from fleetlake.maintain.current import read_current
@@ -153,6 +153,9 @@ def _look(table: IcebergTable) -> tuple[IcebergTable, str, dict[str, tuple[DataF
 def _why_left_alone(table: IcebergTable) -> str:
     if _has_delete_files(table):
         return "it has delete files, of another engine: its own procedures compact it"
+    if unread := unread_columns(table):
+        told = ", ".join(f"{field.name}: {field.field_type}" for field in unread)
+        return f"it has columns of types that fleetlake does not read ({told}): the tool that added them compacts it"
     try:
         day_spec(table)
     except NoDaySpec as error:

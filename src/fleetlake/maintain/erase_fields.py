@@ -19,7 +19,9 @@ class Role(StrEnum):
     """device: a row is the device's if this equals its id. key: the row's own id, never changed, whatever it reads like.
 
     text: words of a device or a person; another device's id in it is cut out. reason, payload: of a rejected record.
-    none: fixed words, names out of reference files, encoded pictures, places of files: no device is looked for in them.
+    nested: a list, struct or map with texts or bytes in it, as only other tools make: masked like a text, a value called device_id
+    if it is the id. none: fixed words, names out of reference files, encoded pictures, places of files, numbers: no device is
+    looked for in them.
     """
 
     DEVICE = "device"
@@ -27,15 +29,35 @@ class Role(StrEnum):
     TEXT = "text"
     REASON = "reason"
     PAYLOAD = "payload"
+    NESTED = "nested"
     NONE = "none"
 
 
 def role_of(name: str, type: pa.DataType) -> Role:
     """Returns the role of a column; one that no contract has (another version's or engine's) is text or a payload by its type."""
-    is_bytes = pa.types.is_binary(type) or pa.types.is_large_binary(type)
-    if not (is_bytes or pa.types.is_string(type) or pa.types.is_large_string(type)):
+    if pa.types.is_nested(type):
+        return Role.NESTED if _has_texts(type) else Role.NONE
+    is_bytes = plain_type(type) == pa.large_binary()
+    if not is_bytes and plain_type(type) != pa.large_string():
         return Role.NONE
     return _roles().get(name, Role.PAYLOAD if is_bytes else Role.TEXT)
+
+
+def plain_type(type: pa.DataType) -> pa.DataType:
+    """Returns the type that a column is looked through as: writers may keep texts and bytes in several, which hold the same."""
+    if pa.types.is_dictionary(type):
+        return plain_type(type.value_type)
+    if isinstance(type, pa.BaseExtensionType):
+        return plain_type(type.storage_type)
+    if pa.types.is_string(type) or pa.types.is_string_view(type):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary(type) or pa.types.is_binary_view(type) else type
+
+
+def _has_texts(type: pa.DataType) -> bool:
+    if pa.types.is_nested(type):
+        return any(_has_texts(type.field(number).type) for number in range(type.num_fields))
+    return plain_type(type) in (pa.large_string(), pa.large_binary())
 
 
 def role_of_field(name: str) -> Role:

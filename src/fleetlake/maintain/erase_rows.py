@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetlake.maintain.erase_fields import Role, role_of
-from fleetlake.maintain.erase_name import DeviceName
+from fleetlake.maintain.erase_fields import Role, plain_type, role_of, role_of_field
+from fleetlake.maintain.erase_name import MASK, DeviceName
 from fleetlake.maintain.erase_rejects import Named, judge_payload, mask_payload, names_no_device, owner_of_payload
 
 REASON_PARTS = ": "  # rule: field: what was seen
 UNKNOWN_DEVICE = ""  # of a record that does not say whose it is
-Values = dict[int, str | bytes]
+Values = dict[int, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ def examine(rows: pa.Table | pa.RecordBatch, device: DeviceName) -> Examined:
 
     A row of another device is never the device's, whatever stands in it.
     """
+    rows = _plain(rows)
     roles = {column.name: role_of(column.name, column.type) for column in rows.schema}
     owners = [name for name, role in roles.items() if role is Role.DEVICE]
     own, known = _false(rows), _false(rows)
@@ -62,6 +64,8 @@ def examine(rows: pa.Table | pa.RecordBatch, device: DeviceName) -> Examined:
     for name, role in roles.items():
         if role in (Role.TEXT, Role.REASON) and device.is_sought_in_texts:
             masked[name] = _texts(rows.column(name), own, payloads if role is Role.REASON else [], device)
+        if role is Role.NESTED:
+            masked[name] = _nested(rows.column(name), own, device)
     masked = {name: values for name, values in masked.items() if values}
     examined = Examined(own, pc.sum(own).as_py() or 0, masked)
     columns = [rows.column(name) for name in owners[:1]]
@@ -78,6 +82,15 @@ def without(rows: pa.Table, examined: Examined) -> pa.Table:
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, rows.schema.field(at), pa.array(cells, column.type))
     return rows.filter(pc.invert(examined.own))
+
+
+def without_views(schema: pa.Schema) -> pa.Schema:
+    """Returns the schema with texts and bytes that Arrow keeps as views in types whose rows it can filter."""
+    return pa.schema([one.with_type(plain_type(one.type)) if _is_view(one.type) else one for one in schema], schema.metadata)
+
+
+def _is_view(type: pa.DataType) -> bool:
+    return type in (pa.string_view(), pa.binary_view())
 
 
 def candidates(column: pa.Array | pa.ChunkedArray, pattern: bytes) -> pa.Array:
@@ -134,6 +147,43 @@ def _texts(
         if made != text:
             masked[number] = made
     return masked
+
+
+def _plain(rows: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
+    """The rows with texts and bytes in the types that are looked through, however their writer kept them."""
+    for at, column in enumerate(rows.schema):
+        plain = plain_type(column.type)
+        if plain != column.type and not _is_looked_through(column.type):
+            rows = rows.set_column(at, column.with_type(plain), rows.column(at).cast(plain))
+    return rows
+
+
+def _is_looked_through(type: pa.DataType) -> bool:
+    return type in (pa.string(), pa.binary())
+
+
+def _nested(column: pa.Array | pa.ChunkedArray, own: pa.Array, device: DeviceName) -> Values:
+    """What the lists, structs and maps of others that name the device become."""
+    cells = enumerate(zip(column.to_pylist(), own.to_pylist(), strict=True))
+    made = {number: (value, _without_name(value, device)) for number, (value, is_own) in cells if not is_own and value is not None}
+    return {number: after for number, (before, after) in made.items() if after != before}
+
+
+def _without_name(value: Any, device: DeviceName, name: object = "") -> Any:
+    """A value within another, without the device. name: what the struct's field or the map's key is called, if it is in one."""
+    if isinstance(value, dict):
+        return {field: _without_name(inner, device, field) for field, inner in value.items()}
+    if isinstance(value, tuple):  # a key of a map and what it has
+        return tuple(_without_name(inner, device, value[0] if at else "") for at, inner in enumerate(value))
+    if isinstance(value, list):
+        return [_without_name(inner, device, name) for inner in value]
+    if isinstance(value, bytes):
+        return value if judge_payload(value, device) is Named.OTHER else mask_payload(value, device)
+    if not isinstance(value, str):
+        return value
+    if isinstance(name, str) and role_of_field(name) is Role.DEVICE:
+        return MASK if value == device.id else value
+    return device.mask_text(value, device.word) if device.is_sought_in_texts else value
 
 
 def _numbers(mask: pa.Array) -> list[int]:

@@ -117,13 +117,20 @@ def _in_parquet(io: FileIO, location: str, device: DeviceName) -> Found:
 def _in_footer(file: pq.ParquetFile, device: DeviceName) -> Found:
     """Minima and maxima of the row groups, and what writers put beside them."""
     roles, footer, found = {column.name: role_of(column.name, column.type) for column in file.schema_arrow}, file.metadata, Found(0)
+    roles = {path: role for path, role in roles.items() if role is not Role.NESTED}
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
             statistics = column.statistics
             if statistics and statistics.has_min_max:
                 for bound in (statistics.min, statistics.max):
-                    found = max(found, _in_bound(bound, roles.get(column.path_in_schema, Role.NONE), device))
+                    role = roles.get(column.path_in_schema) or _role_within(column.path_in_schema)
+                    found = max(found, _in_bound(bound, role, device))
     return max(found, _in_metadata(footer.metadata or {}, device))
+
+
+def _role_within(path: str) -> Role:
+    """The role of what is within a list, struct or map: of a device's id or a text, whatever else it is called."""
+    return Role.DEVICE if role_of_field(path.rpartition(".")[2]) is Role.DEVICE else Role.TEXT
 
 
 def _in_bound(bound: object, role: Role, device: DeviceName) -> Found:
@@ -167,12 +174,17 @@ def _in_bounds(bounds: list[tuple[int, bytes]], names: dict[int, str], device: D
 
 
 def text_columns(schema: dict[str, Any]) -> dict[int, str]:
-    """Names of the columns of texts and bytes of an Iceberg schema in JSON, by field id."""
-    return {field["id"]: field["name"] for field in schema["fields"] if field["type"] in ("string", "binary")}
+    """Names of columns of texts and bytes of an Iceberg schema in JSON, by field id; of those within others too."""
+    named = [(field["id"], field["name"], field["type"]) for field in schema.get("fields", ())]
+    named += [(schema[f"{part}-id"], part, schema[part]) for part in ("element", "key", "value") if part in schema]
+    found = {id_: name for id_, name, type_ in named if type_ in ("string", "binary")}
+    for _, _, type_ in named:
+        found |= text_columns(type_) if isinstance(type_, dict) else {}
+    return found
 
 
 def _in_avro(io: FileIO, location: str, device: DeviceName, live: Collection[str]) -> Found:
-    """A manifest's bounds by their columns; of a manifest list, or another's file, all texts as metadata."""
+    """A manifest's bounds and partitions by their columns; of a manifest list, or another's file, all texts as metadata."""
     found = Found.NOTHING
     with AvroFile[Any](io.new_input(location)) as records:
         meta = records.header.meta
@@ -182,10 +194,14 @@ def _in_avro(io: FileIO, location: str, device: DeviceName, live: Collection[str
         names, at = text_columns(json.loads(meta["schema"])), fields.index("data_file")
         data_file = records.schema.fields[at].field_type
         inner = [field.name for field in data_file.fields] if isinstance(data_file, StructType) else []
+        sources = [field["source-id"] for field in json.loads(meta.get("partition-spec", "[]"))]
         for record in records:
             values = dict(zip(inner, record._data[at]._data, strict=False))
             bounds = [pair for name in ("lower_bounds", "upper_bounds") for pair in (values.get(name) or {}).items()]
             found = max(found, _in_bounds(bounds, names, device, is_live=values["file_path"] in live))
+            of_partition = zip(sources, getattr(values.get("partition"), "_data", ()), strict=False)
+            roles = ((role_of_field(names[source]), value) for source, value in of_partition if source in names)
+            found = max([found, *(_in_bound(value, role, device) for role, value in roles)])
     return found
 
 

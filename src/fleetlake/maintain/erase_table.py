@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest
+from pyiceberg.schema import index_by_id
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Operation, SnapshotSummaryCollector, Summary, update_snapshot_summaries
 from pyiceberg.table.update import (
     SetPropertiesUpdate,
 )
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.typedef import Record
 from pyiceberg.types import BinaryType, StringType
 
 from fleetlake.foundation.errors import BadInput
@@ -26,7 +29,7 @@ from fleetlake.lake.scan import Damaged
 from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Clock, stage_snapshot, wall_clock_ms
 from fleetlake.lake.write import describe_file
 from fleetlake.maintain.erase_name import DeviceName
-from fleetlake.maintain.erase_rows import examine, searchable, without
+from fleetlake.maintain.erase_rows import examine, searchable, without, without_views
 from fleetlake.maintain.erase_search import BATCH_ROWS, UNDECODABLE, Found, bounds_name
 
 KEPT = ("fleetlake.", "spark.sql.streaming.")  # of a snapshot's summary: who wrote what, asked for after a crash
@@ -109,16 +112,18 @@ def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rew
     """
     folder, _, name = file.file_path.rpartition("/")
     location = f"{folder}/erased-{uuid.uuid4().hex}-{name[-40:]}"
-    own, owners, places, kept, change = 0, Counter[str](), list[pa.Table](), 0, Digest()
+    own, owners, places, kept, change, masked = 0, Counter[str](), list[pa.Table](), 0, Digest(), set[str]()
     with _damage_named(table, file), table.io.new_input(file.file_path).open() as stream:
         source = pq.ParquetFile(stream)
+        schema = without_views(source.schema_arrow)
         output = table.io.new_output(location)
-        with output.create() as target, pq.ParquetWriter(target, _plain(source.schema_arrow), compression="zstd") as writer:
+        with output.create() as target, pq.ParquetWriter(target, schema.remove_metadata(), compression="zstd") as writer:
             for group in range(source.num_row_groups):
-                rows = source.read_row_group(group)
+                rows = source.read_row_group(group).cast(schema)
                 examined = examine(rows, device)
                 own += examined.own_rows
                 owners.update(examined.owners)
+                masked |= examined.masked.keys()
                 if set(PLACES) <= set(rows.column_names):
                     places.append(rows.filter(examined.own).select(PLACES))
                 left = without(rows, examined).replace_schema_metadata(None)
@@ -130,8 +135,27 @@ def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rew
     if not kept:
         table.io.delete(location)
         return Rewritten(file, None, counted, went, change)
-    new = describe_file(table, location, Partition.of(file), writer.writer.metadata, len(output))
+    partition = _partition_without(table, file, device, masked)
+    new = describe_file(table, location, partition, writer.writer.metadata, len(output))
     return Rewritten(file, new, counted, went, change)
+
+
+def _partition_without(table: IcebergTable, file: DataFile, device: DeviceName, masked: Collection[str]) -> Partition:
+    """The partition of a file whose columns `masked` were changed. BadInput where it is made of such a one and does not say how."""
+    values = list(file.partition._data)
+    for at, field_ in enumerate(table.specs()[file.spec_id].fields):
+        source = index_by_id(table.schema()).get(field_.source_id)
+        if source is None or source.name not in masked or values[at] is None:
+            continue
+        if not isinstance(field_.transform, IdentityTransform) or not isinstance(values[at], str):
+            raise BadInput(
+                f"texts of other devices name it in column {source.name}, by which the table is partitioned",
+                where=".".join(table.name()),
+                allowed=f"a partition spec without {field_.transform}({source.name})",
+                hint="partition the table otherwise and rewrite its files, with the tool that made it; then the same again",
+            )
+        values[at] = device.mask_text(values[at], device.word)
+    return Partition(file.spec_id, Record(*values))
 
 
 @contextmanager
@@ -141,10 +165,6 @@ def _damage_named(table: IcebergTable, file: DataFile) -> Iterator[None]:
         yield
     except (pa.ArrowInvalid, EOFError) as error:
         raise Damaged(file.file_path, ".".join(table.name())) from error
-
-
-def _plain(schema: pa.Schema) -> pa.Schema:
-    return schema.remove_metadata()
 
 
 def commit_rewritten(
@@ -243,7 +263,7 @@ def _names(entry: ManifestEntry, names: dict[int, str], device: DeviceName) -> b
 
 def _text_columns(table: IcebergTable) -> dict[int, str]:
     """Of all the table's schemas: a manifest may be of an older one."""
-    fields = [column for schema in table.schemas().values() for column in schema.fields]
+    fields = [column for schema in table.schemas().values() for column in index_by_id(schema).values()]
     return {column.field_id: column.name for column in fields if isinstance(column.field_type, StringType | BinaryType)}
 
 

@@ -45,11 +45,12 @@ WRITE = {"compression": "zstd", "mapreduce.fileoutputcommitter.marksuccessfuljob
 
 
 def spark_schema(table: IcebergTable) -> StructType:
-    """The table's columns, each with its field id, by which Spark finds and writes it."""
+    """The table's columns, each with its field id, by which Spark finds and writes it; none of types that no contract has."""
     return StructType(
         [
             StructField(field.name, SPARK_TYPES[str(field.field_type)], metadata={FIELD_ID: field.field_id})
             for field in table.schema().fields
+            if str(field.field_type) in SPARK_TYPES
         ]
     )
 
