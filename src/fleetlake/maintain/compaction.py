@@ -11,7 +11,7 @@ from itertools import groupby
 from pyiceberg.manifest import DataFile, ManifestContent
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.contracts.tables import RAW, all_tables
+from fleetlake.contracts.tables import contract_of
 from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.memory_database import OutOfMemory
@@ -26,6 +26,7 @@ from fleetlake.maintain.replacing import replace_files
 
 MB = 1_000_000
 FEWEST_TO_HALVE = 4  # each half has two
+NOT_OURS = "it is none of fleetlake's tables"
 BY_ARRIVAL = ("kafka_partition", "kafka_offset")  # what transforms and checks look rows up by in tables that are not sorted
 
 
@@ -96,6 +97,8 @@ def compact(
     if a file of the table can't be read; groups that were committed before stay so, and nothing else has changed. OutOfMemory, once
     all others are done, for files with rows so large that two of them can't be sorted.
     """
+    if contract_of(name) is None:
+        return Compacted(name, dry_run, left_alone=NOT_OURS)
     require_newest(lake.table, name)
     table, left_alone, numbered = read_current(lake, name, _look)
     if left_alone:
@@ -216,7 +219,8 @@ def _chunks(files: Iterable[LiveFile], policy: CompactionPolicy) -> Iterator[lis
 
 
 def _sort_of(name: str) -> tuple[str, ...]:
-    return next((table.sort for table in (*all_tables(), *RAW) if table.name == name), ()) or BY_ARRIVAL
+    contract = contract_of(name)
+    return (contract.sort if contract else ()) or BY_ARRIVAL
 
 
 def _has_delete_files(table: IcebergTable) -> bool:

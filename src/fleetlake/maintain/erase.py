@@ -11,13 +11,13 @@ from functools import partial
 
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.contracts.tables import ERASED
+from fleetlake.contracts.tables import ERASED, contract_of
 from fleetlake.foundation.errors import Missing
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import LONGEST_WAIT
 from fleetlake.lake.unlisted import require_newest
 from fleetlake.maintain.current import read_current
-from fleetlake.maintain.erase_attempts import TableEraser, TableErasure, Wiring, repeated
+from fleetlake.maintain.erase_attempts import LeftTable, OthersTables, TableEraser, TableErasure, Wiring, repeated
 from fleetlake.maintain.erase_files import delete_orphans, known_files, search_lake, unused_files
 from fleetlake.maintain.erase_history import expire_all_but_current, reached_now
 from fleetlake.maintain.erase_name import DeviceName
@@ -33,7 +33,8 @@ class Erasure:
     """tables: those that had something of the device. deleted: files taken from storage. searched: files of the warehouse and of a
     local catalog, looked through afterwards. remaining: those of them that still hold the id. foreign: those that hold it and lie
     outside the folders of tables, so that they may be somebody else's and are left. broken: those that can't be read as what they
-    are, whose bytes were searched. unsearched: those of them that could only be searched in part.
+    are, whose bytes were searched. unsearched: those of them that could only be searched in part. left: tables that are none of
+    fleetlake's and that the device could not be taken out of.
     """
 
     tables: tuple[TableErasure, ...]
@@ -43,19 +44,24 @@ class Erasure:
     foreign: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     unsearched: tuple[str, ...] = ()
+    left: tuple[LeftTable, ...] = ()
 
 
 def count_device(lake: Lake, device_id: str) -> Erasure:
     """Counts what `erase_device` would take out and mask, and changes nothing. Missing if no table has a row of the device."""
-    device, found = DeviceName(device_id), list[TableErasure]()
-    for name in _tables(lake):
+    device, found, others = DeviceName(device_id), list[TableErasure](), OthersTables()
+
+    def count(name: str) -> None:
         counts = read_current(lake, name, partial(_count, device=device))
         if counts:
             masked = sum((Counter(counted.owners) for counted in counts), Counter[str]())
             found.append(TableErasure(name, sum(counted.own for counted in counts), len(counts), masked=dict(masked)))
+
+    for name in _tables(lake):
+        others.attempt(name, partial(count, name))
     if not any(table.rows for table in found):
-        raise _nobody(device_id, found)
-    return Erasure(tuple(found))
+        raise _nobody(device_id, found, others.left)
+    return Erasure(tuple(found), left=others.left)
 
 
 def _count(table: IcebergTable, device: DeviceName) -> list[Counted]:
@@ -69,33 +75,37 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     Rows of other devices are never taken out: where a text of theirs names the device, its id is masked. Safe beside an ingest,
     whose commits go on; what comes in meanwhile is taken out too, as long as it does not come faster. All snapshots but the current
     one go from tables that had the device. Missing, with nothing changed, if no table and no file has anything of it; Retryable if
-    other writers never let a commit through; Damaged if a file in use can't be read; Permanent if the catalog is an older one.
+    other writers never let a commit through; Damaged if a file in use can't be read; Permanent if the catalog is an older one. A
+    table of another's that makes such trouble is left (`Erasure.left`), and the erasure goes on: ours come first.
     """
-    device = DeviceName(device_id)
+    device, others = DeviceName(device_id), OthersTables()
     for name in _tables(lake):
-        require_newest(lake.table, name)
+        others.attempt(name, partial(require_newest, lake.table, name))
     tables = [TableEraser(lake, name, device, wiring) for name in _tables(lake)]
     for table in tables:
-        table.erase(masks=False)
+        others.attempt(table.name, partial(table.erase, masks=False))
     before = search_lake(lake, device)
-    known = known_files(lake)
-    if not before.has_rows(known) and not any(table.counts.rows for table in tables):
-        raise _nobody(device_id, [])
+    if not before.has_rows(known_files(lake).paths) and not any(table.counts.rows for table in tables):
+        raise _nobody(device_id, [], others.left)
     for table in tables:
-        table.erase(masks=True)
+        others.attempt(table.name, partial(table.erase, masks=True))
     repeated(lambda: wiring.spoil(lake), "gold", wiring.wait)
     deleted, old = list[str](), wiring.now() - ORPHAN_AGE
     unused = [file.path for file in unused_files(before, known_files(lake), old)]
     for table in tables:
-        table.move_on(unused)
-    for table in tables:
-        table.erase(masks=True)  # what a transform committed before, of rows it had read before they went
-    holders = set(before.holders(known_files(lake)))
-    for table in tables:
+        others.attempt(table.name, partial(table.move_on, unused))
+    for table in tables:  # what a transform committed before that, of rows it had read before they went
+        others.attempt(table.name, partial(table.erase, masks=True))
+    holders = set(before.holders(known_files(lake).paths))
+
+    def expire(table: TableEraser) -> None:
         if table.counts.files or holders & {plain(path) for path in read_current(lake, table.name, reached_now)}:
-            repeated(lambda name=table.name: expire_all_but_current(lake.table(name), deleted.append), table.name, wiring.wait)  # type: ignore[misc]
+            repeated(lambda: expire_all_but_current(lake.table(table.name), deleted.append), table.name, wiring.wait)
+
+    for table in tables:
+        others.attempt(table.name, partial(expire, table))
     deleted += delete_orphans(lake, before, old)
-    after, known = search_lake(lake, device), known_files(lake)
+    after, known = search_lake(lake, device), known_files(lake).paths
     foreign = after.outside(known)
     return Erasure(
         tuple(table.counts for table in tables if table.counts.files),
@@ -105,17 +115,25 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
         tuple(foreign),
         tuple(file.path for file in after.notable if file.searched.is_broken),
         tuple(file.path for file in after.notable if file.searched.unread_bytes),
+        others.left,
     )
 
 
 def _tables(lake: Lake) -> list[str]:
-    names = [name for name in lake.names() if name != ERASED.name]
-    return sorted(names, key=lambda name: (LAYERS.index(layer) if (layer := name.split(".")[0]) in LAYERS else -1, name))
+    """Ours first, in the order in which they are made of one another; then others'."""
+
+    def place(name: str) -> tuple[int, str]:
+        contract = contract_of(name)
+        return LAYERS.index(contract.layer) if contract else len(LAYERS), name
+
+    return sorted((name for name in lake.names() if name != ERASED.name), key=place)
 
 
-def _nobody(device_id: str, named: list[TableErasure]) -> Missing:
+def _nobody(device_id: str, named: list[TableErasure], left: tuple[LeftTable, ...]) -> Missing:
     rows = sum(sum(table.masked.values()) for table in named)
+    told = f"; {rows:,} rows of other devices name it and stay as they are" if rows else ""
+    told += "".join(f"; {table.table}, which is none of fleetlake's, could not be looked at: {table.reason}" for table in left)
     return Missing(
-        f"no rows for device {device_id!r}" + (f"; {rows:,} rows of other devices name it and stay as they are" if rows else ""),
+        f"no rows for device {device_id!r}{told}",
         hint="fleetlake query 'SELECT DISTINCT device_id FROM bronze.vehicle' lists devices; a table of another kind has others",
     )

@@ -12,13 +12,14 @@ import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.contracts.tables import ERASED
-from fleetlake.foundation.errors import Retryable
+from fleetlake.contracts.tables import ERASED, contract_of
+from fleetlake.foundation.errors import FleetlakeError, Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import LONGEST_WAIT, Conflict, UnknownOutcome, commit, move_on
 from fleetlake.lake.digest import adjusted
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.write import write_files
+from fleetlake.maintain.erase_copy import require_rewritable
 from fleetlake.maintain.erase_history import reached_now
 from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_table import (
@@ -48,6 +49,36 @@ class TableErasure:
     files: int = 0
     arrived: int = 0
     masked: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftTable:
+    """A table that is none of fleetlake's, and why the device could not be taken out of it, or not wholly."""
+
+    table: str
+    reason: str
+
+
+class OthersTables:
+    """What is done with tables that are none of fleetlake's: they may be anything, and must not keep the device in ours."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+
+    def attempt(self, name: str, action: Callable[[], None]) -> None:
+        """Does it; where it fails with another's table, notes why, and leaves that table alone from then on."""
+        if contract_of(name):
+            action()
+        elif name not in self._reasons:
+            try:
+                action()
+            except Exception as error:  # whatever readers make of a table of another tool
+                is_told = isinstance(error, FleetlakeError)
+                self._reasons[name] = " ".join((str(error) if is_told else f"{type(error).__name__}: {error}").split())
+
+    @property
+    def left(self) -> tuple[LeftTable, ...]:
+        return tuple(LeftTable(name, reason) for name, reason in sorted(self._reasons.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +153,7 @@ class TableEraser:
         """Once; returns whether it surely landed. Conflict if the table moved on; one without an answer is left to `_settle`."""
         if any(done.counted.own for done in now.values()) and not self.counts.rows:
             self._spoil()  # in case this is cut off before the end
+        require_rewritable(table)
         parent, snapshot_id = table.current_snapshot(), table.metadata.new_snapshot_id()
         properties = adjusted(table.properties, (done.change for done in now.values()))
         try:
@@ -163,6 +195,7 @@ class TableEraser:
                     self._counted[path] = count_rows(table, file, self._device)
                 counted = self._counted[path]
                 if path not in self._rewritten and (counted.own or (masks and counted.owners)):
+                    require_rewritable(table)
                     self._copied_at[path] = self._wiring.now()
                     first_at = first_at or self._copied_at[path]
                     self._rewritten[path] = rewrite_file(table, file, self._device)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow.fs as pa_fs
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
+from fleetlake.contracts.tables import contract_of
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.object_store import place_of
 from fleetlake.lake.places import local_path, sqlite_path
@@ -21,6 +23,7 @@ from fleetlake.maintain.erase_search import Found, Searched, search_file
 from fleetlake.maintain.erase_table import live_files
 from fleetlake.maintain.own_files import OwnFiles, plain
 
+T = TypeVar("T")
 ENDINGS = (".parquet", ".avro")  # of files that writers of tables leave half written
 
 
@@ -35,6 +38,14 @@ class LakeFile:
     changed_at: datetime | None
     searched: Searched
     is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFiles:
+    """paths: files that any snapshot of any table reaches; local ones as plain paths. unread: tables that do not tell theirs."""
+
+    paths: set[str]
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +77,46 @@ class LakeSearch:
 def search_lake(lake: Lake, device: DeviceName) -> LakeSearch:
     """Reads every file. What is being written meanwhile is one that can't be read yet."""
     io, paths, notable = PyArrowFileIO(dict(lake.catalog.properties)), list[str](), list[tuple[str, datetime | None, Searched]]()
-    live = {file.file_path for name in lake.names() for file in read_current(lake, name, live_files)}
+    live = {file.file_path for _, files in _of_tables(lake, lambda name: read_current(lake, name, live_files)) for file in files}
     for path, changed_at in _files(lake, io):
         paths.append(path)
         searched = search_file(io, path, device, live)
         if searched.found or searched.is_broken:
             notable.append((path, changed_at, searched))
-    own = OwnFiles((lake.table(name).location() for name in lake.names()), paths)
+    own = OwnFiles((table.location() for _, table in _of_tables(lake, lake.table)), paths)
     found = (LakeFile(path, at, searched, is_own=at is None or own.has(path)) for path, at, searched in notable)
     return LakeSearch(len(paths), tuple(found), device)
 
 
-def known_files(lake: Lake) -> set[str]:
-    """Returns the files that any snapshot of any table reaches; local ones as plain paths."""
-    return {plain(path) for name in lake.names() for path in read_current(lake, name, reached_now)}
+def known_files(lake: Lake) -> KnownFiles:
+    reached = dict(_of_tables(lake, lambda name: read_current(lake, name, reached_now)))
+    unread = tuple(name for name in lake.names() if name not in reached)
+    return KnownFiles({plain(path) for paths in reached.values() for path in paths}, unread)
 
 
-def unused_files(search: LakeSearch, known: set[str], before: datetime) -> Iterator[LakeFile]:
+def _of_tables(lake: Lake, read: Callable[[str], T]) -> Iterator[tuple[str, T]]:
+    """Yields what `read` makes of each table. Of others' tables those that make it fail are passed over: it may be anything."""
+    for name in lake.names():
+        try:
+            made = read(name)
+        except Exception:
+            if contract_of(name):
+                raise
+            continue
+        yield name, made
+
+
+def unused_files(search: LakeSearch, known: KnownFiles, before: datetime) -> Iterator[LakeFile]:
     """Yields files in the folders of tables that are not `known` and are older than `before`, if they hold the id or can't be read.
 
-    A younger one may belong to a commit that is on its way, and what lies elsewhere to somebody else.
+    A younger one may belong to a commit that is on its way, and what lies elsewhere to somebody else. None as long as a table does
+    not tell which files are its own.
     """
-    for file in search.notable:
+    for file in search.notable if not known.unread else ():
         is_unread = file.searched.is_broken and file.path.endswith(ENDINGS)
-        if not file.is_own or file.path in known or file.changed_at is None or file.changed_at >= before:
+        if not file.is_own or file.path in known.paths or file.changed_at is None or file.changed_at >= before:
             continue
-        if is_unread or search.is_holder(file, known):
+        if is_unread or search.is_holder(file, known.paths):
             yield file
 
 
@@ -107,8 +132,8 @@ def delete_orphans(lake: Lake, search: LakeSearch, before: datetime) -> Iterator
 def _files(lake: Lake, io: PyArrowFileIO) -> Iterator[tuple[str, datetime | None]]:
     warehouse = str(lake.catalog.properties.get("warehouse", "")).rstrip("/")
     roots = [warehouse] if warehouse else []
-    for name in lake.names():
-        location = lake.table(name).location()
+    for _, table in _of_tables(lake, lake.table):
+        location = table.location()
         if not any(plain(location).startswith(f"{plain(root)}/") for root in roots):
             roots.append(location)
     for root in roots:

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile, write_manifest
+from pyiceberg.manifest import (
+    DataFile,
+    FileFormat,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+    write_manifest,
+)
 from pyiceberg.schema import index_by_id
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Operation, SnapshotSummaryCollector, Summary, update_snapshot_summaries
 from pyiceberg.table.update import (
     SetPropertiesUpdate,
 )
-from pyiceberg.transforms import IdentityTransform
-from pyiceberg.typedef import Record
 from pyiceberg.types import BinaryType, StringType
 
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.commits import commit_staged, conflict_if_moved
 from fleetlake.lake.digest import Digest, change_between
-from fleetlake.lake.partitions import Partition, count_changed
+from fleetlake.lake.partitions import count_changed
 from fleetlake.lake.scan import Damaged
 from fleetlake.lake.snapshots import COMPRESSION, FORMAT_VERSION, Clock, stage_snapshot, wall_clock_ms
 from fleetlake.lake.write import describe_file
+from fleetlake.maintain.erase_copy import partition_without, place_of_copy
 from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_rows import examine, searchable, without, without_views
 from fleetlake.maintain.erase_search import BATCH_ROWS, UNDECODABLE, Found, bounds_name
@@ -61,8 +68,9 @@ class Rewritten:
 def live_files(table: IcebergTable) -> list[DataFile]:
     """Returns the data files of the current snapshot.
 
-    BadInput if another engine deletes rows by delete files, which no rewriting here would see; Damaged if a manifest is not what
-    was written, so that files it has lost would be taken for unused ones; Conflict if it was expired since `table` was loaded.
+    BadInput if another engine deletes rows by delete files, which no rewriting here would see, or if they are not Parquet; Damaged
+    if a manifest is not what was written, so that files it has lost would be taken for unused ones; Conflict if it was expired
+    since `table` was loaded.
     """
     snapshot = table.current_snapshot()
     if snapshot is None:
@@ -80,6 +88,8 @@ def live_files(table: IcebergTable) -> list[DataFile]:
         if len(entries) < (manifest.added_files_count or 0) + (manifest.existing_files_count or 0):
             raise Damaged(manifest.manifest_path, ".".join(table.name()), "metadata")
         files += [entry.data_file for entry in entries]
+    if formats := sorted({file.file_format.name for file in files} - {FileFormat.PARQUET.name}):
+        raise BadInput(f"the table has files of the format {', '.join(formats)}", where=".".join(table.name()), allowed="Parquet")
     return files
 
 
@@ -108,10 +118,9 @@ def count_rows(table: IcebergTable, file: DataFile, device: DeviceName) -> Count
 def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rewritten:
     """Copies the file without the device's rows, and with its id masked in those of others, a row group at a time.
 
-    The copy is beside the file; nobody sees it before a commit.
+    The copy is beside the file, unless that place is called after the device; nobody sees it before a commit.
     """
-    folder, _, name = file.file_path.rpartition("/")
-    location = f"{folder}/erased-{uuid.uuid4().hex}-{name[-40:]}"
+    location = place_of_copy(table, file, device)
     own, owners, places, kept, change, masked = 0, Counter[str](), list[pa.Table](), 0, Digest(), set[str]()
     with _damage_named(table, file), table.io.new_input(file.file_path).open() as stream:
         source = pq.ParquetFile(stream)
@@ -135,27 +144,9 @@ def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rew
     if not kept:
         table.io.delete(location)
         return Rewritten(file, None, counted, went, change)
-    partition = _partition_without(table, file, device, masked)
+    partition = partition_without(table, file, device, masked)
     new = describe_file(table, location, partition, writer.writer.metadata, len(output))
     return Rewritten(file, new, counted, went, change)
-
-
-def _partition_without(table: IcebergTable, file: DataFile, device: DeviceName, masked: Collection[str]) -> Partition:
-    """The partition of a file whose columns `masked` were changed. BadInput where it is made of such a one and does not say how."""
-    values = list(file.partition._data)
-    for at, field_ in enumerate(table.specs()[file.spec_id].fields):
-        source = index_by_id(table.schema()).get(field_.source_id)
-        if source is None or source.name not in masked or values[at] is None:
-            continue
-        if not isinstance(field_.transform, IdentityTransform) or not isinstance(values[at], str):
-            raise BadInput(
-                f"texts of other devices name it in column {source.name}, by which the table is partitioned",
-                where=".".join(table.name()),
-                allowed=f"a partition spec without {field_.transform}({source.name})",
-                hint="partition the table otherwise and rewrite its files, with the tool that made it; then the same again",
-            )
-        values[at] = device.mask_text(values[at], device.word)
-    return Partition(file.spec_id, Record(*values))
 
 
 @contextmanager

@@ -38,7 +38,10 @@ class UnreachedFiles:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """expired, kept: snapshots. The others: files deleted, or with dry_run those that would be. data_bytes: of the data files."""
+    """expired, kept: snapshots. The others: files deleted, or with dry_run those that would be. data_bytes: of the data files.
+
+    left_alone: why nothing was looked at, if so.
+    """
 
     table: str
     dry_run: bool
@@ -48,6 +51,7 @@ class Expired:
     manifests: int = 0
     data_files: int = 0
     data_bytes: int = 0
+    left_alone: str = ""
 
 
 def expire(

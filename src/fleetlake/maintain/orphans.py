@@ -25,13 +25,17 @@ SHORTEST_AGE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """files: paths (s3: bucket/key), sorted. deleted: how many of them, 0 with dry_run. size_bytes: of all of them."""
+    """files: paths (s3: bucket/key), sorted. deleted: how many of them, 0 with dry_run. size_bytes: of all of them.
+
+    left_alone: why nothing was looked at, if so.
+    """
 
     table: str
     dry_run: bool
     files: tuple[str, ...]
     size_bytes: int
     deleted: int
+    left_alone: str = ""
 
 
 def require_safe_age(age: timedelta, *, force: bool) -> None:

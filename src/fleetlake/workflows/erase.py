@@ -171,8 +171,8 @@ def print_report(report: ErasureReport, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(report), indent=2))
         return
-    for table in report.erasure.tables:
-        print(_line_of(table, dry_run=report.dry_run))
+    for line in _lines_of_tables(report):
+        print(line)
     if not report.dry_run:
         print(f"{report.erasure.deleted:,} files of before deleted; {report.erasure.searched:,} files of the lake searched")
         for path in report.erasure.remaining:
@@ -197,6 +197,12 @@ def print_report(report: ErasureReport, *, as_json: bool) -> None:
         print(f"not searched: {escape_controls(place)}")
 
 
+def _lines_of_tables(report: ErasureReport) -> Iterator[str]:
+    yield from (_line_of(table, dry_run=report.dry_run) for table in report.erasure.tables)
+    for left in report.erasure.left:
+        yield f"{escape_controls(left.table)}: none of fleetlake's tables, and left as it is: {escape_controls(left.reason)}"
+
+
 def _line_of(table: TableErasure, *, dry_run: bool) -> str:
     """What goes, and in whose rows the id is masked: the devices with most of them first."""
     done, later = ("would be taken out" if dry_run else "taken out"), ""
@@ -213,7 +219,15 @@ def _line_of(table: TableErasure, *, dry_run: bool) -> str:
 
 
 def require_gone(report: ErasureReport) -> None:
-    """Unproven if a file of the lake, one among its files or a spill still holds the id, or a file could not be searched."""
+    """Unproven if a file of the lake, one among its files or a spill still holds the id, or if one of them or a table of another's
+    could not be looked through.
+    """
+    if report.erasure.left:
+        raise Unproven(
+            f"{len(report.erasure.left)} tables that are none of fleetlake's could not be rid of the device",
+            where=", ".join(left.table for left in report.erasure.left[:MOST_PATHS]),
+            hint="take it out with the tool that made them, or drop them, then the same again",
+        )
     if report.erasure.remaining:
         raise Unproven(
             f"{len(report.erasure.remaining)} files of the lake still hold the id",

@@ -14,10 +14,10 @@ from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fleetlake.contracts.tables import all_tables, bronze_of
+from fleetlake.contracts.tables import all_tables, bronze_of, contract_of
 from fleetlake.foundation.display import escape_controls
 from fleetlake.foundation.errors import FleetlakeError, Missing
-from fleetlake.maintain.compaction import Compacted, CompactionPolicy, compact
+from fleetlake.maintain.compaction import NOT_OURS, Compacted, CompactionPolicy, compact
 from fleetlake.maintain.expiry import Expired, expire
 from fleetlake.maintain.orphans import DEFAULT_AGE, Orphans, delete_orphans
 from fleetlake.maintain.retention import ExpiryPolicy
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Task = Callable[[Lake, str], Report]
 
 ORPHANS_EVERY_S = 86_400.0
+UNNAMED = f"{NOT_OURS}; --table with its name says that its files may be deleted"
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 0.5  # an ingest may commit every 0.3 s: who waits longer does not fare better
 
 
@@ -76,14 +77,30 @@ def read_by_transforms(lake: Lake, name: str) -> set[int]:
 
 
 def expire_tables(settings: Settings, names: Sequence[str], policy: ExpiryPolicy, *, dry_run: bool) -> list[Expired]:
-    """names: of tables, none for all. Missing if there is no such table."""
+    """names: of tables, none for all of fleetlake's; another's lose snapshots only if named. Missing if there is no such table."""
     lake = _lake(settings, dry_run=dry_run)
-    return [expire(lake, name, policy, wait=back_off, dry_run=dry_run) for name in _chosen(lake, names)]
+    return [
+        expire(lake, name, policy, wait=back_off, dry_run=dry_run)
+        if _may_delete(name, names)
+        else Expired(name, dry_run, 0, 0, left_alone=UNNAMED)
+        for name in _chosen(lake, names)
+    ]
 
 
 def delete_orphans_of_tables(settings: Settings, names: Sequence[str], age: timedelta, *, dry_run: bool) -> list[Orphans]:
+    """names: of tables, none for all of fleetlake's; another's lose files only if named. Missing if there is no such table."""
     lake = _lake(settings, dry_run=dry_run)
-    return [delete_orphans(lake, name, age, wait=back_off, dry_run=dry_run) for name in _chosen(lake, names)]
+    return [
+        delete_orphans(lake, name, age, wait=back_off, dry_run=dry_run)
+        if _may_delete(name, names)
+        else Orphans(name, dry_run, (), 0, 0, left_alone=UNNAMED)
+        for name in _chosen(lake, names)
+    ]
+
+
+def _may_delete(name: str, names: Sequence[str]) -> bool:
+    """Whether a table's snapshots and files may go: it is fleetlake's, or was asked for by its name."""
+    return name in names or contract_of(name) is not None
 
 
 def _lake(settings: Settings, *, dry_run: bool = False) -> Lake:
@@ -128,7 +145,7 @@ def _round(lake: Lake, names: Sequence[str], tasks: Sequence[Task], *, as_json: 
     except Exception as error:  # drivers of all catalogs; the next round may find it well again
         _say(error)
         return
-    for name in chosen:
+    for name in (name for name in chosen if _may_delete(name, names)):
         for task in tasks:
             try:
                 report = task(lake, name)
@@ -178,6 +195,8 @@ def print_reports(reports: Sequence[Report], *, as_json: bool) -> None:
 
 
 def _line(report: Report) -> str:
+    if report.left_alone:
+        return f"{report.table}: left alone, {report.left_alone}"
     if isinstance(report, Compacted):
         return _line_of_compaction(report)
     would = "would be " if report.dry_run else ""
@@ -190,8 +209,6 @@ def _line(report: Report) -> str:
 
 
 def _line_of_compaction(report: Compacted) -> str:
-    if report.left_alone:
-        return f"{report.table}: left alone, {report.left_alone}"
     if not report.removed and not report.superseded:
         return f"{report.table}: nothing to put together"
     removed = f"{report.table}: {report.removed:,} small files, {report.removed_bytes / 1e6:,.1f} MB"
