@@ -29,7 +29,7 @@ def require_rewritable(table: IcebergTable) -> None:
 
 
 def place_of_copy(table: IcebergTable, file: DataFile, device: DeviceName) -> str:
-    """Returns a place beside the file, or, if that is called after the device (`device_id=veh-9`, as other tools do), one in `data`."""
+    """Returns a place beside the file, or one in `data` if that is called after the device, as `device_id=veh-9` by other tools."""
     folder, _, name = file.file_path.rpartition("/")
     if device.id in unquote_plus(file.file_path.removeprefix(table.location())):
         folder, name = f"{table.location()}/data", f"{uuid.uuid4().hex}.parquet"
