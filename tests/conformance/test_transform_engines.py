@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from pyiceberg.transforms import MonthTransform
+from pyiceberg.types import ListType, StringType
 
 from fleetlake.contracts.events import EMERGENCY, EVENTS, GPS, TRAFFIC, VEHICLE, WEATHER, Event
 from fleetlake.contracts.gold import GOLD
@@ -292,6 +294,25 @@ def test_a_lost_race_leaves_neither_rows_nor_files(spark: SparkSession, tmp_path
         assert len(attempts) == 2
         assert [path for path in (tmp_path / "a warehouse" / "silver").rglob("data/**/*") if path.is_file()] == []
         assert on_spark(spark, lake).silver[1].inserted == 5
+
+
+def test_tables_that_another_tool_has_changed(spark: SparkSession, tmp_path: Path) -> None:
+    """Other partition specs, and a column of a type that no contract has: the files go on saying what day they are of."""
+    with new_lake(on_disk(tmp_path)) as lake:
+        ingest(lake, {GPS: fixes(0, 5)})
+        on_spark(spark, lake)
+        for name in ("silver.gps", "silver.positions"):
+            with lake.table(name).update_spec() as spec:
+                spec.remove_field("event_time_day")
+                spec.add_field("event_time", MonthTransform(), "event_month")
+            with lake.table(name).update_schema() as schema:
+                schema.add_column("note", ListType(9001, StringType(), False))
+        ingest(lake, {GPS: fixes(5, 5)})
+        on_spark(spark, lake)
+        for name in ("silver.gps", "silver.positions"):
+            table = lake.table(name)
+            assert table.scan(row_filter="event_time < '2026-01-02T00:00:00+00:00'").to_arrow().num_rows == 10
+            assert {task.file.spec_id for task in table.scan().plan_files()} == {0}
 
 
 def test_nothing_new_makes_no_commit(spark: SparkSession, tmp_path: Path) -> None:
