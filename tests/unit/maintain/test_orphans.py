@@ -177,7 +177,7 @@ def test_the_command_says_what_would_go_and_does_it(
     assert run(monkeypatch, home, "orphans", "--dry-run") == 0
     assert capsys.readouterr().out == f"bronze.vehicle: 1 orphans would be deleted, 0.0 MB\n  {path}\n"
     assert run(monkeypatch, home, "orphans", "--json", "--table", TABLE.name) == 0
-    report = {"table": TABLE.name, "dry_run": False, "files": [str(path)], "size_bytes": 5, "deleted": 1}
+    report = {"table": TABLE.name, "dry_run": False, "files": [str(path)], "size_bytes": 5, "deleted": 1, "left_alone": ""}
     assert json.loads(capsys.readouterr().out) == [report]
     assert not path.exists()
     expiring = ("expire", "--keep", "2", "--keep-hourly", "0", "--dry-run")
