@@ -26,6 +26,7 @@ from fleetlake.foundation.full_disk import is_no_room, note_of_full_disks
 
 CRASH_EXIT_CODE = 70  # EX_SOFTWARE
 BAD_HOME_EXIT_CODE = 2
+NO_FOLDER_EXIT_CODE = 2
 NO_ROOM_EXIT_CODE = 1  # it may succeed later
 ROOT_OPTIONS = ("--home", "--profile", "--config", "--set")
 COMMANDS = {
@@ -212,6 +213,8 @@ def _written_places() -> list[Path]:
 
 def _say_unexpected(error: Exception) -> int:
     """A folder of the user's that can't be used is theirs to mend, exit code 2; all else is ours, with its details in a log."""
+    if _is_of_deleted_folder(error):
+        return _say("the working folder was deleted; try: the same in a folder that is there, cd DIR", NO_FOLDER_EXIT_CODE)
     home = _home()
     if is_no_room(error):
         return _say(_with_full_disks("there is no room left to write to", error), NO_ROOM_EXIT_CODE)
@@ -227,6 +230,17 @@ def _say_unexpected(error: Exception) -> int:
         return _say(f"{said}; try: another one, fleetlake --home DIR", BAD_HOME_EXIT_CODE)
     details = write_crash_log(home, traceback.format_exc())
     return _say(_with_full_disks(f"unexpected {type(error).__name__}: {error}; {details}", error), CRASH_EXIT_CODE)
+
+
+def _is_of_deleted_folder(error: Exception) -> bool:
+    """Whether it failed because the working folder is no more: libraries ask for it when imported; relative paths begin there."""
+    if not isinstance(error, FileNotFoundError) or (error.filename and Path(os.fsdecode(error.filename)).is_absolute()):
+        return False
+    try:
+        os.getcwd()  # noqa: PTH109  # Path.cwd is the same
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _is_out_of_memory(error: Exception) -> bool:
