@@ -24,8 +24,7 @@ from fleetlake.broker.access import PROTOCOL, Access
 from fleetlake.broker.settings import DEFAULT_PORT, KafkaSettings
 from fleetlake.broker.topics import cluster_id
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing
-from fleetlake.foundation.private import make_private_folder
-from fleetlake.runtime.daemon import HOST, Daemon, require_free
+from fleetlake.runtime.daemon import HOST, Daemon, only_one_starts, require_free
 from fleetlake.runtime.jars import KAFKA
 from fleetlake.runtime.java import java_for_kafka
 
@@ -60,8 +59,9 @@ class EmbeddedBroker:
         return KafkaSettings(f"{HOST}:{self.port}", properties, embedded=True)
 
     def pid(self) -> int | None:
-        """The running broker's process id, None if it does not run."""
-        return self._daemon.pid()
+        """The running broker's process id, None if it does not run. Without its pid file it is known by the port it listens on."""
+        pid = self._daemon.pid()
+        return self._listening_pid() if pid is None else pid
 
     def require_own(self) -> None:
         """NotOurs if what listens on the port is not this home's broker, or this home's broker listens on another; nothing if
@@ -78,8 +78,6 @@ class EmbeddedBroker:
         if not _answers(self.port):
             return
         command = command_line_of_listener(self.port)
-        if str(self._properties) in command:
-            return
         homes = [str(Path(part).parent.parent) for part in command if part.endswith("/kafka/server.properties")]
         whose = f"the one of {homes[0]}" if homes else "another program's"
         raise NotOurs(
@@ -90,23 +88,28 @@ class EmbeddedBroker:
         )
 
     def start(self) -> bool:
-        """Starts it and waits until it answers; False if it ran already.
+        """Starts it and waits until it answers; False if it ran already, or another process has started it meanwhile.
 
         Missing if a port is taken or it does not come up; NotOurs if it runs already, on another port; BadInput for a home with a
         comma in its name, which Kafka takes for a list.
         """
-        if self.pid() is not None:
-            self.require_own()
-            self._wait_until_ready()
-            return False
         if "," in str(self.home):
             raise BadInput(
                 "the embedded broker can't use a folder with a comma in its name", where=str(self.home), hint="rename it"
             )
+        with only_one_starts(self.folder):
+            if (pid := self.pid()) is None:
+                self._start()
+                return True
+            self.require_own()
+            self._daemon.remember(pid)
+            self._wait_until_ready()
+            return False
+
+    def _start(self) -> None:
         for port in (self.port, self.port + 1):
             require_free(port, command="fleetlake --set kafka.port={port} up")
         classpath = ":".join(map(str, KAFKA.ensure()))
-        make_private_folder(self.folder)
         _write_private(self._properties, properties_text(self._configuration()))
         java = [
             java_for_kafka(),
@@ -124,14 +127,13 @@ class EmbeddedBroker:
         try:
             self._wait_until_ready(process)
         except BaseException:
-            self.stop()
+            self._daemon.stop_started(process)
             raise
         self._daemon.release(process)
-        return True
 
     def stop(self) -> bool:
         """Stops it, cleanly if it lets itself be; False if it did not run."""
-        return self._daemon.stop()
+        return self._daemon.stop(self.pid())
 
     @property
     def _daemon(self) -> Daemon:
@@ -140,6 +142,12 @@ class EmbeddedBroker:
     @property
     def _properties(self) -> Path:
         return self.folder / "server.properties"
+
+    def _listening_pid(self) -> int | None:
+        for port in {self.port, self._port_it_has() or self.port}:
+            if _answers(port) and (process := _listener(port)) and str(self._properties) in _command_line(process):
+                return int(process.pid)
+        return None
 
     def _port_it_has(self) -> int | None:
         """What the running broker was started with; None if that can't be read."""
@@ -194,10 +202,21 @@ class EmbeddedBroker:
 
 def command_line_of_listener(port: int) -> list[str]:
     """Of the process that listens on the port; nothing if that is another user's, who can't be asked."""
+    process = _listener(port)
+    return _command_line(process) if process else []
+
+
+def _listener(port: int) -> psutil.Process | None:
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid is not None:
-                return [str(part) for part in psutil.Process(connection.pid).cmdline()]
+                return psutil.Process(connection.pid)
+    return None
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error, OSError):
+        return [str(part) for part in process.cmdline()]
     return []
 
 

@@ -21,8 +21,7 @@ from typing import Any
 import psutil
 
 from fleetlake.foundation.errors import BadInput, Missing
-from fleetlake.foundation.private import make_private_folder
-from fleetlake.runtime.daemon import HOST, Daemon, require_free
+from fleetlake.runtime.daemon import HOST, Daemon, only_one_starts, require_free
 from fleetlake.runtime.java import java_for_spark
 from fleetlake.runtime.spark_cluster_state import (
     ClusterState,
@@ -70,8 +69,12 @@ class SparkCluster:
         """Starts the master and as many workers as are absent, and waits until all have registered: then the URL takes jobs.
 
         Returned are the names of what had to be started, and the state; what runs is left as it is, workers beyond `workers` too.
-        Missing if a port is taken or a process does not come up: what this call had started is stopped again then.
+        Missing if a port is taken or a process does not come up: what this call had started is stopped again then, and only that.
         """
+        with only_one_starts(self.folder):
+            return self._start_absent(workers, size)
+
+    def _start_absent(self, workers: int, size: WorkerSize) -> tuple[list[str], ClusterState]:
         started: list[tuple[Daemon, subprocess.Popen[bytes]]] = []
         try:
             master = self._daemon("master")
@@ -83,8 +86,8 @@ class SparkCluster:
                 started.append((worker, self._start_worker(worker, size)))  # noqa: PERF401  # known even if the next one fails
             state = self._wait(lambda state: names <= state.at_work, started)
         except BaseException:
-            for daemon, _ in reversed(started):
-                daemon.stop()
+            for daemon, process in reversed(started):
+                daemon.stop_started(process)
             raise
         finally:
             for daemon, process in started:
@@ -166,7 +169,6 @@ class SparkCluster:
 
     def _start(self, daemon: Daemon, properties: Mapping[str, str], what: str, *options: str) -> subprocess.Popen[bytes]:
         path = self._properties(daemon.name)
-        make_private_folder(self.folder)
         path.write_text(write_properties(properties))
         if daemon.log.exists():
             daemon.log.replace(daemon.log.with_suffix(".log.old"))

@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fleetlake.foundation.errors import Missing
@@ -40,3 +41,46 @@ def test_a_process_whose_command_line_ends_alike_is_another(tmp_path: Path) -> N
     ) as other:
         ours.pid_file.write_text(str(other.pid))
         assert ours.pid() is None
+
+
+SLEEPER = [sys.executable, "-c", "import sys, time; time.sleep(60)"]
+
+
+def test_what_was_started_in_vain_is_stopped_and_another_that_runs_stays_known(tmp_path: Path) -> None:
+    server = Daemon(tmp_path, "sleeper", mark="ours")
+    winner = server.start([*SLEEPER, "ours"])
+    loser = subprocess.Popen([*SLEEPER, "ours"])
+    try:
+        server.stop_started(loser)
+        assert loser.poll() is not None
+        assert (winner.poll(), server.pid()) == (None, winner.pid)
+        server.stop_started(winner)
+        assert (winner.poll() is None, server.pid(), server.pid_file.exists()) == (False, None, False)
+    finally:
+        for process in (winner, loser):
+            process.kill()
+            process.wait()
+
+
+def test_a_server_that_was_started_while_another_was_stopped_stays_known(tmp_path: Path) -> None:
+    server = Daemon(tmp_path, "sleeper", mark="ours")
+    ending, following = server.start([*SLEEPER, "ours"]), server.start([*SLEEPER, "ours"])
+    try:
+        reaping = threading.Thread(target=ending.wait)
+        reaping.start()
+        assert server.stop(ending.pid)
+        reaping.join()
+        assert server.pid() == following.pid
+    finally:
+        for process in (ending, following):
+            process.kill()
+            process.wait()
+
+
+def test_a_server_whose_pid_can_not_be_written_does_not_run_on(tmp_path: Path) -> None:
+    server = Daemon(tmp_path, "sleeper", mark=str(tmp_path))
+    server.pid_file.with_suffix(".pid.part").mkdir()
+    server.pid_file.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        server.start([*SLEEPER, str(tmp_path)])
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in (one.info["cmdline"] or [])]
