@@ -97,6 +97,8 @@ class EmbeddedBroker:
             raise BadInput(
                 "the embedded broker can't use a folder with a comma in its name", where=str(self.home), hint="rename it"
             )
+        if self.pid() is None:
+            self._require_free_ports()  # before anything is made
         with only_one_starts(self.folder):
             if (pid := self.pid()) is None:
                 self._start()
@@ -106,9 +108,17 @@ class EmbeddedBroker:
             self._wait_until_ready()
             return False
 
+    def _require_free_ports(self) -> None:
+        """Missing if another program than this home's broker, which may have been started a moment ago, has one of them."""
+        try:
+            for port in (self.port, self.port + 1):
+                require_free(port, command="fleetlake --set kafka.port={port} up")
+        except Missing:
+            if self.pid() is None:
+                raise
+
     def _start(self) -> None:
-        for port in (self.port, self.port + 1):
-            require_free(port, command="fleetlake --set kafka.port={port} up")
+        self._require_free_ports()
         classpath = ":".join(map(str, KAFKA.ensure()))
         _write_private(self._properties, properties_text(self._configuration()))
         java = [

@@ -71,6 +71,8 @@ class SparkCluster:
         Returned are the names of what had to be started, and the state; what runs is left as it is, workers beyond `workers` too.
         Missing if a port is taken or a process does not come up: what this call had started is stopped again then, and only that.
         """
+        if self._daemon("master").pid() is None:
+            self._require_free_ports()  # before anything is made
         with only_one_starts(self.folder):
             return self._start_absent(workers, size)
 
@@ -144,10 +146,18 @@ class SparkCluster:
         path = self._properties(name)
         return read_properties(path.read_text()).get(ID_PATTERN, "") if path.is_file() else ""
 
+    def _require_free_ports(self) -> None:
+        """Missing if another program than this home's master, which may have been started a moment ago, has one of them."""
+        try:
+            for setting, port in (("cluster_port", self.port), ("cluster_web_port", self.web_port)):
+                require_free(port, command=f"fleetlake --set spark.{setting}={{port}} cluster up")
+        except Missing:
+            if self._daemon("master").pid() is None:
+                raise
+
     def _start_master(self, *, anew: bool) -> subprocess.Popen[bytes]:
         """anew: no worker runs, so that there is nothing to be recovered of an earlier cluster."""
-        for setting, port in (("cluster_port", self.port), ("cluster_web_port", self.web_port)):
-            require_free(port, command=f"fleetlake --set spark.{setting}={{port}} cluster up")
+        self._require_free_ports()
         recovery = self.folder / "recovery"
         if recovery.is_symlink():  # in a home that was copied; what it leads to is not ours to empty
             recovery.unlink()

@@ -1,5 +1,6 @@
 """Two commands that start one home's cluster at the same time; Spark is a program that does nothing."""
 
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from fleetlake.runtime.spark_cluster_state import WorkerSize
 def test_one_starts_its_master_and_the_other_finds_it_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bin" / "spark-class"
     program.parent.mkdir()
-    program.write_text("#!/bin/sh\nsleep 60\n")
+    program.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
     program.chmod(0o700)
     looked = threading.Barrier(2)
 
