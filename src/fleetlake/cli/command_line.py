@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from fleetlake import __version__
+from fleetlake.cli.causes import is_of_deleted_folder, is_out_of_memory, unusable_place
 from fleetlake.cli.crash_log import write_crash_log
 from fleetlake.config.trust import require_no_strange_files
 from fleetlake.foundation.aws_errors import explain, is_of_aws
@@ -213,42 +214,18 @@ def _written_places() -> list[Path]:
 
 def _say_unexpected(error: Exception) -> int:
     """A folder of the user's that can't be used is theirs to mend, exit code 2; all else is ours, with its details in a log."""
-    if _is_of_deleted_folder(error):
+    if is_of_deleted_folder(error):
         return _say("the working folder was deleted; try: the same in a folder that is there, cd DIR", NO_FOLDER_EXIT_CODE)
     home = _home()
     if is_no_room(error):
         return _say(_with_full_disks("there is no room left to write to", error), NO_ROOM_EXIT_CODE)
-    if isinstance(error, MemoryError) or _is_out_of_memory(error):
+    if is_out_of_memory(error):
         said = f" ({first})" if (first := str(error).partition("\n")[0]) else ""
         return _say(f"the memory of this machine is not enough for the command{said}; try: a machine with more", NO_ROOM_EXIT_CODE)
-    if (
-        isinstance(error, OSError)
-        and error.filename
-        and Path(os.fsdecode(error.filename)).absolute().is_relative_to(home.absolute())
-    ):
-        said = f"the home folder can't be used: {error.strerror}; at {os.fsdecode(error.filename)}"
-        return _say(f"{said}; try: another one, fleetlake --home DIR", BAD_HOME_EXIT_CODE)
+    if said := unusable_place(error, home):
+        return _say(said, BAD_HOME_EXIT_CODE)
     details = write_crash_log(home, traceback.format_exc())
     return _say(_with_full_disks(f"unexpected {type(error).__name__}: {error}; {details}", error), CRASH_EXIT_CODE)
-
-
-def _is_of_deleted_folder(error: Exception) -> bool:
-    """Whether it failed because the working folder is no more: libraries ask for it when imported; relative paths begin there."""
-    if not isinstance(error, FileNotFoundError) or (error.filename and Path(os.fsdecode(error.filename)).is_absolute()):
-        return False
-    try:
-        os.getcwd()  # noqa: PTH109  # Path.cwd is the same
-    except FileNotFoundError:
-        return True
-    return False
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    with suppress(ImportError):
-        from fleetlake.lake.memory_database import is_out_of_memory
-
-        return is_out_of_memory(error)
-    return False
 
 
 def _home() -> Path:

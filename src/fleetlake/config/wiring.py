@@ -100,11 +100,13 @@ def lake_settings(settings: Settings) -> LakeSettings:
 def open_lake_from(settings: Settings) -> Lake:
     """For those who write: the lake is made if it is absent.
 
-    Claimed, with nothing written, if its warehouse is another's or lies above or below another's; BadInput if it holds the home.
+    Claimed, with nothing written, if its warehouse is another's or lies above or below another's; BadInput if it holds the home, or
+    lies where nothing can be written.
     """
     from fleetlake.lake.identity import require_own
     from fleetlake.lake.nesting import require_apart
 
+    _require_writable(settings)
     lake = open_unchecked_lake(settings)
     require_apart(lake, settings.home.resolve())
     require_own(lake, settings.home.resolve(), say=say)
@@ -162,6 +164,16 @@ def _require_there(settings: Settings) -> None:
     file = sqlite_path(lake_properties(settings).get("uri", ""))
     if file and not file.is_file():
         raise Missing(f"no lake at {settings.home}", hint="fleetlake ingest makes it, or fleetlake --home DIR")
+
+
+def _require_writable(settings: Settings) -> None:
+    from fleetlake.lake.places import local_path, require_writable, sqlite_path
+
+    properties = lake_properties(settings)
+    file, warehouse = sqlite_path(properties.get("uri", "")), local_path(properties.get("warehouse", ""))
+    for place in (file, warehouse) if file else ():  # what another catalog calls a warehouse may be no folder
+        if place:
+            require_writable(Path(place))
 
 
 def say(line: str) -> None:

@@ -8,6 +8,8 @@ a scheme literally, so that is how a folder is named whose `file://` form would 
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlparse
@@ -69,6 +71,19 @@ def pattern_of(path: str) -> str:
 def path_of_pattern(pattern: str) -> str:
     """The path that `pattern_of` made a pattern of."""
     return ESCAPED.sub(r"\1", pattern)
+
+
+def require_writable(place: Path) -> None:
+    """BadInput if a part of a lake, or the folder that it would be made in, can't be written by us: better now than half-way."""
+    there = next((one for one in (place, *place.parents) if os.access(one, os.F_OK)), Path("/"))
+    if os.access(there, os.W_OK):
+        return
+    reason = errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES
+    raise BadInput(
+        f"the lake can't be written: {os.strerror(reason)}",
+        where=str(there),
+        hint="make it writable, or another one: fleetlake --home DIR",
+    )
 
 
 def require_usable(path: Path, where: str) -> None:

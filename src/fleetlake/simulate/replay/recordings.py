@@ -197,6 +197,8 @@ def _header(path: Path) -> tuple[list[str], str]:
         start = bytes(stream.read(BLOCK_BYTES)).decode("utf-8-sig", errors="replace")
     delimiter = max(DELIMITERS, key=start.partition("\n")[0].count)
     names = next(csv.reader(io.StringIO(start, newline=""), delimiter=delimiter), [])
+    if not names and start.strip():
+        raise BadInput("the first line is blank", where=str(path), allowed="a header line first, then the rows")
     if len(names) > MOST_COLUMNS:
         raise BadInput(f"{len(names):,} columns", where=str(path), allowed=f"up to {MOST_COLUMNS:,}")
     doubled = sorted(name for name, times in Counter(names).items() if times > 1)

@@ -50,6 +50,9 @@ def test_mappings_that_do_not_fit(tmp_path: Path, mapping: dict[str, str], said:
     ("text", "name", "said"),
     [
         ("", "drive.csv", "empty"),
+        ("\n\n  \n", "drive.csv", "the file is empty"),
+        ("\n\ntimestamp,lat,lon\n2026-01-01T10:00:00Z,51,0\n", "drive.csv", "the first line is blank; at"),
+        ("\r\ntimestamp,lat,lon\r\n", "drive.csv", "the first line is blank; at"),
         ("device_id,when,lat,lon\n", "drive.csv", "no column is known to be the timestamp"),
         ("device_id,time,lat\n", "drive.csv", "no column is known to be the longitude"),
         ("time,lat,lon,lat\n", "drive.csv", "two columns are called lat"),
