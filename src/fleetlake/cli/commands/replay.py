@@ -57,6 +57,8 @@ def replay(
     settings, pace, zone = load_settings(), parse_speedup(speedup), _zone(timezone)
     mapping = (read_mapping(mapping_file) if mapping_file else {}) | parse_assignments(assign or [])
     drives = read_drives(files, mapping, timezone=zone, memory_bytes=settings.replay.memory_bytes)
+    for file, points, count in drives.left_out:
+        print(f"warning: {escape_controls(file)}: {_count(count, points)} not sent; only a track's points are", file=sys.stderr)
     if to is ReplayTarget.NDJSON:
         report = send_drives(drives, NdjsonSink(sys.stdout), speedup=pace, on_progress=_progress)
     else:

@@ -18,19 +18,26 @@ TRUE, FALSE = pa.array(["true", "1", "yes", "on"]), pa.array(["false", "0", "no"
 DATE_TIME = re.compile(r"\d{4}([-/])\d\d\1\d\d[T ]\d\d:\d\d.*")
 SINCE_1970 = re.compile(r"\d{9,19}(\.\d+)?")
 DECIMALS = 6
+OF_MANY_LINES = ("description", "snapshot_base64")  # columns of free text; a line break in any other value is a stray quote's doing
+LINE_BREAK = r"\r\n|\n|\r"
 
 
 def read_cells(text: pa.Array, column: Column, unit: str, timezone: tzinfo) -> tuple[pa.Array, pa.Array]:
     """n texts as the values of `column`, and the texts of those that could not be understood; each null where the other is not.
 
-    Both are null where the cell is empty. unit: the texts', one of UNITS; the values come out in the contract's.
+    Both are null where the cell is empty. A text with a line break is not understood, but where it may have many lines.
+    unit: the texts', one of UNITS; the values come out in the contract's.
     timezone: of times without one. Times may be ISO 8601, also with slashes in
     the date, or seconds, milli-, micro- or nanoseconds since 1970.
     """
     text = pc.utf8_trim_whitespace(text)
     missing = pa.scalar(None, pa.string())
     if column.type is Type.STRING:
-        return pc.if_else(pc.equal(text, ""), missing, text), pa.nulls(len(text), pa.string())
+        text = pc.if_else(pc.equal(text, ""), missing, text)
+        if column.name in OF_MANY_LINES:
+            return text, pa.nulls(len(text), pa.string())
+        broken = pc.match_substring_regex(text, LINE_BREAK)
+        return pc.if_else(broken, missing, text), pc.if_else(broken, text, missing)
     text = pc.if_else(pc.is_in(pc.utf8_lower(text), NOTHING), missing, text)
     if column.type is Type.TIMESTAMP:
         values = _times(text, timezone)

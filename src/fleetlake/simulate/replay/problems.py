@@ -6,15 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Column, Type
 from fleetlake.contracts.events import GPS, Event
+from fleetlake.simulate.replay.cells import LINE_BREAK
 from fleetlake.simulate.replay.mapping import POSITION, mappable, target
-from fleetlake.simulate.replay.rows import FILE, MALFORMED, NUMBER, text_of, value_of
+from fleetlake.simulate.replay.rows import FILE, MALFORMED, NUMBER, SWALLOWED, text_of, value_of
 
 EXAMPLES = 5
+STRAY_QUOTE = "from one quote to the next"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ def find_problems(rows: pa.Table, events: Sequence[Event], files: Sequence[str])
         for what, where in _problems_of(rows, event):
             if where.any():
                 found.setdefault(what, where)
+    if SWALLOWED in rows.column_names:
+        lines = rows[SWALLOWED].fill_null(0).to_numpy()
+        found[f"a cell has line breaks ({_more_lines(lines.sum())} in it that could be rows, {STRAY_QUOTE})"] = lines > 0
     return sorted((_problem(rows, what, where, files) for what, where in found.items()), key=lambda problem: -problem.rows)
 
 
@@ -56,7 +62,9 @@ def _problems_of(rows: pa.Table, event: Event) -> Iterator[tuple[str, np.ndarray
             years = pc.year(rows[values])
             strange = pc.or_(pc.less(years, FIRST_YEAR), pc.greater(years, LAST_YEAR)).fill_null(False)
             yield f"{name} is outside {FIRST_YEAR} to {LAST_YEAR}", strange.to_numpy()
-        yield f"{name} is not a {column.type}", _valid(rows, text)
+        broken = _broken_lines(rows, text)
+        yield f"{name} has line breaks ({_more_lines(broken.sum())} in it, {STRAY_QUOTE})", broken > 0
+        yield f"{name} is not a {column.type}", _valid(rows, text) & (broken == 0)
         yield f"{name} is {_broken(column)}", seen & ~_within(rows[values], column)
         if name in required:
             yield f"{name} is empty", ~seen & ~_valid(rows, text) & ~malformed
@@ -65,6 +73,18 @@ def _problems_of(rows: pa.Table, event: Event) -> Iterator[tuple[str, np.ndarray
 def _valid(rows: pa.Table, name: str) -> np.ndarray:
     result: np.ndarray = rows[name].is_valid().to_numpy() if name in rows.column_names else np.zeros(rows.num_rows, bool)
     return result
+
+
+def _broken_lines(rows: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    """Of each row how many lines the text of that name has beyond its first."""
+    if name not in rows.column_names:
+        return np.zeros(rows.num_rows, np.int64)
+    result: npt.NDArray[np.int64] = pc.count_substring_regex(rows[name], LINE_BREAK).fill_null(0).cast(pa.int64()).to_numpy()
+    return result
+
+
+def _more_lines(count: int) -> str:
+    return f"{count:,} more line{'' if count == 1 else 's'}"
 
 
 def _broken(column: Column) -> str:

@@ -42,12 +42,14 @@ class Recording:
 
     numbers: n line numbers (CSV, the header is line 1) or track point numbers (GPX, from 1).
     malformed: line number and text of the lines that have not as many cells as the header.
+    left_out: of points that are no track's, and so not of a drive, what they are called and how many there are.
     """
 
     path: Path
     table: pa.Table
     numbers: npt.NDArray[np.int64]
     malformed: tuple[tuple[int, str], ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
 
     @property
     def device(self) -> str:
@@ -221,12 +223,17 @@ def _read_gpx(path: Path, memory: Memory) -> Recording:
     except (OSError, ValueError, expat.ExpatError, gpxpy.gpx.GPXException) as error:
         raise BadInput(f"not readable as GPX: {_short(error)}", where=str(path), allowed="GPX 1.0 or 1.1") from error
     if not points:
-        raise BadInput("no track points", where=str(path), allowed="a GPX file with a track; routes and waypoints have no times")
+        raise BadInput(
+            "no track points",
+            where=str(path),
+            allowed="a GPX file with a track; points of routes and waypoints are none of a drive",
+        )
     names = list(dict.fromkeys(name for point in points for name in point))
     if len(names) > GPX_NAMES:
         raise BadInput(f"{len(names)} different names of values", where=str(path), allowed=f"up to {GPX_NAMES}")
     table = pa.table({name: pa.array([point.get(name) for point in points], pa.string()) for name in names})
-    return Recording(path, table, np.arange(1, len(points) + 1))
+    others = (("waypoint", len(document.waypoints)), ("route point", sum(len(route.points) for route in document.routes)))
+    return Recording(path, table, np.arange(1, len(points) + 1), left_out=tuple(one for one in others if one[1]))
 
 
 def _gpx_text(path: Path, memory: Memory) -> str:

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 
 from fleetlake.contracts.events import EVENTS, GPS
 from fleetlake.foundation.errors import BadInput
-from fleetlake.simulate.replay.cells import read_cells
+from fleetlake.simulate.replay.cells import LINE_BREAK, OF_MANY_LINES, read_cells
 from fleetlake.simulate.replay.mapping import POSITION, Plan, target
 from fleetlake.simulate.replay.motion import derive_motion
-from fleetlake.simulate.replay.recordings import Recording
+from fleetlake.simulate.replay.recordings import DELIMITERS, Recording
 
 FILE, NUMBER, ORDER = "file", "number", "order_ms"
+SWALLOWED = "swallowed"  # how many lines that look like rows are in cells of a row that are not sent, or are free text
 MALFORMED = "row"  # the wire name under which a line that has no cells is sent
 
 
@@ -65,6 +66,8 @@ def _typed(recording: Recording, plan: Plan, timezone: tzinfo, file: int) -> pa.
                 columns[text_of(event.kind, name)] = text
         if event.kind in plan and "deviceId" not in plan[event.kind]:
             columns[value_of(event.kind, "deviceId")] = pa.repeat(pa.scalar(recording.device), rows)
+    if any(swallowed := _swallowed(recording, plan)):
+        columns[SWALLOWED] = pa.array(swallowed, pa.int64())
     _check_times(recording, plan[GPS.kind]["timestamp"].column, columns[value_of(GPS.kind, "timestamp")])
     table = pa.table(columns)
     if recording.malformed:
@@ -73,6 +76,30 @@ def _typed(recording: Recording, plan: Plan, timezone: tzinfo, file: int) -> pa.
         table = pa.concat_tables([table, pa.table(lost)], promote_options="default").sort_by(NUMBER)
     times = table[value_of(GPS.kind, "timestamp")].combine_chunks().cast(pa.int64())
     return table.append_column(ORDER, pc.fill_null_backward(pc.fill_null_forward(times)))
+
+
+def _swallowed(recording: Recording, plan: Plan) -> list[int]:
+    """Of each row how many lines with as many cells as the header are in one of its cells, where lines are none of a field's.
+
+    A quote that nothing closes makes the following rows part of a cell. Where the cell is a value, that is seen by its line breaks.
+    """
+    values = {
+        source.column
+        for event in EVENTS
+        for name, source in plan.get(event.kind, {}).items()
+        if target(event, name).name not in OF_MANY_LINES
+    }
+    counts = [0] * recording.table.num_rows
+    for name in set(recording.table.column_names) - values:
+        cells = recording.table[name]
+        for row in np.flatnonzero(pc.match_substring_regex(cells, LINE_BREAK).fill_null(False).to_numpy()):
+            lines = cells[int(row)].as_py().splitlines()[1:]
+            counts[row] += sum(_looks_like_row(line, recording.table.num_columns) for line in lines)
+    return counts
+
+
+def _looks_like_row(line: str, cells: int) -> bool:
+    return any(line.count(delimiter) == cells - 1 for delimiter in DELIMITERS)
 
 
 def _check_times(recording: Recording, column: str, times: pa.Array) -> None:

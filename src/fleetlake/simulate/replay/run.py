@@ -45,10 +45,14 @@ class ReplayReport:
 
 @dataclass(frozen=True, slots=True)
 class Drives:
-    """Recorded drives, read and ready to send. files: their names. rows: see typed_rows."""
+    """Recorded drives, read and ready to send. files: their names. rows: see typed_rows.
+
+    left_out: of each file what its points that are not sent are called, and how many there are; see Recording.
+    """
 
     files: tuple[str, ...]
     rows: pa.Table
+    left_out: tuple[tuple[str, str, int], ...] = ()
 
 
 def read_drives(
@@ -65,7 +69,8 @@ def read_drives(
     memory = Memory(memory_bytes)
     recordings = [read_recording(path, memory) for path in paths]
     plans = [resolve(mapping, recording.table.column_names, str(recording.path)) for recording in recordings]
-    return Drives(tuple(str(path) for path in paths), typed_rows(recordings, plans, timezone))
+    left_out = tuple((str(one.path), *points) for one in recordings for points in one.left_out)
+    return Drives(tuple(str(path) for path in paths), typed_rows(recordings, plans, timezone), left_out)
 
 
 def replay_files(

@@ -126,14 +126,18 @@ def _null_where(condition: pa.Array, values: pa.Array) -> pa.Array:
 
 
 def _encoded(rows: pa.Table, event: Event, columns: dict[str, pa.Array]) -> list[bytes]:
-    """The records' bytes; what was not understood goes out as the text it is, so that the quarantine shows it."""
+    """The records' bytes; what was not understood goes out as the text it is, so that the quarantine shows it.
+
+    What a text field has of several lines goes out as the list of them, which is no text: the contract takes any text for an id.
+    """
     values = encode(event, columns)
+    texts_of_lines = {field.name for field in event.fields if field.type is Type.STRING}
     for field in (*(field.name for field in event.fields if field.name != "location"), MALFORMED):
         texts = text_of(event.kind, field)
         if texts in rows.column_names:
             seen = rows[texts].to_pylist()
             for row in np.flatnonzero(rows[texts].is_valid().to_numpy()):
-                values[row] = _with_member(values[row], field, seen[row])
+                values[row] = _with_member(values[row], field, seen[row].splitlines() if field in texts_of_lines else seen[row])
     for row in np.flatnonzero(columns["location"].field(0).is_null().to_numpy(zero_copy_only=False)):
         place = [_as_recorded(rows, event, part, int(row)) for part in POSITION]
         if place != [None, None]:

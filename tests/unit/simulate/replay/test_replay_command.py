@@ -82,3 +82,20 @@ def test_what_is_refused(
     assert out == ""
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_points_of_a_gpx_that_are_no_tracks_are_counted(tmp_path: Path) -> None:
+    moment = "<time>2026-01-01T10:00:00Z</time>"
+    waypoints, routes = (f"<{name} lat='51' lon='0'>{moment}</{name}>" for name in ("wpt", "rtept"))
+    track = f"<trk><trkseg><trkpt lat='51' lon='0'>{moment}</trkpt></trkseg></trk>"
+    file = tmp_path / "drive.gpx"
+    file.write_text(
+        f"<gpx version='1.1' creator='x' xmlns='http://www.topografix.com/GPX/1/1'>{waypoints * 20}<rte>{routes}</rte>{track}</gpx>"
+    )
+    command = [sys.executable, "-m", "fleetlake.cli.main", "replay", "drive.gpx", "--to", "ndjson"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr.splitlines()[:2] == [
+        "warning: drive.gpx: 20 waypoints not sent; only a track's points are",
+        "warning: drive.gpx: 1 route point not sent; only a track's points are",
+    ]

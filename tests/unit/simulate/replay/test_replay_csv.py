@@ -216,3 +216,53 @@ def test_the_recorded_buses(path: Path) -> None:
     assert max(speed for speed in sink.column("speed") if speed is not None) < 120
     assert report.problems == ()
     assert replayed(path)[0].records == sink.records
+
+
+def rows_with_quotes(quoted: dict[int, str], header: str = "device_id,timestamp,lat,lon,note") -> str:
+    """Twelve rows, of which some are given as they are."""
+    rows = [quoted.get(row, f"car,2026-01-01T10:00:{row:02}Z,51.{row:04},-0.1,") for row in range(12)]
+    return "\n".join([header, *rows, ""])
+
+
+def test_rows_that_stray_quotes_take_into_an_id_are_counted_and_quarantined(tmp_path: Path) -> None:
+    path = saved(tmp_path, rows_with_quotes({3: '"car,2026-01-01T10:00:03Z,51,-0.1,', 8: '"car,2026-01-01T10:00:08Z,51,-0.1,'}))
+    sink, report = replayed(path)
+    assert report.rows == 12 - 5
+    assert [(problem.what, problem.rows, problem.first) for problem in report.problems] == [
+        ("deviceId has line breaks (5 more lines in it, from one quote to the next)", 1, (f"{path}:5",))
+    ]
+    (bad,) = [document for document in sink.documents() if document["deviceId"] != "car"]
+    assert len(bad["deviceId"]) == 6
+    assert bad["deviceId"][1].startswith("car,2026-01-01T10:00:04Z")
+    assert len([reason for reason in sink.reasons() if reason]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row"),
+    [
+        ("timestamp", "device_id,timestamp,lat,lon,note", 'car,"2026-01-01T10:00:03Z\n2026-01-01T10:00:04Z",51,-0.1,'),
+        ("latitude", "device_id,timestamp,lat,lon,note", 'car,2026-01-01T10:00:03Z,"51\n52",-0.1,'),
+        ("vehicleType", "device_id,timestamp,lat,lon,vehicle_type", 'car,2026-01-01T10:00:03Z,51,-0.1,"van\nbus"'),
+    ],
+)
+def test_a_line_break_in_a_value_is_a_problem(tmp_path: Path, name: str, header: str, row: str) -> None:
+    sink, report = replayed(saved(tmp_path, rows_with_quotes({3: row}, header)))
+    assert (report.rows, len([reason for reason in sink.reasons() if reason])) == (12, 1)
+    assert f"{name} has line breaks (1 more line in it, from one quote to the next)" in {
+        problem.what for problem in report.problems
+    }
+
+
+def test_rows_that_a_stray_quote_takes_into_a_column_that_is_not_sent_are_told(tmp_path: Path) -> None:
+    path = saved(tmp_path, rows_with_quotes({3: 'car,2026-01-01T10:00:03Z,51,-0.1,"', 8: 'car,2026-01-01T10:00:08Z,51,-0.1,"'}))
+    _, report = replayed(path)
+    assert report.rows == 12 - 5
+    (problem,) = report.problems
+    assert problem.what.startswith("a cell has line breaks (5 more lines in it that could be rows")
+    assert problem.first == (f"{path}:5",)
+
+
+def test_notes_of_many_lines_and_a_break_at_a_cells_end_are_no_problem(tmp_path: Path) -> None:
+    note = 'car,2026-01-01T10:00:03Z,51,-0.1,"Stopped,\nwaited, and\nwent on"'
+    sink, report = replayed(saved(tmp_path, rows_with_quotes({3: note, 5: '"car\n",2026-01-01T10:00:05Z,51,-0.1,'})))
+    assert (report.rows, report.problems, set(sink.reasons())) == (12, (), {None})
