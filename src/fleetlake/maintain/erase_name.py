@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -22,6 +22,7 @@ ROUNDS = 16  # of masking, which may leave the id where two of it had touched, b
 NAME = "0-9A-Za-z_-"
 JOINTS = "-_/:."  # what stands between a device's id and the rest of an event's
 SHORT = {'"': r"\\\"", "\\": r"\\\\", "/": r"\\/", "\n": r"\\n", "\r": r"\\r", "\t": r"\\t", "\b": r"\\b", "\f": r"\\f"}
+ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 MASKS = re.compile(re.escape(MASK))
 WIDE_CODECS = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 
@@ -56,13 +57,23 @@ class DeviceName:
 
     @cached_property
     def spelled(self) -> str:
-        """The id as it is or as JSON may escape it, anywhere.
+        """The id as it is or as JSON, CSV or HTML may escape it, anywhere.
 
-        JSON always escapes a backslash. Were each of an id's read either way by itself, a text of backslashes could be read in
-        exponentially many ways, and all would be tried.
+        JSON always escapes a backslash, and CSV doubles each quote. Were each of an id's read either way by itself, a text of them
+        could be read in exponentially many ways, and all would be tried.
         """
-        escaped = "".join(map(_spelled, self.id))
-        return f"{re.escape(self.id)}|{escaped}" if "\\" in self.id else escaped
+        return "|".join(self._ways(lambda character, way: way))
+
+    def _ways(self, of_codec: Callable[[str, str], str]) -> Iterator[str]:
+        """Yields the expression of the id for each way to escape. of_codec: that of a character, from the character and its own."""
+        ways: list[Callable[[str], str]] = [_spelled]
+        if "\\" in self.id:
+            ways.insert(0, re.escape)
+        if '"' in self.id:
+            ways.append(_doubled)
+        if not ENTITIES.keys().isdisjoint(self.id):
+            ways.append(_as_entity)
+        return ("".join(of_codec(character, way(character)) for character in self.id) for way in ways)
 
     @cached_property
     def word(self) -> re.Pattern[str]:
@@ -89,7 +100,7 @@ class DeviceName:
         """Finds the id in Latin-1; empty if it is written there as in UTF-8, or can't be."""
         if self.id.isascii() or any(ord(character) > 0xFF for character in self.id):
             return b""
-        return "".join(c_ if (c_ := _spelled(c)).isascii() else f"(?:\\x{ord(c):02x}|{c_})" for c in self.id).encode()
+        return "|".join(self._ways(_or_in_latin)).encode()
 
     def masks_in(self, text: str) -> list[tuple[int, int]]:
         """Where a text was masked: an id such as `erased` is not looked for in that, or masking would never end.
@@ -150,6 +161,23 @@ def _spelled(character: str) -> str:
     plain = [] if character == "\\" else [re.escape(character)]
     ways = [*plain, escape, *([SHORT[character]] if character in SHORT else [])]
     return f"(?:{'|'.join(ways)})"
+
+
+def _or_in_latin(character: str, way: str) -> str:
+    return way if character.isascii() else f"(?:\\x{ord(character):02x}|{way})"
+
+
+def _doubled(character: str) -> str:
+    return '""' if character == '"' else re.escape(character)
+
+
+def _as_entity(character: str) -> str:
+    """A character of a text in HTML, where an ampersand is always escaped, and a quote may be."""
+    if character not in ENTITIES:
+        return re.escape(character)
+    number = ord(character)
+    plain = [] if character == "&" else [re.escape(character)]
+    return f"(?:{'|'.join([*plain, f'&{ENTITIES[character]};', f'&#0*{number};', f'&#[xX]0*{number:x};'])})"
 
 
 def _digit(digit: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import html
+import io
 import json
 import re
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,6 +49,32 @@ def test_any_id_is_found_as_json_writes_it_and_as_it_is(device_id: str) -> None:
             assert re.search(device.anywhere, content), content
             assert candidates(pa.array([content], pa.binary()), device.anywhere).to_pylist() == [True], content
         assert device.member.search(written.decode()), written
+
+
+@given(st.text("\"'&<>;\\\\a-1ü", min_size=1, max_size=12))
+def test_any_id_is_found_as_csv_and_html_write_it(device_id: str) -> None:
+    device, row = DeviceName(device_id), io.StringIO()
+    csv.writer(row, quoting=csv.QUOTE_ALL).writerow([device_id])
+    numbers = "".join(f"&#{ord(character)};" if character in "\"'&<>" else character for character in device_id)
+    for text in (row.getvalue(), f"<td>{html.escape(device_id)}</td>", f"<td>{html.escape(device_id, quote=False)}</td>", numbers):
+        assert re.search(device.anywhere, text.encode()), text
+        assert candidates(pa.array([text.encode()], pa.binary()), device.anywhere).to_pylist() == [True], text
+        if device.in_latin_bytes:
+            assert re.search(device.in_latin_bytes, text.encode("latin-1")), text
+
+
+def test_an_id_of_quotes_is_looked_for_in_no_time() -> None:
+    """Each of its quotes by itself may not be one or two of the text's: all ways would be tried."""
+    device, text = DeviceName('"' * 40 + "vehicle"), '"' * 4000 + "<"
+    began = time.monotonic()
+    assert not re.search(device.anywhere, text.encode())
+    assert time.monotonic() - began < 5
+
+
+def test_the_name_in_a_table_of_another_program_is_whole() -> None:
+    device = DeviceName('say"van-77')
+    assert [bool(re.search(device.word_in_bytes, text)) for text in (b'1,"say""van-77",2', b'1,"say""van-770",2')] == [True, False]
+    assert device.mask_text('"say""van-77",<b>say&quot;van-77</b>', device.word) == '"[erased]",<b>[erased]</b>'
 
 
 @pytest.mark.parametrize(

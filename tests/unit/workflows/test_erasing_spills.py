@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import tempfile
 from pathlib import Path
 from typing import cast
@@ -50,3 +52,18 @@ def test_a_folder_of_spills_that_is_not_the_users_own_is_named(home: Path) -> No
         f"{home}/spill, which is a link, belongs to another user or is open to others: what their commands spill" in report.outside
     )
     assert report.spills == ()
+
+
+def test_a_report_in_the_home_is_named_however_it_spells_the_id(home: Path) -> None:
+    """As `report --csv`, a page and JSON lines have it."""
+    device = "say\"van & <77>'s"
+    spellings = {
+        "trips.csv": '"say""van & <77>\'s",1\n',
+        "trips.html": f"<td>{html.escape(device)}</td>",
+        "x.json": json.dumps(device),
+    }
+    for name, text in spellings.items():
+        (home / name).write_text(text)
+    (home / "another.csv").write_text('"say""van & <770>",1\n')
+    report = erase(Settings(home=home, kafka=KafkaSection(bootstrap_servers="127.0.0.1:1")), device, dry_run=True)
+    assert report.elsewhere == tuple(str(home / name) for name in sorted(spellings))
