@@ -57,7 +57,14 @@ typedef struct {
     void *internal;
 } message;
 
-size_t take_events(void *, void *(*)(void *, int), const message *(*)(void *), int, void **, const message **, size_t, int64_t);
+typedef struct {
+    int32_t (*take)(message *, void **);
+    int32_t (*get)(const void *, size_t, const char **, const void **, size_t *);
+    void (*destroy)(void *);
+} header_functions;
+
+size_t take_events(void *, void *(*)(void *, int), const message *(*)(void *), const header_functions *, int, void **, const message **,
+                   size_t, int64_t, int64_t *);
 void describe_records(const message *const *, size_t, int64_t (*)(const message *, int *), void **, int32_t *, int64_t *, int64_t *, int64_t *);
 void copy_payloads(const message *const *, size_t, char *);
 void give_back(void *const *, size_t, void (*)(void *));
@@ -73,6 +80,8 @@ static message *new_message(void) {
     made->partition = (int32_t)draw();
     made->size = below(10) ? below(40) : below(5000);
     made->payload = below(5) ? random_bytes(made->size) : NULL;
+    made->key_size = below(10) ? below(20) : below(3000);
+    made->key = below(5) ? random_bytes(made->key_size) : NULL;
     made->offset = (int64_t)draw();
     made->internal = (void *)(uintptr_t)draw();
     return made;
@@ -83,6 +92,7 @@ static void destroy(void *event) {
     message **of = event, *m = *of;
     if (m) {
         free(m->payload);
+        free(m->key);
         free(m);
     }
     free(event);
@@ -91,6 +101,45 @@ static void destroy(void *event) {
 
 static const message *next_of(void *event) {
     return *(message **)event;
+}
+
+enum { A_HEADER = 64 };
+static size_t headers_alive;
+static const char *const NAME_OF_HEADER = "name";
+
+/* Some records have headers, so many as their offset says, each of as many bytes as its number. */
+static int32_t take_headers(message *m, void **headers) {
+    if (m->offset & 1) {
+        return -156;
+    }
+    size_t *made = exactly(sizeof *made);
+    *made = ((uint64_t)m->offset >> 1) % 5;
+    headers_alive++;
+    *headers = made;
+    return 0;
+}
+
+static int32_t get_header(const void *headers, size_t i, const char **name, const void **value, size_t *size) {
+    if (i >= *(const size_t *)headers) {
+        return -156;
+    }
+    *name = NAME_OF_HEADER, *value = i ? NAME_OF_HEADER : NULL, *size = i;
+    return 0;
+}
+
+static void destroy_headers(void *headers) {
+    free(headers);
+    headers_alive--;
+}
+
+static const header_functions of_headers = {take_headers, get_header, destroy_headers};
+
+static int64_t most_of_headers(const message *m) {
+    int64_t bytes = 4096; /* what may lie between two records without being looked at */
+    for (size_t i = 0; !(m->offset & 1) && i < ((uint64_t)m->offset >> 1) % 5; i++) {
+        bytes += A_HEADER + 4 + (int64_t)i;
+    }
+    return bytes;
 }
 
 static int64_t time_of(const message *m, int *kind) {
@@ -115,16 +164,22 @@ static void fuzz_messages(void) {
     void **events = exactly(limit * sizeof *events);
     const message **messages = exactly(limit * sizeof *messages);
     in_queue = below(1000);
-    const size_t taken = take_events(&in_queue, poll_queue, next_of, (int)below(3), events, messages, limit, enough);
-    CHECK(taken <= limit && taken == alive);
+    int64_t weight = -1;
+    const size_t taken = take_events(&in_queue, poll_queue, next_of, &of_headers, (int)below(3), events, messages, limit, enough, &weight);
+    CHECK(taken <= limit && taken == alive && !headers_alive);
     size_t count = 0;
+    int64_t least = 0, most = 0;
     for (size_t i = 0; i < taken; i++) {
         const message *m = *(message **)events[i];
         CHECK(messages[i] == (m && !m->error ? m : NULL));
         if (messages[i]) {
+            CHECK(least < enough); /* else it ended before this one */
+            least += (m->payload ? (int64_t)m->size : 0) + (m->key ? (int64_t)m->key_size : 0);
+            most += most_of_headers(m);
             messages[count++] = messages[i];
         }
     }
+    CHECK(least <= weight && weight <= least + most);
     int32_t *partition = exactly(count * sizeof *partition);
     void **topic = exactly(count * sizeof *topic);
     int64_t *offset = exactly(count * sizeof *offset), *time_ms = exactly(count * sizeof *time_ms), *size = exactly(count * sizeof *size);

@@ -244,6 +244,44 @@ def test_memory_of_records_is_given_back(broker: EmbeddedBroker, topic: str, ope
     assert peak < 300e6  # what the client reads ahead, 64 MB a broker and a response more, and a batch
 
 
+LARGE, FEW = 50_000, 60
+PARTS_OF_A_RECORD: dict[str, dict[str, Any]] = {
+    "key": {"value": b"small", "key": b"k" * LARGE},
+    "key of a tombstone": {"value": None, "key": b"k" * LARGE},
+    "one header": {"value": b"small", "headers": {"h": b"h" * LARGE}},
+    "many headers": {"value": b"small", "headers": [("h", b"h" * 5)] * (LARGE // 50)},
+    "headers of a record without key and value": {"value": None, "headers": {"h": b"h" * LARGE}},
+    "all of them": {"value": b"v" * (LARGE // 2), "key": b"k" * (LARGE // 4), "headers": {"h": b"h" * (LARGE // 4)}},
+}
+
+
+@pytest.mark.parametrize("large", PARTS_OF_A_RECORD)
+@pytest.mark.parametrize("batch", [1, 1_000_000], ids=["batches of one", "large batches"])
+def test_whatever_is_large_of_a_record_bounds_what_is_taken(
+    broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened], large: str, batch: int
+) -> None:
+    """Keys and headers take memory as long as the record lives, as values do. They were not counted: 20,000 were held at a time."""
+    sizes = {"batch.size": batch, "linger.ms": 200, "compression.type": "zstd"}
+    producer = Producer(broker.settings.client_config() | sizes)
+    for _ in range(FEW):
+        producer.produce(topic, partition=0, **PARTS_OF_A_RECORD[large])
+    assert producer.flush(TIMEOUT_S) == 0
+    arriving, taken = opened(broker.settings.bootstrap_servers, from_start(topic)).arriving, list[Arrivals]()
+    time.sleep(0.5)  # until the client has them
+    while sum(one.records for one in taken) < FEW:
+        taken.append(arriving.take(500, 1.0, enough_bytes=4 * LARGE))
+    assert max(one.records for one in taken) <= 16  # by objects, so many are asked for before it is known what they are
+    assert sum(one.is_full for one in taken) >= FEW // 16
+
+
+def test_small_records_are_taken_as_many_as_asked_for(broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened]) -> None:
+    send(broker, topic, [(n % 4, b"v" * 100) for n in range(2_000)])
+    arriving = opened(broker.settings.bootstrap_servers, from_start(topic)).arriving
+    time.sleep(0.5)
+    first = arriving.take(1_000, 5.0, enough_bytes=1_000 * 400)
+    assert (first.records + len(first.troubles), first.is_full) == (1_000, True)
+
+
 def test_records_that_take_another_way_are_not_dropped_in_silence(broker: EmbeddedBroker, topic: str) -> None:
     send(broker, topic, [(0, b"a")])
     consumer = Consumer(broker.settings.client_config() | {"group.id": "g"} | dict(TUNING), logger=SILENT)

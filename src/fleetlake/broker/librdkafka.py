@@ -15,7 +15,7 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import Consumer, Producer
 
-from fleetlake.runtime.compiled import POINTER, NotPossible, Signatures, compiled, load
+from fleetlake.runtime.compiled import POINTER, SIZE, NotPossible, Signatures, compiled, load
 
 KNOWN_CLIENTS = {"2.16.1"}  # whose clients start with a pointer to their rd_kafka_t: looked up in the source, it is no interface
 LIBRARY = re.compile(r"librdkafka[^.]*\.(so|.*dylib|dll)")
@@ -44,6 +44,9 @@ FUNCTIONS: Signatures = {
     "rd_kafka_message_timestamp": (ctypes.c_int64, POINTER, POINTER),
     "rd_kafka_message_leader_epoch": (ctypes.c_int32, POINTER),
     "rd_kafka_message_status": (ctypes.c_int, POINTER),
+    "rd_kafka_message_detach_headers": (ctypes.c_int, POINTER, POINTER),
+    "rd_kafka_header_get_all": (ctypes.c_int, POINTER, SIZE, *[POINTER] * 3),
+    "rd_kafka_headers_destroy": (None, POINTER),
     "rd_kafka_producev": (ctypes.c_int, POINTER),
     "rd_kafka_conf_interceptor_add_on_new": (ctypes.c_int, POINTER, ctypes.c_char_p, POINTER, POINTER),
     "rd_kafka_interceptor_add_on_acknowledgement": (ctypes.c_int, POINTER, ctypes.c_char_p, POINTER, POINTER),

@@ -29,12 +29,52 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Events of a queue until there are `limit` of them, or `enough` bytes of payload, or the time is over; returns how many. messages: the
- * record that each brings, which lives as long as its event; NULL for one that is an error. Events, since rd_kafka_consume_batch_queue has
- * the error callback called for some errors of a topic: confluent-kafka's aborts the process on a thread that it did not call. */
-size_t take_events(void *queue, void *(*poll)(void *, int), const message *(*next_of)(void *), int timeout_ms, void **events,
-                   const message **messages, size_t limit, int64_t enough) {
+/* librdkafka's functions for the headers of a record, which it does not lay open: taken out of it, each of them, and freed. */
+typedef struct {
+    int32_t (*take)(message *, void **headers);
+    int32_t (*get)(const void *headers, size_t i, const char **name, const void **value, size_t *size);
+    void (*destroy)(void *headers);
+} header_functions;
+
+enum { A_HEADER = 64 }; /* bytes of librdkafka's for each, about */
+
+/* The bytes of a record's headers, by looking at each of them: some 100 ns a header. */
+static int64_t measure_headers(const message *m, const header_functions *of) {
+    void *headers;
+    if (of->take((message *)m, &headers)) {
+        return 0; /* it has none */
+    }
+    const char *name;
+    const void *value;
+    size_t size;
+    int64_t bytes = 0;
+    for (size_t i = 0; !of->get(headers, i, &name, &value, &size); i++) {
+        bytes += A_HEADER + (int64_t)strlen(name) + (value ? (int64_t)size : 0);
+    }
+    of->destroy(headers);
+    return bytes;
+}
+
+enum { NEAR = 4096 };
+
+/* The bytes of the headers of the record before this one, or a little more. Records of a batch lie one behind the other: key, value,
+ * headers, and some bytes between them. So where the next one begins close behind the value, nothing has to be asked. */
+static int64_t weigh_headers(const message *before, const message *m, const header_functions *of) {
+    const char *const end = before->payload ? (char *)before->payload + before->size : before->key ? (char *)before->key + before->key_size : NULL;
+    const char *const begin = m->key ? m->key : m->payload;
+    const uintptr_t gap = (uintptr_t)begin - (uintptr_t)end;
+    return begin && end && gap <= NEAR ? (int64_t)gap : measure_headers(before, of);
+}
+
+/* Events of a queue until there are `limit` of them, or they weigh `enough` bytes or more, or the time is over; returns how many.
+ * A record weighs what it takes of memory as long as its event lives: key, value and headers; not what is the same for each, which
+ * `limit` bounds. Its headers are weighed when the next one is there. weight: of all of them. messages: the record that each brings,
+ * which lives as long as its event; NULL for one that is an error. Events, since rd_kafka_consume_batch_queue has the error callback
+ * called for some errors of a topic: confluent-kafka's aborts the process on a thread that it did not call. */
+size_t take_events(void *queue, void *(*poll)(void *, int), const message *(*next_of)(void *), const header_functions *headers,
+                   int timeout_ms, void **events, const message **messages, size_t limit, int64_t enough, int64_t *weight) {
     const int64_t until = now_ms() + timeout_ms;
+    const message *before = NULL;
     int64_t bytes = 0;
     size_t count = 0;
     while (count < limit && bytes < enough) {
@@ -49,9 +89,14 @@ size_t take_events(void *queue, void *(*poll)(void *, int), const message *(*nex
         const message *m = next_of(event);
         events[count] = event;
         messages[count] = m && !m->error ? m : NULL;
-        bytes += m && m->payload ? (int64_t)m->size : 0;
+        if (messages[count]) {
+            bytes += (m->payload ? (int64_t)m->size : 0) + (m->key ? (int64_t)m->key_size : 0);
+            bytes += before ? weigh_headers(before, m, headers) : 0;
+            before = m;
+        }
         count++;
     }
+    *weight = bytes;
     return count;
 }
 

@@ -17,7 +17,7 @@ from fleetlake.ingest.buffers import Numbers
 from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.fingerprints import Fingerprint, Fingerprints, digest_value
 
-ENOUGH_BYTES = 8 * 1024 * 1024  # of payloads taken at a time; more than a full batch of usual records
+ENOUGH_BYTES = 8 * 1024 * 1024  # of records taken at a time, keys and headers included; more than a full batch of usual ones
 NO_TIME_MS = -1  # Kafka's, of a record that has none
 
 
@@ -57,18 +57,18 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What was taken at a time: records, a chunk for each topic, and troubles, also of topics that have no chunk."""
+    """What was taken at a time: records, a chunk for each topic, and troubles, also of topics that have no chunk.
+
+    is_full: whether it was as much as was asked for, in number or in bytes, so that there is more.
+    """
 
     chunks: Sequence[Chunk]
     troubles: Sequence[Trouble]
+    is_full: bool
 
     @property
     def records(self) -> int:
         return sum(chunk.rows.num_rows for chunk in self.chunks)
-
-    @property
-    def bytes(self) -> int:
-        return sum(chunk.rows.nbytes for chunk in self.chunks)
 
 
 class Arriving(Protocol):
@@ -77,7 +77,7 @@ class Arriving(Protocol):
     def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
         """At most `limit` records and troubles, waiting up to `timeout_s` for as many. Calls the client's callbacks.
 
-        Ends early once the payloads are `enough_bytes`; they are hardly ever twice as many.
+        Ends early once keys, values and headers are `enough_bytes`; they are hardly ever twice as many.
         """
         ...
 

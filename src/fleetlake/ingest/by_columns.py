@@ -6,6 +6,7 @@ Only the partitions' records are led to a queue of their own (rd_kafka_queue_for
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -23,6 +24,12 @@ from fleetlake.runtime.compiled import compiled
 CALLBACKS = 100  # served at a time; a message each at most
 
 
+class _HeaderFunctions(ctypes.Structure):
+    """`header_functions` of messages.c."""
+
+    _fields_ = (("take", ctypes.c_void_p), ("get", ctypes.c_void_p), ("destroy", ctypes.c_void_p))
+
+
 class ByColumns:
     """Takes from a consumer that has no partitions yet: `assign` them after this was made. start: where each is to be read from."""
 
@@ -31,6 +38,8 @@ class ByColumns:
         self._time_of = address_of(self._c.rd_kafka_message_timestamp)
         self._poll, self._next_of = address_of(self._c.rd_kafka_queue_poll), address_of(self._c.rd_kafka_event_message_next)
         self._destroy = address_of(self._c.rd_kafka_event_destroy)
+        of_headers = (self._c.rd_kafka_message_detach_headers, self._c.rd_kafka_header_get_all, self._c.rd_kafka_headers_destroy)
+        self._headers, self._weight = _HeaderFunctions(*map(address_of, of_headers)), ctypes.c_int64()
         self._consumer, self._handle = consumer, handle_of(consumer)
         self._queue = self._c.rd_kafka_queue_new(self._handle)
         for topic, offsets in start.items():
@@ -45,11 +54,13 @@ class ByColumns:
     def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
         troubles = self._call_back()
         events, messages = np.empty(limit, np.uintp), np.empty(limit, np.uintp)
+        functions, weight = (self._poll, self._next_of, ctypes.byref(self._headers)), ctypes.byref(self._weight)
         into, time_ms = (events.ctypes.data, messages.ctypes.data), int(timeout_s * 1000)
-        count = self._messages.take_events(self._queue, self._poll, self._next_of, time_ms, *into, limit, enough_bytes)
+        count = self._messages.take_events(self._queue, *functions, time_ms, *into, limit, enough_bytes, weight)
+        is_full = count == limit or self._weight.value >= enough_bytes
         try:
             troubles += [self._trouble(int(event)) for event in events[:count][messages[:count] == 0]]
-            return Arrivals(self._chunks(messages[:count][messages[:count] != 0]), troubles)
+            return Arrivals(self._chunks(messages[:count][messages[:count] != 0]), troubles, is_full)
         finally:
             self._messages.give_back(events.ctypes.data, count, self._destroy)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from fleetlake.ingest.buffers import MAX_ARRAY_BYTES, join_payloads
 from fleetlake.ingest.fingerprints import UNKNOWN_EPOCH
 
 FIRST_ASKED_FOR, MOST_ASKED_FOR = 16, 512
+A_HEADER = 64  # bytes for each, besides its name and value, as messages.c has it
 
 
 class ByObjects:
@@ -25,13 +27,13 @@ class ByObjects:
         self._consumer = consumer
 
     def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
-        messages = self._consume(limit, timeout_s, enough_bytes)
+        messages, is_full = self._consume(limit, timeout_s, enough_bytes)
         troubles = troubles_of(messages)
         if troubles:
             messages = [m for m in messages if m.error() is None]
         topics = [topic or "" for topic in map(Message.topic, messages)]
         by_topic = groupby(sorted(zip(topics, messages, strict=True), key=itemgetter(0)), key=itemgetter(0))
-        return Arrivals([_chunk(topic, [message for _, message in part]) for topic, part in by_topic], troubles)
+        return Arrivals([_chunk(topic, [message for _, message in part]) for topic, part in by_topic], troubles, is_full)
 
     def add(self, topic: str, partitions: Iterable[int]) -> None:
         """Nothing has to be prepared."""
@@ -39,19 +41,28 @@ class ByObjects:
     def close(self) -> None:
         self._consumer.close()
 
-    def _consume(self, limit: int, timeout_s: float, enough_bytes: int) -> list[Message]:
-        """The client counts messages only: it is asked for as many at a time as will hardly be more bytes than are still wanted."""
+    def _consume(self, limit: int, timeout_s: float, enough_bytes: int) -> tuple[list[Message], bool]:
+        """The messages, and whether they are as much as was asked for.
+
+        The client counts messages only: it is asked for as many at a time as will hardly be more bytes than are still wanted.
+        """
         until, messages, size, largest, asked = time.monotonic() + timeout_s, list[Message](), 0, 1, FIRST_ASKED_FOR
         while len(messages) < limit and size < enough_bytes:
             asked = min(asked, limit - len(messages))
             came = self._consumer.consume(asked, max(0.0, until - time.monotonic()))
-            sizes = list(map(len, came))
+            sizes = list(map(_weigh, came))
             size, largest = size + sum(sizes), max(largest, *sizes, 1)
             messages += came
             if len(came) < asked:
                 break
             asked = min((enough_bytes - size) // largest + 1, MOST_ASKED_FOR)
-        return messages
+        return messages, len(messages) >= limit or size >= enough_bytes
+
+
+def _weigh(message: Message) -> int:
+    """The bytes of value, key and headers; a record without a value has a key all the same."""
+    headers: Iterable[Any] = message.headers() or ()
+    return len(message) + len(message.key() or b"") + sum(A_HEADER + len(name) + len(value or b"") for name, value in headers)
 
 
 def troubles_of(messages: list[Message]) -> list[Trouble]:

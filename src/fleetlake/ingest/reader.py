@@ -17,7 +17,7 @@ from fleetlake.broker.looking import ANY_BATCH
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import BadInput, DataLoss, Permanent, Retryable
-from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arriving, Chunk, Trouble, keep_before
+from fleetlake.ingest.arrivals import Arriving, Chunk, Trouble, keep_before
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.offsets import Offsets
@@ -98,7 +98,7 @@ class Reader:
         self._consumer.assign(_partitions(start))
 
     def poll(self, timeout_s: float) -> PolledBatch:
-        """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or ENOUGH_BYTES.
+        """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or arrivals.ENOUGH_BYTES.
 
         A batch of records that can't be read is the `failure` of the Batch, which has all that precedes it. DataLoss if the broker
         no longer has an offset asked for, BadInput if we may not read a topic; Retryable for other errors it reports. Of a topic or
@@ -117,8 +117,7 @@ class Reader:
             return PolledBatch(chunks, {}, is_full=False, failure=failure, interrupted=interrupted)
         self._tell_of_strange_times(arrived.chunks)
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
-        is_full = arrived.records >= BATCH_MESSAGES or arrived.bytes >= ENOUGH_BYTES
-        return PolledBatch(arrived.chunks, ends, is_full, interrupted=interrupted)
+        return PolledBatch(arrived.chunks, ends, arrived.is_full, interrupted=interrupted)
 
     def add(self, topic: str, offsets: Offsets) -> None:
         """Reads more partitions of a topic, from these offsets on; the others go on undisturbed."""

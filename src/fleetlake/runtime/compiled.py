@@ -13,7 +13,7 @@ PATH = Path(__file__).with_name(f"_compiled{sysconfig.get_config_var('EXT_SUFFIX
 POINTER, SIZE = ctypes.c_void_p, ctypes.c_size_t
 Signatures = Mapping[str, tuple[Any, ...]]  # a function's name: what it returns, what it takes
 FUNCTIONS: Signatures = {
-    "take_events": (SIZE, *[POINTER] * 3, ctypes.c_int, POINTER, POINTER, SIZE, ctypes.c_int64),
+    "take_events": (SIZE, *[POINTER] * 4, ctypes.c_int, POINTER, POINTER, SIZE, ctypes.c_int64, POINTER),
     "describe_records": (None, POINTER, SIZE, *[POINTER] * 6),
     "copy_payloads": (None, POINTER, SIZE, POINTER),
     "give_back": (None, POINTER, SIZE, POINTER),
