@@ -127,6 +127,11 @@ class KafkaTopicState:
         return min(high, self.stable.get(partition, high))
 
     @property
+    def size(self) -> int:
+        """Offsets between the watermarks."""
+        return sum(high - low for low, high in self.watermarks.values())
+
+    @property
     def unreadable(self) -> int:
         """Offsets behind open transactions."""
         return sum(high - self.readable_end(partition) for partition, (_, high) in self.watermarks.items())

@@ -30,6 +30,10 @@ READING: Mapping[str, str | int | bool] = {
 }
 
 
+class RecordsRemoved(Retryable):
+    """Retention took records while they were looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """found: offsets of records, of those that were asked for. up_to: the offset before which all of them are found."""
@@ -103,7 +107,7 @@ def _is_end(message: Message, where: str) -> bool:
     if error.code() in UNREADABLE:
         raise unreadable_batch(message.topic() or "", message.partition() or 0, message.offset() or 0, error)
     if error.code() in REMOVED:
-        raise Retryable("Kafka removed records while they were looked for", where=where, hint="fleetlake verify again")
+        raise RecordsRemoved("Kafka removed records while they were looked for", where=where, hint="fleetlake verify again")
     if error.code() == KafkaError._PARTITION_EOF:
         return True
     if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import duckdb
 import pyarrow as pa
@@ -24,19 +24,22 @@ ACCEPT = "fleetlake ingest --once --accept-gaps, which writes the loss down and 
 RESTORE = "restore the table from a backup, or ingest what Kafka still has into a new lake: fleetlake --home DIR ingest --once"
 RESTORE_LOG = "restore the broker's log, or ingest into a new lake: fleetlake --home DIR ingest --once"
 BATCH_ROWS = 100_000
+AskAgain = Callable[[], KafkaTopicState]  # the topic as the broker shows it by then
 
 
 @dataclass(slots=True)
 class Findings:
     """problems: what does not add up, and what to do about it, in this order. notes: what could not be looked at, and why.
 
-    erased: places whose record `fleetlake erase` took out. no_record: offsets that are no record's, as Kafka says. accepted: those
-    that retention deleted before they were ingested, and that somebody accepted as lost.
+    kafka: offsets of the topic that were compared. erased: places whose record `fleetlake erase` took out. no_record: offsets that
+    are no record's, as Kafka says. accepted: those that retention deleted before they were ingested, and that somebody accepted as
+    lost.
     """
 
     problems: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    kafka: int = 0
     erased: int = 0
     no_record: int = 0
     accepted: int = 0
@@ -56,11 +59,18 @@ class _Rows:
 
 
 def compare_bronze(
-    con: duckdb.DuckDBPyConnection, lake: Lake, bronze: IcebergTable, source: KafkaTopicState, look_up: LookUp
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    bronze: IcebergTable,
+    source: KafkaTopicState,
+    look_up: LookUp,
+    ask_again: AskAgain | None = None,
 ) -> Findings:
     """Compares a bronze table, whose view is `bronze`, with its topic.
 
-    Where the topic is another one than the table was filled from, that is all that is found: its offsets say nothing then.
+    source: the topic before the table was loaded, so that all it shows should be in the table. ask_again: for where the table is
+    ahead of that, as it may be beside a running ingest; without it a table that is ahead is a problem. Where the topic is another
+    one than the table was filled from, that is all that is found: its offsets say nothing then.
     """
     findings, marker = Findings(), IngestMarker.of(bronze.properties)
     account = account_of(bronze)
@@ -70,14 +80,42 @@ def compare_bronze(
     }
     findings.erased = sum(ranges.size for ranges in erased.values())
     _compare_digest(findings, account, marker, rows)
+    findings.kafka = source.size
     if marker is not None:
         try:
             check_identity(marker, source)
         except DataLoss as other:
             findings.add(other.what, other.hint)
             return findings
+    if ask_again and _is_ahead(rows.held, source):
+        source = _extended(source, rows.held, ask_again())
+        findings.kafka = source.size
     _compare_places(findings, source, marker, account, rows, erased, look_up)
     return findings
+
+
+def _is_ahead(held: Mapping[int, Ranges], source: KafkaTopicState) -> bool:
+    return any(
+        ranges and (partition not in source.watermarks or ranges.after > source.watermarks[partition][1])
+        for partition, ranges in held.items()
+    )
+
+
+def _extended(source: KafkaTopicState, held: Mapping[int, Ranges], now: KafkaTopicState) -> KafkaTopicState:
+    """The topic as far as the table goes, where the table is ahead of `source` and the topic goes so far now.
+
+    Not further: what came after the table was loaded is no record that it lacks.
+    """
+    if (source.cluster_id, source.topic_id) != (now.cluster_id, now.topic_id):
+        return source
+    watermarks, stable = dict(source.watermarks), dict(source.stable)
+    for partition, (low, high) in now.watermarks.items():
+        low_before, end = source.watermarks.get(partition, (low, low))
+        table_end = held[partition].after if held.get(partition) else 0
+        if table_end > end:
+            watermarks[partition] = low_before, max(end, min(high, table_end))
+            stable[partition] = now.readable_end(partition)
+    return replace(source, watermarks=watermarks, stable=stable)
 
 
 def _read(con: duckdb.DuckDBPyConnection, bronze: IcebergTable, account: Account | None) -> _Rows:

@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.tables import ERASED, RAW, Table, all_tables
 from fleetlake.foundation.aws_errors import aws_told
-from fleetlake.foundation.errors import Missing, Permanent, Retryable
+from fleetlake.foundation.errors import FleetlakeError, Missing, Permanent, Retryable
 from fleetlake.foundation.private import make_private_file, make_private_folder
 from fleetlake.lake.aws_properties import is_s3
 from fleetlake.lake.commits import Conflict, commit_schema
@@ -125,7 +125,11 @@ class Lake:
         if choose is None:
             return None
         place: str = choose(None, *table.name.split("."))
-        taken = {self.table(name).location().rstrip("/") for name in self.names() if name not in OURS}
+        taken = set[str]()
+        for name in self.names():
+            if name not in OURS:
+                with suppress(FleetlakeError):  # the files of one that can't be read are known to nobody
+                    taken.add(self.table(name).location().rstrip("/"))
         return f"{place}-{uuid.uuid4().hex[:8]}" if place in taken else None
 
     def _require_no_rows(self, table: Table) -> None:

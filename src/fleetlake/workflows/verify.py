@@ -5,28 +5,32 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetlake.broker.records_at import FoundRecord, find_records
 from fleetlake.contracts.events import Event
-from fleetlake.contracts.tables import bronze_of, silver_of
+from fleetlake.contracts.tables import ERASED, bronze_of, silver_of
 from fleetlake.foundation.errors import Unproven
 from fleetlake.ingest.landed import FindRecords, find_replaced
 from fleetlake.ingest.offsets import IngestMarker, KafkaTopicState, Offsets
-from fleetlake.ingest.presence import OnProgress, find_present
+from fleetlake.ingest.presence import LookUp, OnProgress, RecordsRemoved, find_present
 from fleetlake.ingest.verify import CheckState, TopicCheck, check_topic
 from fleetlake.ingest.verify_bronze import RESTORE_LOG
+from fleetlake.lake.scan import Damaged
 from fleetlake.transform.marker import read_marker
 from fleetlake.workflows.ingest import sources_now
 
 if TYPE_CHECKING:
+    from pyiceberg.table import Table as IcebergTable
+
     from fleetlake.config.settings import Settings
     from fleetlake.lake.catalog import Lake
 
 SAY_EVERY_S = 5.0
+LOOKS = 3
 
 
 def check_lake(settings: Settings) -> list[TopicCheck]:
@@ -35,15 +39,62 @@ def check_lake(settings: Settings) -> list[TopicCheck]:
 
     lake, kafka = open_existing_lake(settings), kafka_settings(settings)
     sources = sources_now(kafka)
-    read = {event: _silver_read(lake, event) for event in sources}
-    if any(offsets is not None for offsets in read.values()):  # there was a transform: what it has not read, it has not read yet
-        read = {event: offsets or {} for event, offsets in read.items()}
-    look_up, find = (
+    broker = _Broker(
+        partial(sources_now, kafka),
         partial(find_present, kafka.client_config(), on_progress=_progress()),
         partial(find_records, kafka.client_config()),
     )
-    checks = [(event, source, check_topic(lake, event, source, read[event], look_up)) for event, source in sources.items()]
-    return [_with_log_compared(lake, event, source, check, find) for event, source, check in checks]
+    transformed = any(_silver(lake, event)[1] is not None for event in sources)
+    return [_look(lake, event, source, broker, transformed=transformed) for event, source in sources.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Broker:
+    """What the broker is asked: how the topics are now, where they have records, and single records."""
+
+    sources: Callable[[], Mapping[Event, KafkaTopicState]]
+    look_up: LookUp
+    find: FindRecords
+
+
+def _look(lake: Lake, event: Event, source: KafkaTopicState, broker: _Broker, *, transformed: bool) -> TopicCheck:
+    """Checks a topic; again, up to LOOKS times in all, where something is wrong and a table has changed since it began.
+
+    Beside an erasure, whose rows go from bronze before they go from silver, or an expiry, which takes files that are about to be
+    read, what looks wrong may be two states of the lake; beside an ingest, records that were on their way. What is wrong stays so.
+    transformed: whether there was a transform, so that what it has not read, it has not read yet.
+    """
+    for left in reversed(range(LOOKS)):
+        before = _versions(lake, event)
+        try:
+            check = _look_once(lake, event, source, broker, transformed=transformed)
+        except RecordsRemoved:
+            if not left:
+                raise
+            source = broker.sources()[event]
+            continue
+        except (Damaged, FileNotFoundError):
+            if not left or _versions(lake, event) == before:
+                raise
+            continue
+        if check.state is not CheckState.NOT_EQUAL or not left or _versions(lake, event) == before:
+            break
+    return check
+
+
+def _look_once(lake: Lake, event: Event, source: KafkaTopicState, broker: _Broker, *, transformed: bool) -> TopicCheck:
+    silver, read = _silver(lake, event)
+    check = check_topic(
+        lake, event, source, read if read or not transformed else {}, broker.look_up,
+        silver=silver, ask_again=lambda: broker.sources()[event],
+    )  # fmt: skip
+    return _with_log_compared(lake, event, source, check, broker.find)
+
+
+def _versions(lake: Lake, event: Event) -> list[str]:
+    """What changes with every commit to a table that is looked at."""
+    names = (bronze_of(event).name, silver_of(event).name, ERASED.name)
+    return [lake.table(name).metadata_location for name in names if lake.has(name)]
 
 
 def _with_log_compared(lake: Lake, event: Event, source: KafkaTopicState, check: TopicCheck, find: FindRecords) -> TopicCheck:
@@ -93,11 +144,12 @@ def require_equal(checks: Sequence[TopicCheck]) -> None:
     )
 
 
-def _silver_read(lake: Lake, event: Event) -> Offsets | None:
-    """How far silver has read the event's bronze table; None if it never has."""
+def _silver(lake: Lake, event: Event) -> tuple[IcebergTable | None, Offsets | None]:
+    """The event's silver table as it is now, and how far it has read the bronze table then; None if it never has."""
     name = silver_of(event).name
-    marker = read_marker(lake.table(name)) if lake.has(name) else None
-    return marker.sources[bronze_of(event).name].offsets if marker else None
+    table = lake.table(name) if lake.has(name) else None
+    marker = read_marker(table) if table else None
+    return table, marker.sources[bronze_of(event).name].offsets if marker else None
 
 
 def print_checks(checks: Sequence[TopicCheck], *, as_json: bool) -> None:

@@ -295,3 +295,42 @@ def test_a_property_that_another_tool_spoilt_is_told(lake: Lake, name: str, valu
         change.set_properties({name: value})
     with pytest.raises(Permanent, match="not what fleetlake wrote"):
         read_marker(lake.table(contract.name)) if name == READ else check_topic(lake, GPS, SOURCE, {0: 10})
+
+
+NOW = {
+    "the same end": KafkaTopicState(GPS.topic, "cluster", "topic", {0: (0, 10)}),
+    "records that came since": KafkaTopicState(GPS.topic, "cluster", "topic", {0: (0, 50)}),
+    "a log whose start moved on": KafkaTopicState(GPS.topic, "cluster", "topic", {0: (9, 50)}),
+    "a partition that was added": KafkaTopicState(GPS.topic, "cluster", "topic", {0: (0, 10), 1: (0, 3)}),
+}
+
+
+@pytest.mark.parametrize("now", NOW)
+def test_a_table_that_went_on_while_the_ends_were_asked_is_no_problem(lake: Lake, now: str) -> None:
+    """The broker is asked before the table is loaded; an ingest beside it lands records meanwhile."""
+    before = replace(SOURCE, watermarks={0: (0, 7)}, stable={0: 7})
+    assert "Kafka ends at 6" in check_topic(lake, GPS, before, None).problems[0]
+    check = check_topic(lake, GPS, before, None, ask_again=lambda: NOW[now])
+    assert (check.state, check.problems, check.kafka, check.landed) == ("ok", (), 10, 10)
+    assert not any("transaction" in note for note in check.notes)
+
+
+def test_a_partition_that_was_added_while_the_ends_were_asked_is_no_problem(lake: Lake) -> None:
+    add(lake, bronze_of(GPS), [bronze(10) | {"kafka_partition": 1, "kafka_offset": 0}], replace(MARKER, next={0: 10, 1: 1}))
+    assert "in the table, but not in the topic" in check_topic(lake, GPS, SOURCE, None).problems[0]
+    check = check_topic(lake, GPS, SOURCE, None, ask_again=lambda: NOW["a partition that was added"])
+    assert (check.state, check.problems, check.kafka, check.landed) == ("ok", (), 11, 11)
+
+
+@pytest.mark.parametrize("now", [{0: (0, 7)}, {0: (0, 9)}])
+def test_a_table_that_is_ahead_of_the_ends_asked_afterwards_too_is_a_problem(lake: Lake, now: dict[int, tuple[int, int]]) -> None:
+    before, after = (replace(SOURCE, watermarks=watermarks) for watermarks in ({0: (0, 7)}, now))
+    check = check_topic(lake, GPS, before, None, ask_again=lambda: after)
+    assert check.state == "NOT EQUAL"
+    assert check.problems == (f"partition 0: the table holds offsets up to 9, Kafka ends at {now[0][1] - 1}",)
+
+
+def test_a_record_that_is_missing_behind_the_ends_asked_first_is_seen(lake: Lake) -> None:
+    add(lake, bronze_of(GPS), [bronze(12)], replace(MARKER, next={0: 13}))
+    check = check_topic(lake, GPS, SOURCE, None, ask_again=lambda: NOW["records that came since"])
+    assert check.problems == ("partition 0: 2 records of Kafka are missing, the first at offset 10",)
