@@ -17,6 +17,10 @@ from typing import NamedTuple
 from fleetlake.maintain.erase_fields import words_of_the_format
 
 SHORTEST_IN_TEXT = 6  # characters of an id that is looked for in texts
+# Characters of an id that are looked for before all of them are. Arrow refuses a pattern of some 70,000 characters and more, and
+# Python takes 11 s to compile one of 100,000 (2026-11-30).
+BEGINNING = 200
+LONGEST_ESCAPE = 12  # bytes for a character
 MASK = "[erased]"
 ROUNDS = 16  # of masking, which may leave the id where two of it had touched, before the text is given up
 NAME = "0-9A-Za-z_-"
@@ -42,7 +46,7 @@ class Spans:
 
 @dataclass(frozen=True)
 class DeviceName:
-    """An id, with the regular expressions that find it. Those in bytes are for Python's re and Arrow's RE2 alike."""
+    """An id, with the regular expressions that find it. Those of its beginning are for Python's re and Arrow's RE2 alike."""
 
     id: str
 
@@ -62,18 +66,7 @@ class DeviceName:
         JSON always escapes a backslash, and CSV doubles each quote. Were each of an id's read either way by itself, a text of them
         could be read in exponentially many ways, and all would be tried.
         """
-        return "|".join(self._ways(lambda character, way: way))
-
-    def _ways(self, of_codec: Callable[[str, str], str]) -> Iterator[str]:
-        """Yields the expression of the id for each way to escape. of_codec: that of a character, from the character and its own."""
-        ways: list[Callable[[str], str]] = [_spelled]
-        if "\\" in self.id:
-            ways.insert(0, re.escape)
-        if '"' in self.id:
-            ways.append(_doubled)
-        if not ENTITIES.keys().isdisjoint(self.id):
-            ways.append(_as_entity)
-        return ("".join(of_codec(character, way(character)) for character in self.id) for way in ways)
+        return "|".join(_ways(self.id, lambda character, way: way))
 
     @cached_property
     def word(self) -> re.Pattern[str]:
@@ -96,11 +89,25 @@ class DeviceName:
         return f"(?:{self.spelled})".encode()
 
     @cached_property
-    def in_latin_bytes(self) -> bytes:
-        """Finds the id in Latin-1; empty if it is written there as in UTF-8, or can't be."""
+    def beginning(self) -> bytes:
+        """Finds the beginning of the id in bytes, in UTF-8 or escaped. Where it is not, the id is not."""
+        return f"(?:{'|'.join(_ways(self.id[:BEGINNING], lambda character, way: way))})".encode()
+
+    @property
+    def longest_bytes(self) -> int:
+        """The most bytes that the id takes, however it is written."""
+        return LONGEST_ESCAPE * len(self.id)
+
+    def fits_into(self, text: str) -> bool:
+        """Whether a text has as many characters as the id: none of its spellings has fewer."""
+        return len(text) >= len(self.id)
+
+    @cached_property
+    def beginning_in_latin_bytes(self) -> bytes:
+        """Finds the beginning of the id in Latin-1; empty if all of it is written there as in UTF-8, or can't be."""
         if self.id.isascii() or any(ord(character) > 0xFF for character in self.id):
             return b""
-        return "|".join(self._ways(_or_in_latin)).encode()
+        return "|".join(_ways(self.id[:BEGINNING], _or_in_latin)).encode()
 
     def masks_in(self, text: str) -> list[tuple[int, int]]:
         """Where a text was masked: an id such as `erased` is not looked for in that, or masking would never end.
@@ -128,12 +135,24 @@ class DeviceName:
         """Whether a text, or the beginning of one, has the id as a whole name outside of what was masked."""
         cut = next((size for size in range(len(MASK) - 1, 0, -1) if text.endswith(MASK[:size])), 0)
         text = text[: len(text) - cut]
+        if not self.fits_into(text):
+            return False
         return self._masked_once(text, self.word) != text
 
     def is_word_in(self, content: bytes) -> bool:
         """Whether bytes have the id as a whole name outside of what was masked."""
+        if not re.search(self.beginning, content):
+            return False
         parts = [content] if MASK in self.id and self.id != MASK else content.split(MASK.encode())
         return any(re.search(self.word_in_bytes, part) for part in parts)
+
+    def is_member_in(self, content: bytes) -> bool:
+        """Whether bytes have the id as the value of a deviceId of a JSON text."""
+        return bool(re.search(self.beginning, content) and re.search(self.member_in_bytes, content))
+
+    def is_value_in(self, content: bytes) -> bool:
+        """Whether bytes of any format have what may stand for the id as a value, or the id as the value of a deviceId."""
+        return any(value in content for value in self.values_in_bytes) or self.is_member_in(content)
 
     @cached_property
     def word_in_bytes(self) -> bytes:
@@ -142,7 +161,7 @@ class DeviceName:
 
     @cached_property
     def values_in_bytes(self) -> tuple[bytes, ...]:
-        """What may stand for the id as a value in bytes of a binary format, and last, as the member of a JSON text.
+        """What may stand for the id as a value in bytes of a binary format.
 
         Plain Parquet puts four bytes of length before a value, Avro and Thrift, if it is short, one: of no use for a short id.
         """
@@ -151,8 +170,26 @@ class DeviceName:
         if self.is_sought_in_texts:
             made += [bytes([size]) + plain for size in (len(plain), 2 * len(plain)) if size < 128]
             made += [self.id.encode(codec) for codec in WIDE_CODECS]
-        member = rb"""(?i:device_?id)[\\"']*\s*[:=]\s*[\\"']*""" + self.anywhere + b"(?:$|[^" + NAME.encode() + b"])"
-        return (*map(re.escape, made), member)
+        return tuple(made)
+
+    @cached_property
+    def member_in_bytes(self) -> bytes:
+        return rb"""(?i:device_?id)[\\"']*\s*[:=]\s*[\\"']*""" + self.anywhere + b"(?:$|[^" + NAME.encode() + b"])"
+
+
+def _ways(text: str, of_codec: Callable[[str, str], str]) -> Iterator[str]:
+    """Yields the expression of a text for each way to escape it, see `DeviceName.spelled`.
+
+    of_codec: the expression of a character, from the character and that of its escaping.
+    """
+    ways: list[Callable[[str], str]] = [_spelled]
+    if "\\" in text:
+        ways.insert(0, re.escape)
+    if '"' in text:
+        ways.append(_doubled)
+    if not ENTITIES.keys().isdisjoint(text):
+        ways.append(_as_entity)
+    return ("".join(of_codec(character, way(character)) for character in text) for way in ways)
 
 
 def _spelled(character: str) -> str:
@@ -213,7 +250,7 @@ def ways_to_read(payload: bytes, device: DeviceName) -> list[Way]:
     the id is not the same in both.
     """
     ways = [Way("utf-8"), *(WIDE if b"\0" in payload else ())]
-    return [*ways, Way("latin-1")] if device.in_latin_bytes and not _is_utf8(payload) else ways
+    return [*ways, Way("latin-1")] if device.beginning_in_latin_bytes and not _is_utf8(payload) else ways
 
 
 def read(payload: bytes, way: Way) -> NameReading:

@@ -59,6 +59,8 @@ def owner_of_payload(payload: bytes | None, device: DeviceName) -> str | None:
 
 
 def _judge(text: str, device: DeviceName) -> Named:
+    if not device.fits_into(text):
+        return Named.OTHER
     scanned = scan(text)
     devices = scanned.devices
     if devices and all(member.value == device.id and member.is_closed for member in devices):

@@ -115,9 +115,9 @@ def _owner(
 
 def _payloads(column: pa.Array | pa.ChunkedArray, own: pa.Array, known: pa.Array, device: DeviceName) -> tuple[pa.Array, Values]:
     """Which rows are the device's by their payload, and what the payloads that only mention it become."""
-    may_name = pc.or_(candidates(column, device.anywhere), _array(pc.fill_null(pc.match_substring(column, b"\0"), False)))
-    if device.in_latin_bytes:
-        may_name = pc.or_(may_name, candidates(column, device.in_latin_bytes))
+    may_name = pc.or_(candidates(column, device.beginning), _array(pc.fill_null(pc.match_substring(column, b"\0"), False)))
+    if device.beginning_in_latin_bytes:
+        may_name = pc.or_(may_name, candidates(column, device.beginning_in_latin_bytes))
     taken, masked = [False] * len(own), Values()
     for number in _numbers(pc.and_not(may_name, own)):
         payload: bytes = column[number].as_py()
@@ -136,7 +136,7 @@ def _texts(
     Of a reason, only what was seen is changed, not the rule and the field it begins with.
     """
     masked = Values()
-    for number in _numbers(pc.and_not(candidates(column, device.anywhere), own)):
+    for number in _numbers(pc.and_not(candidates(column, device.beginning), own)):
         text: str = column[number].as_py()
         if not payloads:
             made = device.mask_text(text, device.word)

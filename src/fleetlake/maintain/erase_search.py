@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import zlib
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,9 +70,7 @@ def search_file(io: FileIO, location: str, device: DeviceName, live: Collection[
         if location.endswith(".parquet"):
             try:
                 return Searched(_in_parquet(io, location, device))
-            except FileNotFoundError:
-                raise
-            except BROKEN:
+            except _NotReadableError:
                 return _in_broken(_read(io, location), device)
         if location.endswith(".avro"):
             content = _read(io, location)
@@ -80,13 +78,26 @@ def search_file(io: FileIO, location: str, device: DeviceName, live: Collection[
                 return _in_broken(content, device)
             try:
                 return Searched(_in_avro(io, location, device, live))
-            except FileNotFoundError:
-                raise
-            except BROKEN:
+            except _NotReadableError:
                 return _in_broken(content, device)
         return _in_bytes(io, location, device)
     except FileNotFoundError:
         return Searched()
+
+
+class _NotReadableError(Exception):
+    """A file can't be read as what it is named."""
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Around what reads a file, and nothing else: an error of our own computing must not make a sound file a broken one."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except BROKEN as error:
+        raise _NotReadableError from error
 
 
 def search_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
@@ -103,29 +114,36 @@ def _read(io: FileIO, location: str) -> bytes:
 
 
 def _in_parquet(io: FileIO, location: str, device: DeviceName) -> Found:
-    with io.new_input(location).open() as stream:
-        file = pq.ParquetFile(stream)
-        found = _in_footer(file, device)
-        for batch in file.iter_batches(BATCH_ROWS, columns=searchable(file.schema_arrow)):
+    with _reading():
+        stream = io.new_input(location).open()
+    with stream:
+        with _reading():
+            file = pq.ParquetFile(stream)
+            bounds, metadata = list(_bounds_of_footer(file)), file.metadata.metadata or {}
+            batches = file.iter_batches(BATCH_ROWS, columns=searchable(file.schema_arrow))
+        found = max((_in_bound(bound, role, device) for bound, role in bounds), default=Found.NOTHING)
+        found = max(found, _in_metadata(metadata, device))
+        while found is not Found.OWN and (batch := _next_of(batches)) is not None:
             examined = examine(batch, device)
             found = max(found, Found.OWN if examined.own_rows else Found.NAMED if examined.masked else Found.NOTHING)
-            if found is Found.OWN:
-                break
         return found
 
 
-def _in_footer(file: pq.ParquetFile, device: DeviceName) -> Found:
-    """Minima and maxima of the row groups, and what writers put beside them."""
-    roles, footer, found = {column.name: role_of(column.name, column.type) for column in file.schema_arrow}, file.metadata, Found(0)
+def _next_of(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    with _reading():
+        return next(batches, None)
+
+
+def _bounds_of_footer(file: pq.ParquetFile) -> Iterator[tuple[object, Role]]:
+    """Yield the minima and maxima of the row groups, each with the role of its column."""
+    roles, footer = {column.name: role_of(column.name, column.type) for column in file.schema_arrow}, file.metadata
     roles = {path: role for path, role in roles.items() if role is not Role.NESTED}
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
             statistics = column.statistics
             if statistics and statistics.has_min_max:
                 for bound in (statistics.min, statistics.max):
-                    role = roles.get(column.path_in_schema) or _role_within(column.path_in_schema)
-                    found = max(found, _in_bound(bound, role, device))
-    return max(found, _in_metadata(footer.metadata or {}, device))
+                    yield bound, roles.get(column.path_in_schema) or _role_within(column.path_in_schema)
 
 
 def _role_within(path: str) -> Role:
@@ -168,7 +186,7 @@ def _in_bounds(bounds: list[tuple[int, bytes]], names: dict[int, str], device: D
         if role is Role.KEY and not is_live:
             text = bound.decode("utf-8", "surrogateescape")
             begins = text.startswith(device.id) and text[len(device.id) :][:1] in tuple(JOINTS)
-            if begins or (device.is_sought_in_texts and device.word.search(text)):
+            if begins or (device.is_sought_in_texts and device.fits_into(text) and device.word.search(text)):
                 found = max(found, Found.KEY)
     return found
 
@@ -185,24 +203,43 @@ def text_columns(schema: dict[str, Any]) -> dict[int, str]:
 
 def _in_avro(io: FileIO, location: str, device: DeviceName, live: Collection[str]) -> Found:
     """A manifest's bounds and partitions by their columns; of a manifest list, or another's file, all texts as metadata."""
-    found = Found.NOTHING
+    with _reading():
+        entries, others = _read_avro(io, location)
+    found = max((_in_metadata(values, device) for values in others), default=Found.NOTHING)
+    for entry in entries:
+        found = max(found, _in_bounds(entry.bounds, entry.names, device, is_live=entry.path in live))
+        found = max([found, *(_in_bound(value, role, device) for value, role in entry.partition)])
+    return found
+
+
+class _Entry(NamedTuple):
+    """Of a manifest. names: of the table's columns of texts, by field id. partition: its values, each with its column's role."""
+
+    path: str
+    bounds: list[tuple[int, bytes]]
+    names: dict[int, str]
+    partition: list[tuple[object, Role]]
+
+
+def _read_avro(io: FileIO, location: str) -> tuple[list[_Entry], list[list[Any]]]:
+    """Return the entries of a manifest, or the values of each record of any other file."""
     with AvroFile[Any](io.new_input(location)) as records:
         meta = records.header.meta
         fields = [field.name for field in records.schema.fields]
         if "schema" not in meta or "data_file" not in fields:
-            return max((_in_metadata(list(record._data), device) for record in records), default=found)
+            return [], [list(record._data) for record in records]
         names, at = text_columns(json.loads(meta["schema"])), fields.index("data_file")
         data_file = records.schema.fields[at].field_type
         inner = [field.name for field in data_file.fields] if isinstance(data_file, StructType) else []
         sources = [field["source-id"] for field in json.loads(meta.get("partition-spec", "[]"))]
+        entries = list[_Entry]()
         for record in records:
             values = dict(zip(inner, record._data[at]._data, strict=False))
             bounds = [pair for name in ("lower_bounds", "upper_bounds") for pair in (values.get(name) or {}).items()]
-            found = max(found, _in_bounds(bounds, names, device, is_live=values["file_path"] in live))
             of_partition = zip(sources, getattr(values.get("partition"), "_data", ()), strict=False)
-            roles = ((role_of_field(names[source]), value) for source, value in of_partition if source in names)
-            found = max([found, *(_in_bound(value, role, device) for role, value in roles)])
-    return found
+            partition = [(value, role_of_field(names[source])) for source, value in of_partition if source in names]
+            entries.append(_Entry(values["file_path"], bounds, names, partition))
+        return entries, []
 
 
 def _in_metadata(value: object, device: DeviceName) -> Found:
@@ -210,7 +247,7 @@ def _in_metadata(value: object, device: DeviceName) -> Found:
         return Found.NOTHING
     if isinstance(value, str | bytes):
         text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-        return Found.NAMED if device.word.search(text) else Found.NOTHING
+        return Found.NAMED if device.fits_into(text) and device.word.search(text) else Found.NOTHING
     if isinstance(value, dict):
         value = [part for pair in value.items() for part in pair]
     parts = value if isinstance(value, list | tuple) else getattr(value, "_data", ())  # an Avro record
@@ -220,11 +257,11 @@ def _in_metadata(value: object, device: DeviceName) -> Found:
 def _in_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
     """A text or a file of a format that is not known, such as table metadata, a catalog, a log; unpacked if it is gzipped."""
     is_sought = device.is_sought_in_metadata if location.endswith(METADATA_ENDINGS) else device.is_sought_in_texts
-    is_in = device.is_word_in if is_sought else lambda block: bool(re.search(device.values_in_bytes[-1], block))
+    is_in = device.is_word_in if is_sought else device.is_member_in
     try:
         with io.new_input(location).open() as raw:
             stream = gzip.GzipFile(fileobj=raw) if location.endswith(".gz") else raw
-            if any(map(is_in, _overlapping(stream))):
+            if any(map(is_in, _overlapping(stream, OVERLAP_BYTES + device.longest_bytes))):
                 return Searched(Found.NAMED)
         return Searched()
     except (gzip.BadGzipFile, EOFError, zlib.error):
@@ -233,14 +270,14 @@ def _in_bytes(io: FileIO, location: str, device: DeviceName) -> Searched:
 
 def _in_broken(content: bytes, device: DeviceName) -> Searched:
     contents = contents_of(content)
-    found = any(re.search(pattern, part) for part in contents.parts for pattern in device.values_in_bytes)
+    found = any(map(device.is_value_in, contents.parts))
     found = found or (device.is_sought_in_texts and any(map(device.is_word_in, contents.parts)))
     return Searched(Found.OWN if found else Found.NOTHING, True, contents.unread_bytes)
 
 
-def _overlapping(stream: Any) -> Iterator[bytes]:
+def _overlapping(stream: Any, overlap_bytes: int) -> Iterator[bytes]:
     """Blocks that begin with the end of the one before: an id across their border is in one of them whole."""
     before = b""
     while block := stream.read(BLOCK_BYTES):
         yield before + block
-        before = (before + block)[-OVERLAP_BYTES:]
+        before = (before + block)[-overlap_bytes:]

@@ -27,6 +27,7 @@ from pyiceberg.table.update import (
 )
 from pyiceberg.types import BinaryType, StringType
 
+from fleetlake.foundation.aws_errors import error_code
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.commits import commit_staged, conflict_if_moved
 from fleetlake.lake.digest import Digest, change_between
@@ -106,13 +107,20 @@ def metadata_whole(table: IcebergTable, location: str) -> Iterator[None]:
 def count_rows(table: IcebergTable, file: DataFile, device: DeviceName) -> Counted:
     """Counts the device's rows of a file, and those of others that name it. Damaged if the file can't be read."""
     own, owners = 0, Counter[str]()
-    with _damage_named(table, file), table.io.new_input(file.file_path).open() as stream:
-        source = pq.ParquetFile(stream)
-        for batch in source.iter_batches(BATCH_ROWS, columns=searchable(source.schema_arrow)):
+    with table.io.new_input(file.file_path).open() as stream:
+        with _damage_named(table, file):
+            source = pq.ParquetFile(stream)
+            batches = source.iter_batches(BATCH_ROWS, columns=searchable(source.schema_arrow))
+        while (batch := _next_batch(table, file, batches)) is not None:
             examined = examine(batch, device)
             own += examined.own_rows
             owners.update(examined.owners)
     return Counted(own, owners)
+
+
+def _next_batch(table: IcebergTable, file: DataFile, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    with _damage_named(table, file):
+        return next(batches, None)
 
 
 def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rewritten:
@@ -122,13 +130,16 @@ def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rew
     """
     location = place_of_copy(table, file, device)
     own, owners, places, kept, change, masked = 0, Counter[str](), list[pa.Table](), 0, Digest(), set[str]()
-    with _damage_named(table, file), table.io.new_input(file.file_path).open() as stream:
-        source = pq.ParquetFile(stream)
-        schema = without_views(source.schema_arrow)
+    with table.io.new_input(file.file_path).open() as stream:
+        with _damage_named(table, file):
+            source = pq.ParquetFile(stream)
+            schema = without_views(source.schema_arrow)
         output = table.io.new_output(location)
         with output.create() as target, pq.ParquetWriter(target, schema.remove_metadata(), compression="zstd") as writer:
             for group in range(source.num_row_groups):
-                rows = source.read_row_group(group).cast(schema)
+                with _damage_named(table, file):
+                    rows = source.read_row_group(group)
+                rows = rows.cast(schema)
                 examined = examine(rows, device)
                 own += examined.own_rows
                 owners.update(examined.owners)
@@ -151,11 +162,18 @@ def rewrite_file(table: IcebergTable, file: DataFile, device: DeviceName) -> Rew
 
 @contextmanager
 def _damage_named(table: IcebergTable, file: DataFile) -> Iterator[None]:
-    """Damaged for a file that is not Parquet any more; a missing one is left to the caller, who knows whether it was replaced."""
+    """Around what reads a file, and nothing else: Damaged for one that is not Parquet any more, but not for what fails of our own.
+
+    A missing one is left to the caller, who knows whether it was replaced.
+    """
     try:
         yield
     except (pa.ArrowInvalid, EOFError) as error:
         raise Damaged(file.file_path, ".".join(table.name())) from error
+    except OSError as error:
+        if error.errno is not None or error_code(error):  # what the system or the object store says
+            raise
+        raise Damaged(file.file_path, ".".join(table.name())) from error  # Arrow's word for a footer or page that it can't decode
 
 
 def commit_rewritten(

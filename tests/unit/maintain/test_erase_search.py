@@ -59,8 +59,8 @@ def test_any_id_is_found_as_csv_and_html_write_it(device_id: str) -> None:
     for text in (row.getvalue(), f"<td>{html.escape(device_id)}</td>", f"<td>{html.escape(device_id, quote=False)}</td>", numbers):
         assert re.search(device.anywhere, text.encode()), text
         assert candidates(pa.array([text.encode()], pa.binary()), device.anywhere).to_pylist() == [True], text
-        if device.in_latin_bytes:
-            assert re.search(device.in_latin_bytes, text.encode("latin-1")), text
+        if device.beginning_in_latin_bytes:
+            assert re.search(device.beginning_in_latin_bytes, text.encode("latin-1")), text
 
 
 def test_an_id_of_quotes_is_looked_for_in_no_time() -> None:
