@@ -16,7 +16,8 @@ import pytest
 
 from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.events import GPS, VEHICLE
-from fleetlake.contracts.tables import Table, bronze_of, silver_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.foundation.errors import BadInput
 from fleetlake.ingest.decode import RAW_SCHEMA, Decoder
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake

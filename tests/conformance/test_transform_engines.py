@@ -22,7 +22,8 @@ from pyiceberg.types import ListType, StringType
 from fleetlake.contracts.events import EMERGENCY, EVENTS, GPS, TRAFFIC, VEHICLE, WEATHER, Event
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import SILVER, Table, all_tables, silver_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import SILVER, all_tables, silver_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.transform.marker import read_marker

@@ -11,8 +11,9 @@ from fleetlake.cloud.aws.session import Aws
 from fleetlake.cloud.snowflake.apply import AppliedMigrations, apply
 from fleetlake.cloud.snowflake.files import time_travel
 from fleetlake.cloud.snowflake.handshake import SystemClock, identities
+from fleetlake.cloud.snowflake.login import open_session
 from fleetlake.cloud.snowflake.migrations import migrations
-from fleetlake.cloud.snowflake.session import Session, open_session
+from fleetlake.cloud.snowflake.session import Session
 from fleetlake.cloud.snowflake.stack import StackTrust, role_and_bucket
 from fleetlake.cloud.snowflake.statements import SnowflakeObjectKind
 from fleetlake.cloud.snowflake.target import LINKED, LISTED, SnowflakeTarget

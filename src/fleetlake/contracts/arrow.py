@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from fleetlake.contracts.columns import Column, Type
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),

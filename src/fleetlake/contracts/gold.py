@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleetlake.contracts.columns import Column, Type
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 
 S, D, L, B, T = Type.STRING, Type.DOUBLE, Type.LONG, Type.BOOLEAN, Type.TIMESTAMP
 

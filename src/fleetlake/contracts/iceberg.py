@@ -18,7 +18,7 @@ from pyiceberg.types import (
 )
 
 from fleetlake.contracts.columns import Type
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 
 ICEBERG_TYPES: dict[Type, PrimitiveType] = {
     Type.STRING: StringType(),

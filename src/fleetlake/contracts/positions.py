@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.events import EMERGENCY, GPS, VEHICLE, WEATHER, Event
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 
 S, D, B, T = Type.STRING, Type.DOUBLE, Type.BOOLEAN, Type.TIMESTAMP
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from fleetlake.contracts.columns import FIRST_YEAR, LAST_YEAR, Column, Field, Type
 from fleetlake.contracts.events import EVENTS, Event
-from fleetlake.contracts.tables import RAW, Table, all_tables
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import RAW, all_tables
 
 INTRODUCTION = """\
 # Events and tables

@@ -9,7 +9,8 @@ import duckdb
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.events import Event
-from fleetlake.contracts.tables import Table, bronze_of, silver_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import bronze_of, silver_of
 from fleetlake.ingest.offsets import KafkaTopicState, Offsets
 from fleetlake.ingest.presence import LookUp, every_offset
 from fleetlake.ingest.verify_bronze import INGEST, RESTORE, AskAgain, Findings, compare_bronze

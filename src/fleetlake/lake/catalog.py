@@ -22,7 +22,8 @@ from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
-from fleetlake.contracts.tables import ERASED, RAW, Table, all_tables
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import ERASED, RAW, all_tables
 from fleetlake.foundation.aws_errors import aws_told
 from fleetlake.foundation.errors import FleetlakeError, Missing, Permanent, Retryable
 from fleetlake.foundation.private import make_private_file, make_private_folder

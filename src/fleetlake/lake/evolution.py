@@ -15,7 +15,7 @@ from pyiceberg.types import DoubleType, FloatType, IcebergType, IntegerType, Lon
 
 from fleetlake.contracts.columns import Column
 from fleetlake.contracts.iceberg import ICEBERG_TYPES
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.foundation.errors import BadInput
 
 WIDENINGS: dict[IcebergType, IcebergType] = {IntegerType(): LongType(), FloatType(): DoubleType()}

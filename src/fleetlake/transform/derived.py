@@ -9,7 +9,8 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import Table, all_tables
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import Retryable
 from fleetlake.lake.catalog import Lake
 from fleetlake.transform.bounds import between, instant

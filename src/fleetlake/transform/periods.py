@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.transform.engine import TransformEngine
 from fleetlake.transform.models import Model
 from fleetlake.transform.sources import Material, Sources

@@ -10,7 +10,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.partitions import days_of
 from fleetlake.lake.scan import added_files

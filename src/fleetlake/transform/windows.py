@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 
 from pyiceberg.expressions import BooleanExpression
 
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.lake.scan import quote
 from fleetlake.transform.bounds import between, instant
 from fleetlake.transform.engine import TransformEngine

@@ -34,7 +34,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
         over = {"region": "eu-west-2", "account": ACCOUNT, "bucket": "lake", "role_arn": ROLE_ARN}
         return replace(PLACEHOLDERS, tables=mode or settings.snowflake.tables, **over)
 
-    monkeypatch.setattr("fleetlake.cloud.snowflake.session.open_session", session)
+    monkeypatch.setattr("fleetlake.cloud.snowflake.login.open_session", session)
     monkeypatch.setattr("fleetlake.cloud.snowflake.stack.StackTrust", lambda *_: made.aws)
     monkeypatch.setattr("fleetlake.cloud.snowflake.handshake.SystemClock", lambda: made.aws.clock)
     monkeypatch.setattr("fleetlake.workflows.deploy_snowflake.deployed_target", target)
@@ -106,7 +106,7 @@ class TestInputs:
         def asked(*_: object) -> None:
             raise AssertionError("logged in")
 
-        monkeypatch.setattr("fleetlake.cloud.snowflake.session.open_session", asked)
+        monkeypatch.setattr("fleetlake.cloud.snowflake.login.open_session", asked)
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             monkeypatch.delenv(name, raising=False)
 

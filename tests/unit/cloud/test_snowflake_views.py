@@ -23,7 +23,8 @@ from fleetlake.cloud.snowflake.target import LINKED, LISTED, PLACEHOLDERS, Snowf
 from fleetlake.cloud.views import View, views
 from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.gold import DRIVING_EVENTS_KINDS, PERIODS
-from fleetlake.contracts.tables import Table, all_tables
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import all_tables
 
 ROOT = Path(__file__).parents[3]
 MODES = (LISTED, LINKED)

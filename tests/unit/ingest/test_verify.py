@@ -15,7 +15,8 @@ import pytest
 
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
-from fleetlake.contracts.tables import Table, all_tables, bronze_of, silver_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import all_tables, bronze_of, silver_of
 from fleetlake.foundation.errors import Permanent, Unproven
 from fleetlake.ingest.accounts import begun_account, following_account
 from fleetlake.ingest.offsets import PROPERTY, Gap, IngestEngine, IngestMarker, KafkaTopicState

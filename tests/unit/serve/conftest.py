@@ -15,7 +15,8 @@ from report_rows import RunCommand
 
 from fleetlake.cli.main import main
 from fleetlake.contracts.arrow import table_schema
-from fleetlake.contracts.tables import Table, all_tables
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import all_tables
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.write import write_files

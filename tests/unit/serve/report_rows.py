@@ -12,7 +12,7 @@ import pyarrow as pa
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.columns import Type
 from fleetlake.contracts.gold import DRIVING_EVENTS_KINDS, TRIPS
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import commit
 from fleetlake.lake.write import write_files

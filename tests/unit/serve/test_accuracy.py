@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.gold import DRIVING_EVENTS, DRIVING_EVENTS_KINDS, STOPS, TRIPS
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.evaluate.accuracy import MEASURES, Accuracy, Bar, Episode, Spread, compare
 
 T0 = datetime(2026, 1, 5, 6, tzinfo=UTC)

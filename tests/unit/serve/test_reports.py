@@ -15,7 +15,7 @@ from report_rows import RunCommand, at, fill, row, trip
 
 from fleetlake.contracts.gold import DRIVING_EVENTS, EXPOSURE, FLEET_DAY, FUEL, TRIPS
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.foundation.errors import BadInput, Missing
 from fleetlake.lake.catalog import Lake
 from fleetlake.serve.reports import REPORTS, Answer, Selection, read_report, write_report

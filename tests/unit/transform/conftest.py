@@ -13,7 +13,8 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EMERGENCY, GPS, VEHICLE, WEATHER, Event
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import Table, all_tables, silver_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import all_tables, silver_of
 from fleetlake.transform.models import Model, relation_model, table_model
 from fleetlake.transform.native import NativeEngine, native_engine
 from fleetlake.transform.settings import Thresholds, TransformSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.transform.models import seams_model, table_model
 from fleetlake.transform.native import NativeEngine
 from fleetlake.transform.settings import Thresholds

@@ -19,7 +19,8 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import EMERGENCY, GPS, TRAFFIC, VEHICLE, WEATHER, Event
 from fleetlake.contracts.gold import GOLD
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import Table, silver_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import silver_of
 from fleetlake.lake.catalog import Lake, LakeSettings, open_lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files

@@ -14,7 +14,7 @@ from transform_rows import T0, fix
 from fleetlake.contracts import gold
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.lake.catalog import Lake
 from fleetlake.transform import models
 from fleetlake.transform.derived import DerivedCounts, refresh_derived

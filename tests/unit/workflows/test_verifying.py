@@ -15,7 +15,8 @@ from tests.faults.world import local_lake
 from fleetlake.broker.records_at import FoundRecord
 from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.events import GPS
-from fleetlake.contracts.tables import ERASED, Table, bronze_of, silver_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import ERASED, bronze_of, silver_of
 from fleetlake.ingest.offsets import IngestMarker, KafkaTopicState, Offsets
 from fleetlake.ingest.presence import Looked, LookUp, RecordsRemoved, every_offset
 from fleetlake.ingest.ranges import Ranges

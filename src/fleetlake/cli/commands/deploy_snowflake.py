@@ -58,8 +58,8 @@ def apply(
 
     from fleetlake.cloud.snowflake.apply import apply as apply_target
     from fleetlake.cloud.snowflake.handshake import SystemClock
+    from fleetlake.cloud.snowflake.login import open_session
     from fleetlake.cloud.snowflake.plan import applied_text, as_document
-    from fleetlake.cloud.snowflake.session import open_session
     from fleetlake.cloud.snowflake.stack import StackTrust
     from fleetlake.config.wiring import aws_of, load_settings
     from fleetlake.workflows.deploy_snowflake import deployed_target, require_deployable

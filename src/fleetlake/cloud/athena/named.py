@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from fleetlake.contracts.tables import RAW, Table, all_tables
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import RAW, all_tables
 from fleetlake.foundation.errors import BadInput
 
 HEADER = re.compile(r"^-- ?", re.MULTILINE)

@@ -9,7 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from fleetlake.contracts.tables import Table, all_tables
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import all_tables
 
 MOST_BYTES = 51_200  # of a template that is sent with the request
 KEPT_DAYS, KEPT_SNAPSHOTS, ORPHAN_DAYS = 5, 20, 7

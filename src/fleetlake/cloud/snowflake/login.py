@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fleetlake.cloud.snowflake.session import is_connectors, masked
-from fleetlake.foundation.errors import BadInput
+from fleetlake.cloud.snowflake.session import ConnectorSession, Session, is_connectors, masked
+from fleetlake.foundation.errors import BadInput, Missing
 
 HINT = "a connection in connections.toml (snowflake.connection names it), or SNOWFLAKE_ACCOUNT, _USER and _PRIVATE_KEY_FILE"
 NETWORK_HINT = "look at the network (name lookup, proxy, firewall) and at the account's name, which the host's name begins with"
@@ -23,6 +24,25 @@ NETWORK = re.compile(
 SERVERS_OWN = 390_000  # numbers from here on are answers of Snowflake's, so the network is fine
 IN_FILE = re.compile(r"Failed to (?:parse TOML from|read config file at) (.*?\.toml): (?:TOML parse error at (line \d+))?")
 CONFIGURATION_ERRORS = ("ConfigManagerError", "ConfigSourceError", "MissingConfigOptionError")
+
+
+@contextmanager
+def open_session(connection: str) -> Iterator[Session]:
+    """Logs in. connection: name in connections.toml; empty: the environment's key pair, else the default connection.
+
+    Missing without the connector; BadInput for what can't log in, whatever the reason: it is for the user to change.
+    """
+    try:
+        import snowflake.connector  # noqa: F401
+    except ImportError as error:
+        raise Missing(
+            "Snowflake's connector is not installed", hint="pip install 'fleetlake[snowflake]', in a clone: make cloud"
+        ) from error
+    opened = connect(connection)
+    try:
+        yield ConnectorSession(opened)
+    finally:
+        opened.close()
 
 
 def key_pair(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fleetlake.cloud.snowflake.statements import (
 )
 from fleetlake.cloud.snowflake.target import ANALYTICS, LAYERS, LISTED, READABLE_LAYERS, SnowflakeTarget, lake_tables
 from fleetlake.cloud.views import View, in_dialect, views
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 
 NO_REPLACE = "Never OR REPLACE here: a new object has a new external id, and AWS trusts the old one."
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from fleetlake.foundation.aws_errors import ACCOUNT
-from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
+from fleetlake.foundation.errors import BadInput, FleetlakeError, Retryable
 
 Row = Mapping[str, Any]
 SECRETS = (
@@ -47,27 +46,6 @@ class ConnectorSession:
             if is_connectors(error):
                 raise explain(error, " ".join(sql.split()[:4])) from None  # the cause would show what is masked here
             raise
-
-
-@contextmanager
-def open_session(connection: str) -> Iterator[Session]:
-    """Logs in. connection: name in connections.toml; empty: the environment's key pair, else the default connection.
-
-    Missing without the connector; BadInput for what can't log in, whatever the reason: it is for the user to change.
-    """
-    try:
-        import snowflake.connector  # noqa: F401
-    except ImportError as error:
-        raise Missing(
-            "Snowflake's connector is not installed", hint="pip install 'fleetlake[snowflake]', in a clone: make cloud"
-        ) from error
-    from fleetlake.cloud.snowflake.login import connect
-
-    opened = connect(connection)
-    try:
-        yield ConnectorSession(opened)
-    finally:
-        opened.close()
 
 
 def masked(text: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fleetlake.cloud.snowflake.names import IDENTIFIER, require_name, require_own_role
-from fleetlake.contracts.tables import Table, all_tables
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import all_tables
 from fleetlake.foundation.errors import BadInput
 
 LISTED, LINKED = "listed", "linked"

@@ -18,7 +18,8 @@ from fleetlake.contracts.arrow import ARROW_TYPES
 from fleetlake.contracts.columns import Column, Field, Type
 from fleetlake.contracts.events import Event
 from fleetlake.contracts.json_schema import YEARS
-from fleetlake.contracts.tables import Table, bronze_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import bronze_of
 from fleetlake.contracts.validation import parse
 
 if TYPE_CHECKING:

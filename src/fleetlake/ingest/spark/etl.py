@@ -17,7 +17,8 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from fleetlake.contracts.events import Event
-from fleetlake.contracts.tables import Table, bronze_of, raw_of
+from fleetlake.contracts.table import Table
+from fleetlake.contracts.tables import bronze_of, raw_of
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
 from fleetlake.ingest.landing import SUFFIXES, LandingPlan, named_in, names_after, path_of, plan, source_name
 from fleetlake.ingest.spark.decode import bronze_rows, table_schema

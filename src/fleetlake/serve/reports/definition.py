@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.serve.reports.wording import moment
 
 Row = Mapping[str, Any]

@@ -17,7 +17,7 @@ from fleetlake.contracts.arrow import table_schema
 from fleetlake.contracts.gold import FLEET_DAY, TRIPS
 from fleetlake.contracts.iceberg import ICEBERG_TYPES
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.foundation.errors import BadInput
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.memory_database import small_database

@@ -8,7 +8,7 @@ from typing import Any
 
 from fleetlake.contracts.gold import DRIVING_EVENTS, STOPS
 from fleetlake.contracts.positions import POSITIONS
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.lake.catalog import Lake, builder_of
 from fleetlake.serve.page.payload import marks, measured_tracks
 from fleetlake.serve.page.thin import Tolerance

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from fleetlake.contracts.tables import Table
+from fleetlake.contracts.table import Table
 from fleetlake.transform.settings import Thresholds
 
 SETTING = re.compile(r"\$(\w+)")
