@@ -274,6 +274,64 @@ def test_whatever_is_large_of_a_record_bounds_what_is_taken(
     assert sum(one.is_full for one in taken) >= FEW // 16
 
 
+@pytest.mark.parametrize("large", [{"key": b"k" * 900_000}, {"headers": {"h": b"h" * 900_000}}], ids=["keys", "headers"])
+def test_what_the_client_holds_of_large_keys_is_bounded_while_nobody_takes_it(
+    broker: EmbeddedBroker, topic: str, ways_of_reader: None, large: dict[str, Any]
+) -> None:
+    """It counts values alone, so it would read on to the end of the log. A slow poll is one of a machine that has other work."""
+    count, config = 1_500, {"compression.type": "zstd", "message.max.bytes": 1_000_000}
+    producer = Producer(broker.settings.client_config() | config)
+    for number in range(count):
+        producer.produce(topic, b"%d" % number, partition=0, **large)
+        producer.flush(TIMEOUT_S) if number % 50 == 49 else producer.poll(0)
+    assert producer.flush(TIMEOUT_S) == 0
+    before, peak, read = psutil.Process().memory_info().rss, 0, list[bytes]()
+    reader = Reader(broker.settings.client_config(), group="g", start=from_start(topic))
+    try:
+        give_up_at = time.monotonic() + 2 * TIMEOUT_S
+        while len(read) < count and time.monotonic() < give_up_at:
+            read += [payload for chunk in reader.poll(0.05).chunks for payload in chunk.rows["payload"].to_pylist()]
+            time.sleep(0.1)
+            peak = max(peak, psutil.Process().memory_info().rss - before)
+    finally:
+        reader.close()
+    assert read == [b"%d" % number for number in range(count)]
+    assert peak < 900e6  # an answer or two, of 150 MB each; it was 1.4 GB, all there is
+
+
+def test_a_client_that_rests_at_any_time_gives_each_record_once(broker: EmbeddedBroker, topic: str, ways_of_reader: None) -> None:
+    """Also where it has not given any of a partition before, and beside aborted records."""
+    sent, chosen = send(broker, topic, any_values(4_000)), random.Random(SEED)
+    producer = Producer(broker.settings.client_config() | {"transactional.id": topic})
+    producer.init_transactions(TIMEOUT_S)
+    for kept in (False, True, False):
+        producer.begin_transaction()
+        for number in range(200):
+            producer.produce(topic, b"in a transaction %d" % number, partition=number % 4)
+        assert producer.flush(TIMEOUT_S) == 0
+        producer.commit_transaction() if kept else producer.abort_transaction()
+    reader = Reader(broker.settings.client_config(), group="g", start=from_start(topic), fetch_bytes=5_000)
+    read, ends = list[tuple[int, int, bytes | None]](), dict[tuple[str, int], int]()
+    try:
+        give_up_at = time.monotonic() + 2 * TIMEOUT_S
+        while (len(read) < 4_200 or len(ends) < 4) and time.monotonic() < give_up_at:
+            batch = reader.poll(chosen.choice([0.001, 0.02, 0.1]))
+            for chunk in batch.chunks:
+                read += [(r["kafka_partition"], r["kafka_offset"], r["payload"]) for r in chunk.rows.to_pylist()]
+            ends |= batch.ends
+            time.sleep(chosen.choice([0, 0.01, 0.05]))
+            if chosen.random() < 0.5:
+                reader.rest()
+    finally:
+        reader.close()
+    assert len(read) == len({place[:2] for place in read}) == 4_200
+    by_partition = sorted(read, key=lambda one: one[0])  # stable: the order of arrival is kept
+    assert [(p, o) for p, o, _ in by_partition] == sorted((p, o) for p, o, _ in read)
+    first = [(p, o, v) for p, o, v in sorted(read, key=lambda one: one[:2]) if not (v or b"").startswith(b"in a transaction")]
+    assert first == [(partition, offset, value) for _, partition, offset, _, value in sent]
+    assert len(ends) == 4
+
+
 def test_small_records_are_taken_as_many_as_asked_for(broker: EmbeddedBroker, topic: str, opened: Callable[..., Opened]) -> None:
     send(broker, topic, [(n % 4, b"v" * 100) for n in range(2_000)])
     arriving = opened(broker.settings.bootstrap_servers, from_start(topic)).arriving

@@ -18,6 +18,7 @@ from fleetlake.ingest.decode import RAW_SCHEMA
 from fleetlake.ingest.fingerprints import Fingerprint, Fingerprints, digest_value
 
 ENOUGH_BYTES = 8 * 1024 * 1024  # of records taken at a time, keys and headers included; more than a full batch of usual ones
+MOSTLY_DROPPED = 8  # times what is kept
 NO_TIME_MS = -1  # Kafka's, of a record that has none
 
 
@@ -59,16 +60,32 @@ class Trouble:
 class Arrivals:
     """What was taken at a time: records, a chunk for each topic, and troubles, also of topics that have no chunk.
 
-    is_full: whether it was as much as was asked for, in number or in bytes, so that there is more.
+    is_full: whether it was as much as was asked for, in number or in bytes, so that there is more. weight: the bytes of keys,
+    values and headers, about.
     """
 
     chunks: Sequence[Chunk]
     troubles: Sequence[Trouble]
     is_full: bool
+    weight: int
+
+    def __add__(self, later: Arrivals) -> Arrivals:
+        chunks, troubles = [*self.chunks, *later.chunks], [*self.troubles, *later.troubles]
+        return Arrivals(chunks, troubles, self.is_full or later.is_full, self.weight + later.weight)
 
     @property
     def records(self) -> int:
         return sum(chunk.rows.num_rows for chunk in self.chunks)
+
+    @property
+    def bytes(self) -> int:
+        """What is kept of it."""
+        return sum(chunk.rows.nbytes for chunk in self.chunks)
+
+    @property
+    def is_mostly_dropped(self) -> bool:
+        """Whether by far most of it are keys and headers, which the client does not count as what it holds."""
+        return self.weight > MOSTLY_DROPPED * self.bytes + ENOUGH_BYTES // 4
 
 
 class Arriving(Protocol):

@@ -60,7 +60,7 @@ class ByColumns:
         is_full = count == limit or self._weight.value >= enough_bytes
         try:
             troubles += [self._trouble(int(event)) for event in events[:count][messages[:count] == 0]]
-            return Arrivals(self._chunks(messages[:count][messages[:count] != 0]), troubles, is_full)
+            return Arrivals(self._chunks(messages[:count][messages[:count] != 0]), troubles, is_full, self._weight.value)
         finally:
             self._messages.give_back(events.ctypes.data, count, self._destroy)
 

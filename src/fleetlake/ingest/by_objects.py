@@ -27,13 +27,13 @@ class ByObjects:
         self._consumer = consumer
 
     def take(self, limit: int, timeout_s: float, *, enough_bytes: int = ENOUGH_BYTES) -> Arrivals:
-        messages, is_full = self._consume(limit, timeout_s, enough_bytes)
+        messages, is_full, weight = self._consume(limit, timeout_s, enough_bytes)
         troubles = troubles_of(messages)
         if troubles:
             messages = [m for m in messages if m.error() is None]
         topics = [topic or "" for topic in map(Message.topic, messages)]
         by_topic = groupby(sorted(zip(topics, messages, strict=True), key=itemgetter(0)), key=itemgetter(0))
-        return Arrivals([_chunk(topic, [message for _, message in part]) for topic, part in by_topic], troubles, is_full)
+        return Arrivals([_chunk(topic, [message for _, message in part]) for topic, part in by_topic], troubles, is_full, weight)
 
     def add(self, topic: str, partitions: Iterable[int]) -> None:
         """Nothing has to be prepared."""
@@ -41,8 +41,8 @@ class ByObjects:
     def close(self) -> None:
         self._consumer.close()
 
-    def _consume(self, limit: int, timeout_s: float, enough_bytes: int) -> tuple[list[Message], bool]:
-        """The messages, and whether they are as much as was asked for.
+    def _consume(self, limit: int, timeout_s: float, enough_bytes: int) -> tuple[list[Message], bool, int]:
+        """The messages, whether they are as much as was asked for, and their weight.
 
         The client counts messages only: it is asked for as many at a time as will hardly be more bytes than are still wanted.
         """
@@ -56,7 +56,7 @@ class ByObjects:
             if len(came) < asked:
                 break
             asked = min((enough_bytes - size) // largest + 1, MOST_ASKED_FOR)
-        return messages, len(messages) >= limit or size >= enough_bytes
+        return messages, len(messages) >= limit or size >= enough_bytes, size
 
 
 def _weigh(message: Message) -> int:

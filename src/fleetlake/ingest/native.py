@@ -41,6 +41,7 @@ from fleetlake.lake.memory_database import small_database
 
 LOG = logging.getLogger(__name__)  # its warnings reach stderr, a line each
 POLL_S = 0.05
+REST_AFTER_S = 0.5  # of waiting for the decoding thread; more often, what the client reads ahead would be fetched twice
 CHUNK_ROWS, CHUNK_BYTES = 150_000, 16 * 1024 * 1024  # decoded at a time: a statement has a price of its own
 SMALL_PIECE_BYTES = 4 * 1024 * 1024
 DECODING_THREADS = 1  # of DuckDB, which has a core then and leaves one to the others
@@ -208,6 +209,7 @@ class NativeIngest:
                     self._cut(reading, ())
                     passed.note_cut(())
                     buffered_rows = 0
+                reading.rest()
                 self._held.wait(POLL_S)
                 continue
             batch = reading.poll(POLL_S, stopped=self._stop.is_set)
@@ -218,7 +220,7 @@ class NativeIngest:
                 self._buffered_bytes += chunk.rows.nbytes
                 self._held.add(chunk.rows.nbytes)
                 passed.note_rows(chunk.topic)
-                self._chunks.put(chunk)
+                self._hand_on(chunk, reading)
             for topic, _ in batch.ends:  # past control and aborted records, which are never delivered
                 passed.note(topic, time.monotonic())
             if batch.chunks:
@@ -231,6 +233,13 @@ class NativeIngest:
                 self._cut(reading, due)
                 passed.note_cut(due)
                 buffered_rows = 0
+
+    def _hand_on(self, chunk: Chunk, reading: TopicsReading) -> None:
+        try:
+            self._chunks.put(chunk, timeout=REST_AFTER_S)
+        except queue.Full:
+            reading.rest()
+            self._chunks.put(chunk)
 
     def _cut(self, reading: TopicsReading, passed: Iterable[str]) -> None:
         self._cuts += 1

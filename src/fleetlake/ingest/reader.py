@@ -17,7 +17,7 @@ from fleetlake.broker.looking import ANY_BATCH
 from fleetlake.broker.refusals import reason
 from fleetlake.broker.topics import SILENT, refused
 from fleetlake.foundation.errors import BadInput, DataLoss, Permanent, Retryable
-from fleetlake.ingest.arrivals import Arriving, Chunk, Trouble, keep_before
+from fleetlake.ingest.arrivals import ENOUGH_BYTES, Arrivals, Arriving, Chunk, Trouble, keep_before
 from fleetlake.ingest.by_columns import ByColumns
 from fleetlake.ingest.by_objects import ByObjects
 from fleetlake.ingest.offsets import Offsets
@@ -29,7 +29,8 @@ OUTAGE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOL
 ABSENT = (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID)
 ASK_EVERY_S, ASK_FOR_S = 1.0, 0.5
 BATCH_MESSAGES = 20_000
-MAX_QUEUED_KB = 16_384
+DRAIN_S = 0.5  # for what the client has of records with large keys or headers
+MAX_QUEUED_KB = 16_384  # of values; see `Reader.rest`
 FETCH_BYTES = 24 * 1024
 # The loop asks in batches and never seeks, so the client may fetch far ahead; what it holds is bounded in bytes. A broker serves
 # its files as they lie on its disk, so the checksum is compared here. Records of aborted transactions are never given.
@@ -95,17 +96,19 @@ class Reader:
         except KafkaException as error:
             raise refused(error) from error
         self._arriving = _arriving(self._consumer, start)
+        self._resting = False
+        self._partitions = [(topic, partition) for topic, of in start.items() for partition in of]
         self._consumer.assign(_partitions(start))
 
     def poll(self, timeout_s: float) -> PolledBatch:
-        """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or arrivals.ENOUGH_BYTES.
+        """The records that have arrived, waiting up to `timeout_s` for BATCH_MESSAGES of them or ENOUGH_BYTES.
 
         A batch of records that can't be read is the `failure` of the Batch, which has all that precedes it. DataLoss if the broker
         no longer has an offset asked for, BadInput if we may not read a topic; Retryable for other errors it reports. Of a topic or
         partition that the broker does not show nothing is said: it may have just started.
         """
         self._tell_group()
-        arrived = self._arriving.take(BATCH_MESSAGES, timeout_s)
+        arrived = self._take(timeout_s)
         if self._forbidden:
             raise _forbidden(self._forbidden)
         interrupted, self._interrupted = self._interrupted, False
@@ -119,8 +122,34 @@ class Reader:
         ends = {(t.topic, t.partition): t.offset for t in arrived.troubles if _is_end(t)}
         return PolledBatch(arrived.chunks, ends, arrived.is_full, interrupted=interrupted)
 
+    def rest(self) -> None:
+        """Has the client fetch nothing until the next `poll`, and let go of what it has fetched, which is fetched again then.
+
+        The client counts what it holds by values alone: beside large keys or headers it is not bounded while nobody takes it.
+        """
+        if not self._resting:
+            self._consumer.pause([TopicPartition(*place) for place in self._partitions])
+            self._resting = True
+
+    def _take(self, timeout_s: float) -> Arrivals:
+        """What has arrived; of large keys or headers all that is there, a part at a time, and then the client rests."""
+        if self._resting:
+            self._consumer.resume([TopicPartition(*place) for place in self._partitions])
+            self._resting = False
+        arrived = self._arriving.take(BATCH_MESSAGES, timeout_s)
+        until = time.monotonic() + DRAIN_S
+        while arrived.is_mostly_dropped and arrived.bytes < ENOUGH_BYTES and time.monotonic() < until:
+            more = self._arriving.take(BATCH_MESSAGES, 0)
+            arrived += more
+            if not more.is_full:
+                break
+        if arrived.is_mostly_dropped:
+            self.rest()
+        return arrived
+
     def add(self, topic: str, offsets: Offsets) -> None:
         """Reads more partitions of a topic, from these offsets on; the others go on undisturbed."""
+        self._partitions += [(topic, partition) for partition in offsets]
         self._arriving.add(topic, offsets)
         self._consumer.incremental_assign(_partitions({topic: offsets}))
 

@@ -42,6 +42,10 @@ class TopicsReading:
         self._caught_up += not batch.is_full
         return replace(batch, ends=moved)
 
+    def rest(self) -> None:
+        """See `Reader.rest`."""
+        self._reader.rest()
+
     def prints(self) -> Mapping[str, Fingerprints]:
         """Return the last record read of each partition, as values that stay."""
         return self._history.now()
