@@ -163,7 +163,12 @@ def test_an_ingest_and_a_transform_go_on_beside_it(lake: Lake) -> None:
 def test_records_on_their_way_are_waited_for(lake: Lake) -> None:
     transform(lake, range(4, 5))
     beside = Beside(lake)
-    beside.after[TABLE.name] = [nothing, lambda: (land(lake, range(5, 8)), transform(lake, range(5, 8)), None)[-1]]
+
+    def arrive() -> None:
+        land(lake, range(5, 8))
+        transform(lake, range(5, 8))
+
+    beside.after[TABLE.name] = [nothing, arrive]
     check = look(beside, 8)
     assert (check.state, check.landed) == (CheckState.OK, 4)
 
