@@ -11,7 +11,7 @@ from functools import partial
 
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.contracts.tables import ERASED, contract_of
+from fleetlake.contracts.tables import ERASED, RAW, all_tables
 from fleetlake.foundation.errors import Missing
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import LONGEST_WAIT
@@ -19,12 +19,11 @@ from fleetlake.lake.unlisted import require_newest
 from fleetlake.maintain.current import read_current
 from fleetlake.maintain.erase_attempts import LeftTable, OthersTables, TableEraser, TableErasure, Wiring, repeated
 from fleetlake.maintain.erase_files import delete_orphans, known_files, search_lake, unused_files
-from fleetlake.maintain.erase_history import expire_all_but_current, reached_now
+from fleetlake.maintain.erase_history import expire_all_but_current, reached_now, require_not_set_back
 from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_table import Counted, count_rows, live_files
 from fleetlake.maintain.own_files import plain
 
-LAYERS = ("bronze", "raw", "silver", "gold")  # a transform at work meanwhile makes nothing of what is gone already
 ORPHAN_AGE = 2 * LONGEST_WAIT  # an unknown file that is younger may belong to a commit that is on its way
 
 
@@ -81,6 +80,7 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     device, others = DeviceName(device_id), OthersTables()
     for name in _tables(lake):
         others.attempt(name, partial(require_newest, lake.table, name))
+        others.attempt(name, partial(read_current, lake, name, require_not_set_back))
     tables = [TableEraser(lake, name, device, wiring) for name in _tables(lake)]
     for table in tables:
         others.attempt(table.name, partial(table.erase, masks=False))
@@ -92,9 +92,8 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
     repeated(lambda: wiring.spoil(lake), "gold", wiring.wait)
     deleted, old = list[str](), wiring.now() - ORPHAN_AGE
     unused = [file.path for file in unused_files(before, known_files(lake), old)]
-    for table in tables:
+    for table in tables:  # a table after those that it is made of, which no transform can fill with the device any more then
         others.attempt(table.name, partial(table.move_on, unused))
-    for table in tables:  # what a transform committed before that, of rows it had read before they went
         others.attempt(table.name, partial(table.erase, masks=True))
     holders = set(before.holders(known_files(lake).paths))
 
@@ -122,9 +121,10 @@ def erase_device(lake: Lake, device_id: str, wiring: Wiring) -> Erasure:
 def _tables(lake: Lake) -> list[str]:
     """Ours first, in the order in which they are made of one another; then others'."""
 
+    ours = [table.name for table in (*RAW, *all_tables())]
+
     def place(name: str) -> tuple[int, str]:
-        contract = contract_of(name)
-        return LAYERS.index(contract.layer) if contract else len(LAYERS), name
+        return ours.index(name) if name in ours else len(ours), name
 
     return sorted((name for name in lake.names() if name != ERASED.name), key=place)
 

@@ -123,10 +123,10 @@ class TableEraser:
                 live = {file.file_path: file for file in live_files(table)}
                 self._settle(table, live)
                 now, are_all = self._rewrite(table, live, masks=masks)
-                if not now and not (masks and manifests_name(table, self._device)):
+                if are_all and not now and not (masks and manifests_name(table, self._device)):
                     self._drop_unused(table)
                     return
-                if self._commit(table, now):
+                if (now or are_all) and self._commit(table, now):
                     attempt += are_all  # else there is more to come that was there before
                     continue
             except Conflict:
@@ -179,14 +179,14 @@ class TableEraser:
         self._unsettled.clear()
 
     def _rewrite(self, table: IcebergTable, live: Mapping[str, DataFile], *, masks: bool) -> tuple[dict[str, Rewritten], bool]:
-        """Copies of the live files that have to be replaced, made if they are not yet, and whether those are all.
+        """Copies of the live files that have to be replaced, made if they are not yet, and whether all files were looked at.
 
         Copies that have waited for their commit so long that others may delete them are made anew.
         """
         for path in [path for path, at in self._copied_at.items() if self._wiring.now() - at > LONGEST_WAIT]:
             self._rewritten.pop(path, None)
             del self._copied_at[path]
-        first_at = min((at for path, at in self._copied_at.items() if path in live), default=None)
+        first_at, are_all = self._waiting_since(live), True
         for path, file in live.items():
             if first_at and self._wiring.now() - first_at > COPYING_FOR:
                 return self._copies_of(live), False
@@ -201,9 +201,14 @@ class TableEraser:
                     self._rewritten[path] = rewrite_file(table, file, self._device)
                     self._remember_places(self._rewritten[path].places)
             except FileNotFoundError as error:
+                self._copied_at.pop(path, None)
+                first_at, are_all = self._waiting_since(live), False
                 if any(path == file.file_path for file in live_files(self._lake.table(self.name))):
-                    raise Damaged(path, self.name) from error  # else replaced and expired meanwhile
-        return self._copies_of(live), True
+                    raise Damaged(path, self.name) from error  # else replaced and expired meanwhile, by files not looked at yet
+        return self._copies_of(live), are_all
+
+    def _waiting_since(self, live: Collection[str]) -> datetime | None:
+        return min((at for path, at in self._copied_at.items() if path in live), default=None)
 
     def _copies_of(self, live: Collection[str]) -> dict[str, Rewritten]:
         return {path: done for path, done in self._rewritten.items() if path in live}

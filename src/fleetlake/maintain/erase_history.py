@@ -17,9 +17,12 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
+from fleetlake.foundation.errors import Permanent
 from fleetlake.lake.commits import commit_staged
 from fleetlake.maintain.erase_search import UNDECODABLE
 from fleetlake.maintain.erase_table import live_files, metadata_whole
+
+AUDITED = "wap.id"  # in the summary of a snapshot that was written to be looked at first
 
 
 def expire_all_but_current(table: IcebergTable, on_delete: Callable[[str], None]) -> None:
@@ -47,6 +50,31 @@ def expire_all_but_current(table: IcebergTable, on_delete: Callable[[str], None]
         with suppress(FileNotFoundError, OSError):
             table.io.delete(entry.metadata_file)
             on_delete(entry.metadata_file)
+
+
+def require_not_set_back(table: IcebergTable) -> None:
+    """Permanent if the table was set back to an older snapshot: an erasure would destroy what only the newer ones have."""
+    snapshots = {snapshot.snapshot_id: snapshot for snapshot in table.snapshots()}
+    kept = set[int]()
+    for ref in table.metadata.refs.values():
+        at: int | None = ref.snapshot_id
+        while at is not None and at in snapshots and at not in kept:
+            kept.add(at)
+            at = snapshots[at].parent_snapshot_id
+    current = table.current_snapshot()
+    last = (current.sequence_number if current else 0) or 0
+    newer = [
+        one
+        for one in snapshots.values()
+        if (one.sequence_number or 0) > last and one.snapshot_id not in kept and not (one.summary and one.summary.get(AUDITED))
+    ]
+    if newer:
+        newest = max(newer, key=lambda one: one.sequence_number or 0)
+        raise Permanent(
+            f"the table was set back to an older snapshot: what its {len(newer)} newer ones have would be lost",
+            where=".".join(table.name()),
+            hint=f"set it to snapshot {newest.snapshot_id} again, or let them expire",
+        )
 
 
 def reached_now(table: IcebergTable) -> set[str]:

@@ -76,17 +76,33 @@ def without(rows: pa.Table, examined: Examined) -> pa.Table:
     """Returns the rows of others, with the device's id masked in them."""
     for name, values in examined.masked.items():
         column = rows.column(name)
-        cells = column.to_pylist()
+        plain = without_times(column.type)
+        cells = column.cast(plain).to_pylist()
         for number, value in values.items():
             cells[number] = value
         at = rows.schema.get_field_index(name)
-        rows = rows.set_column(at, rows.schema.field(at), pa.array(cells, column.type))
+        rows = rows.set_column(at, rows.schema.field(at), pa.array(cells, plain).cast(column.type))
     return rows.filter(pc.invert(examined.own))
 
 
 def without_views(schema: pa.Schema) -> pa.Schema:
     """Returns the schema with texts and bytes that Arrow keeps as views in types whose rows it can filter."""
     return pa.schema([one.with_type(plain_type(one.type)) if _is_view(one.type) else one for one in schema], schema.metadata)
+
+
+def without_times(type: pa.DataType) -> pa.DataType:
+    """Returns the type with whole numbers for the times within: Python has no time of the year 10000, nor of nanoseconds."""
+    if pa.types.is_struct(type):
+        return pa.struct([field.with_type(without_times(field.type)) for field in type])
+    if pa.types.is_map(type):
+        return pa.map_(without_times(type.key_type), without_times(type.item_type))
+    if pa.types.is_large_list(type):
+        return pa.large_list(type.value_field.with_type(without_times(type.value_type)))
+    if pa.types.is_list(type):
+        return pa.list_(type.value_field.with_type(without_times(type.value_type)))
+    if pa.types.is_date32(type) or pa.types.is_time32(type):
+        return pa.int32()
+    return pa.int64() if pa.types.is_temporal(type) else type
 
 
 def _is_view(type: pa.DataType) -> bool:
@@ -164,7 +180,7 @@ def _is_looked_through(type: pa.DataType) -> bool:
 
 def _nested(column: pa.Array | pa.ChunkedArray, own: pa.Array, device: DeviceName) -> Values:
     """What the lists, structs and maps of others that name the device become."""
-    cells = enumerate(zip(column.to_pylist(), own.to_pylist(), strict=True))
+    cells = enumerate(zip(column.cast(without_times(column.type)).to_pylist(), own.to_pylist(), strict=True))
     made = {number: (value, _without_name(value, device)) for number, (value, is_own) in cells if not is_own and value is not None}
     return {number: after for number, (before, after) in made.items() if after != before}
 

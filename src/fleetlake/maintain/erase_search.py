@@ -24,6 +24,7 @@ from fleetlake.maintain.erase_name import JOINTS, DeviceName
 from fleetlake.maintain.erase_rejects import judge_payload
 from fleetlake.maintain.erase_rows import examine, parts_of_reason, searchable
 
+TEXTUAL = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")  # physical types of Parquet
 BLOCK_BYTES, OVERLAP_BYTES, BATCH_ROWS = 1 << 22, 8192, 65_536
 UNDECODABLE = (
     pa.ArrowException,
@@ -140,7 +141,7 @@ def _bounds_of_footer(file: pq.ParquetFile) -> Iterator[tuple[object, Role]]:
     roles = {path: role for path, role in roles.items() if role is not Role.NESTED}
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
-            statistics = column.statistics
+            statistics = column.statistics if column.physical_type in TEXTUAL else None  # of others Python may have no value
             if statistics and statistics.has_min_max:
                 for bound in (statistics.min, statistics.max):
                     yield bound, roles.get(column.path_in_schema) or _role_within(column.path_in_schema)

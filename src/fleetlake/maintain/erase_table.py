@@ -40,6 +40,7 @@ from fleetlake.maintain.erase_name import DeviceName
 from fleetlake.maintain.erase_rows import examine, searchable, without, without_views
 from fleetlake.maintain.erase_search import BATCH_ROWS, UNDECODABLE, Found, bounds_name
 
+MARKER = "fleetlake.ingest"  # is in the table's properties too, and in a summary says that its commit made the snapshot
 KEPT = ("fleetlake.", "spark.sql.streaming.")  # of a snapshot's summary: who wrote what, asked for after a crash
 PLACES = ("kafka_partition", "kafka_offset")
 
@@ -281,5 +282,5 @@ def _kept(table: IcebergTable) -> dict[str, str]:
     found: dict[str, str] = {}
     for snapshot in sorted(table.snapshots(), key=lambda one: one.sequence_number or 0):
         stored = snapshot.summary.additional_properties if snapshot.summary else {}
-        found |= {name: value for name, value in stored.items() if name.startswith(KEPT)}
+        found |= {name: value for name, value in stored.items() if name.startswith(KEPT) and name != MARKER}
     return found

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.fs as pa_fs
 from pyiceberg.table import Table as IcebergTable
 
-from fleetlake.foundation.errors import BadInput
+from fleetlake.foundation.errors import BadInput, FleetlakeError
 from fleetlake.lake.catalog import OURS, Lake
 from fleetlake.lake.commits import move_on
 from fleetlake.lake.object_store import arrow_io, place_of
@@ -73,10 +73,13 @@ def delete_orphans(
     own = OwnFiles([table.location()], (f"{scheme}{path}" for path, _, _ in listed))
     sizes = {path: size for path, changed_at, size in listed if changed_at is not None and changed_at < now() - age}
     sizes = {path: size for path, size in sizes.items() if own.has(f"{scheme}{path}")}
-    _drop_known(lake, table, name, sizes)
-    if sizes and not dry_run:
-        move_on(lambda: lake.table(name), wait)
+    try:
         _drop_known(lake, table, name, sizes)
+        if sizes and not dry_run:
+            move_on(lambda: lake.table(name), wait)
+            _drop_known(lake, table, name, sizes)
+    except _UnknownFilesError as error:
+        return Orphans(name, dry_run, (), 0, 0, left_alone=str(error))
     files = tuple(sorted(sizes))
     filesystem, _ = place_of(table.io, table.location())
     deleted = 0 if dry_run else delete_files(filesystem.delete_file, files)  # by path: in a location some names mean another file
@@ -87,8 +90,20 @@ def _drop_known(lake: Lake, table: IcebergTable, name: str, sizes: dict[str, int
     """Take out of `sizes` the paths that the table reaches now, or another one that may share its folder: one of the user's own."""
     for one in lake.names() if sizes else ():
         if one == name or not {one, name} <= OURS:
-            for location in read_current(lake, one, lambda now: set(_known(now))):
+            try:
+                known = read_current(lake, one, lambda now: set(_known(now)))
+            except FleetlakeError as error:
+                if one == name:
+                    raise
+                if one in lake.names():  # else it was dropped meanwhile
+                    raise _UnknownFilesError(f"{one}, which may have files there, can't be read: {error.what}") from error
+                continue
+            for location in known:
                 sizes.pop(_path(table, location), None)
+
+
+class _UnknownFilesError(Exception):
+    """A table does not tell which files are its own."""
 
 
 def _listed(table: IcebergTable) -> Iterator[tuple[str, datetime | None, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
@@ -41,7 +42,8 @@ def write_and_commit(
         commit(table, added=new, removed=gone, carried=files, properties=marker.properties())
     except Conflict:
         for file in (*new, *kept):
-            table.io.delete(file.file_path)
+            with suppress(OSError):  # one may be gone already, taken for an unused one
+                table.io.delete(file.file_path)
         raise
 
 

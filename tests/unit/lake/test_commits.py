@@ -12,7 +12,8 @@ from fleetlake.contracts.columns import Column, Type
 from fleetlake.contracts.events import GPS
 from fleetlake.contracts.tables import bronze_of
 from fleetlake.lake.catalog import LakeSettings, open_lake
-from fleetlake.lake.commits import Conflict, commit, commit_properties, commit_schema
+from fleetlake.lake.commits import Conflict, commit, commit_properties, commit_schema, move_on
+from fleetlake.lake.replace import rows_since
 
 SOURCE = Path(fleetlake.__file__).parent
 ONLY_HERE = SOURCE / "lake" / "commits.py"
@@ -57,4 +58,19 @@ def test_properties_and_schema_are_one_attempt_each(tmp_path: Path) -> None:
     with pytest.raises(Conflict):
         commit(before, properties={})
     assert Column("more", Type.DOUBLE, "").name not in before.schema().column_names
+    lake.close()
+
+
+def test_moving_on_refuses_older_commits_and_changes_no_row(tmp_path: Path) -> None:
+    lake = open_lake(
+        LakeSettings("local", {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/w"})
+    )
+    name = bronze_of(GPS).name
+    lake.ensure([bronze_of(GPS)])
+    for _ in range(2):  # also without a snapshot before
+        older, since = lake.table(name), rows_since(lake.table(name))
+        move_on(lambda: lake.table(name), wait=lambda attempt: None)
+        assert rows_since(lake.table(name)) == since or older.current_snapshot() is None
+        with pytest.raises(Conflict):
+            commit(older, properties={})
     lake.close()

@@ -5,26 +5,31 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.update import AssertTableUUID, SetSnapshotRefUpdate
 from test_erase import GONE, SETTINGS, check, contents, fill, holders, opened, without
 from tests.catalog_faults import Faults
 
 from fleetlake.contracts.events import GPS, TRAFFIC
-from fleetlake.contracts.tables import ERASED, bronze_of
-from fleetlake.foundation.errors import Retryable
+from fleetlake.contracts.tables import ERASED, all_tables, bronze_of
+from fleetlake.foundation.errors import Permanent, Retryable
 from fleetlake.ingest.verify import CheckState
 from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import Conflict, commit
 from fleetlake.lake.write import write_files
+from fleetlake.maintain import erase_attempts
 from fleetlake.maintain.erase import Erasure, erase_device
-from fleetlake.maintain.erase_attempts import Wiring
-from fleetlake.maintain.erase_table import live_files
+from fleetlake.maintain.erase_attempts import TableEraser, Wiring
+from fleetlake.maintain.erase_history import expire_all_but_current
+from fleetlake.maintain.erase_name import DeviceName
+from fleetlake.maintain.erase_table import Rewritten, live_files
 from fleetlake.transform import derived, silver, writing
 from fleetlake.transform.runner import run_transform
 from fleetlake.workflows.erase import erase_wiring
@@ -141,6 +146,67 @@ def test_a_transform_that_has_read_the_device_does_not_bring_it_back(
     for name in lake.names():
         if name != ERASED.name:
             assert repr(GONE) not in "".join(contents(lake)[name]), name
+    lake.close()
+    other.close()
+
+
+def test_what_a_transform_put_back_is_gone_from_a_table_before_those_made_of_it_are_moved_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, other = fill(tmp_path), opened(tmp_path)
+    stale, real, moved = other.table("silver.gps").scan().to_arrow(), TableEraser.move_on, list[str]()
+
+    def put_back(self: TableEraser, unused: Iterable[str]) -> None:
+        if not moved:
+            table = other.table("silver.gps")
+            commit(table, added=write_files(table, stale, folder="stale"), properties={})
+        moved.append(self.name)
+        if self.name == "silver.positions":
+            assert repr(GONE) not in "".join(contents(other)["silver.gps"])
+        real(self, unused)
+
+    monkeypatch.setattr(TableEraser, "move_on", put_back)
+    erase_device(lake, GONE, wiring())
+    computed = [table.name for table in all_tables() if table.layer in ("silver", "gold") and lake.has(table.name)]
+    assert [name for name in moved if name in computed] == computed
+    lake.close()
+    other.close()
+
+
+def test_a_table_that_was_set_back_is_not_erased_from_as_its_newer_rows_would_be_lost(tmp_path: Path) -> None:
+    lake = fill(tmp_path, transformed=False)
+    table = lake.table(BRONZE)
+    newest, older = table.snapshots()[-1].snapshot_id, table.snapshots()[0].snapshot_id
+    for to in (older, newest):
+        main = SetSnapshotRefUpdate.model_validate({"ref-name": "main", "type": "branch", "snapshot-id": to})
+        lake.catalog.commit_table(lake.table(BRONZE), (AssertTableUUID(uuid=table.metadata.table_uuid),), (main,))
+        if to == older:
+            with pytest.raises(Permanent, match=f"set back to an older snapshot.*set it to snapshot {newest} again"):
+                erase_device(lake, GONE, wiring())
+    before = contents(lake)
+    erase_device(lake, GONE, wiring())
+    require_whole(lake, tmp_path, before)
+    lake.close()
+
+
+def test_a_file_that_was_replaced_while_it_was_copied_leaves_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compaction and an expiry come in between, and a quarter of an hour goes by."""
+    lake, other, slept = fill(tmp_path, transformed=False), opened(tmp_path), [timedelta(0)]
+    real = erase_attempts.rewrite_file
+
+    def replaced(table: IcebergTable, file: DataFile, device: DeviceName) -> Rewritten:
+        if not slept[0] and table.name()[1] == "gps":
+            slept[0] = timedelta(minutes=16)
+            replace_all(other, BRONZE)
+            expire_all_but_current(other.table(BRONZE), lambda path: None)
+        return real(table, file, device)
+
+    monkeypatch.setattr(erase_attempts, "rewrite_file", replaced)
+    clock = replace(wiring(), now=lambda: datetime.now(UTC) + slept[0])
+    eraser = TableEraser(lake, BRONZE, DeviceName(GONE), clock)
+    eraser.erase(masks=False)
+    assert eraser.counts.rows == 40
+    assert repr(GONE) not in "".join(contents(lake)[BRONZE])
     lake.close()
     other.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,12 @@ from fleetlake.lake.write import describe_file
 from fleetlake.maintain import erase_attempts
 from fleetlake.maintain.compaction import CompactionPolicy, compact
 from fleetlake.maintain.erase import count_device, erase_device
+from fleetlake.maintain.erase_rows import without_times
+from fleetlake.maintain.orphans import delete_orphans
 from fleetlake.workflows.erase import ErasureReport, erase_wiring, require_gone
 
 NOTES = "analytics.notes"
+GPS_TABLE = "bronze.gps"
 SCHEMA = Schema(NestedField(1, "device_id", StringType()), NestedField(2, "note", StringType()))
 ROWS = pa.table({"device_id": [GONE, STAYS], "note": ["x", f"after {GONE}"]})
 
@@ -207,3 +211,37 @@ def test_commands_leave_them_alone_unless_they_are_named(
     assert (stray.exists(), lake.table(NOTES).metadata) == (True, before)
     assert f"{NOTES}: 1 orphans deleted" in command("orphans", "--table", NOTES)
     assert not stray.exists()
+
+
+def test_a_table_that_can_not_be_read_leaves_unused_files_alone_and_says_so(lake: Lake, tmp_path: Path) -> None:
+    make(lake)
+    stray = tmp_path / "warehouse" / "bronze" / "gps" / "data" / "stray.parquet"
+    stray.write_bytes(b"12345")
+    os.utime(stray, (0, 0))
+    Path(lake.table(NOTES).metadata_location.removeprefix("file://")).unlink()
+    found = delete_orphans(lake, GPS_TABLE, timedelta(days=3), wait=lambda attempt: None)
+    assert (found.deleted, found.files) == (0, ())
+    assert f"{NOTES}, which may have files there, can't be read" in found.left_alone
+    assert stray.exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pa.timestamp("us"), [300_000_000_000_000_000]),
+        (pa.date32(), [3_000_000]),
+        (pa.struct([("note", pa.string()), ("at", pa.timestamp("us"))]), [{"note": GONE, "at": 300_000_000_000_000_000}]),
+        (pa.struct([("note", pa.string()), ("at", pa.timestamp("ns"))]), [{"note": GONE, "at": 1_500_000_000_123_456_789}]),
+        (pa.map_(pa.string(), pa.timestamp("ns")), [[("note", 1_500_000_000_123_456_789)]]),
+    ],
+)
+@pytest.mark.parametrize("statistics", [True, False])
+def test_a_file_of_anybodys_with_times_that_python_has_not_stops_no_erasure(
+    lake: Lake, tmp_path: Path, column: pa.DataType, values: list[Any], statistics: bool
+) -> None:
+    other = tmp_path / "warehouse" / "other" / "x.parquet"
+    other.parent.mkdir()
+    pq.write_table(pa.table({"odd": pa.array(values, without_times(column)).cast(column)}), other, write_statistics=statistics)
+    erased = erase_device(lake, GONE, erase_wiring())
+    assert erased.remaining == ()
+    assert list(erased.foreign) == ([str(other)] if GONE in str(values) else [])
