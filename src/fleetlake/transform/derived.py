@@ -156,7 +156,7 @@ class _Refresh:
         engine.materialise(
             "gone",
             f"""
-            SELECT {self._key} AS id, {self._start} AS at_time
+            SELECT {self._key} AS id, {self._start} AS at_time, {self._table.entity} AS entity
             FROM (SELECT {columns} FROM existing EXCEPT SELECT {columns} FROM episodes) AS gone
             """,
         )
@@ -169,7 +169,14 @@ class _Refresh:
         engine.expose_files("gold.replaced", self._target, removed)
         engine.define(
             "kept",
-            f"SELECT {self._columns} FROM gold.replaced WHERE NOT EXISTS (SELECT 1 FROM gone WHERE gone.id = replaced.{self._key})",
+            f"""
+            SELECT {self._columns} FROM gold.replaced
+            WHERE NOT EXISTS (
+                SELECT 1 FROM gone  -- an id alone may be another topic's as well
+                WHERE gone.id = replaced.{self._key} AND gone.at_time = replaced.{self._start}
+                    AND gone.entity = replaced.{self._table.entity}
+            )
+            """,
         )
         write_and_commit(
             engine, "fresh" if counts.added else None, self._target, self._table.sort, marker, removed,

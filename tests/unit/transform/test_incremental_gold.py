@@ -180,6 +180,24 @@ def test_one_late_row_in_a_tight_spot(lake: Lake, old: Rows, late: dict[str, Any
     assert_same_as_full(lake, [{GPS: old, VEHICLE: known}, {GPS: [late], VEHICLE: known_late}], reach)
 
 
+def test_ids_that_two_topics_share_take_out_no_row_of_each_other(lake: Lake) -> None:
+    """A device has one message id a tick, for its fix and for what its engine says a quarter of a second later."""
+
+    def ticks(first: int, after: int, later_s: float) -> Rows:
+        return [
+            fix(60 * at + later_s, 60.0, True, event_id=f"tick{at}", latitude=52 + at / 1000, fuel_level_percent=50.0)
+            for at in range(first, after)
+        ]
+
+    rain = fix(180.1, None, event_id="w", weather_condition="Rain")  # between the two of a tick
+    portions: list[Portion] = [
+        {GPS: ticks(0, 8, 0), VEHICLE: ticks(0, 8, 0.25)},
+        {GPS: ticks(8, 10, 0), VEHICLE: ticks(8, 10, 0.25), WEATHER: [rain]},
+    ]
+    assert_same_as_full(lake, portions, timedelta(days=1))
+    assert len(contents(lake)[POSITIONS.name]) == 20
+
+
 def test_nothing_new_makes_no_commit(lake: Lake) -> None:
     refresh(lake)
     assert not any(lake.table(table.name).current_snapshot() for table in DERIVED)
