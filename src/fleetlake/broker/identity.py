@@ -78,4 +78,6 @@ class TopicWatch:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
                 found[topic] = None
+            except TimeoutError as error:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer")) from error
         return found

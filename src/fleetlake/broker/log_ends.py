@@ -50,7 +50,7 @@ def find_log_ends(
 def _ask(
     admin: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
 ) -> dict[tuple[str, int], int]:
-    """Offsets of those that answered."""
+    """Offsets of those that answered; one below 0 is what the client says where a connection broke before."""
     if not partitions:
         return {}
     futures = admin.list_offsets(dict.fromkeys(partitions, spec), isolation_level=isolation, request_timeout=ANSWER_S)
@@ -58,7 +58,8 @@ def _ask(
     for part, future in futures.items():
         try:
             answer: ListOffsetsResultInfo = future.result(2 * ANSWER_S)
-        except KafkaException:
+        except (KafkaException, TimeoutError):
             continue
-        answers[part.topic, part.partition] = answer.offset
+        if answer.offset >= 0:
+            answers[part.topic, part.partition] = answer.offset
     return answers

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -23,6 +23,7 @@ from fleetlake.broker.refusals import refusal
 from fleetlake.broker.settings import KafkaSettings
 from fleetlake.foundation.errors import BadInput, FleetlakeError, Missing, Retryable
 
+Answer = TypeVar("Answer")
 TIMEOUT_S = 10.0
 FIRST_TRY_S = 0.5
 RETRY_S = 0.05
@@ -54,7 +55,7 @@ def ensure_topics(settings: KafkaSettings, topics: Iterable[str], *, config: Map
         wanted = [NewTopic(topic, settings.partitions, config=dict(config or {})) for topic in topics if topic not in known]
         for topic, future in (admin.create_topics(wanted) if wanted else {}).items():
             try:
-                future.result(TIMEOUT_S)
+                _result(future)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Retryable(f"topic {topic} could not be made: {error.args[0].str()}") from error
@@ -118,7 +119,7 @@ def commit_group_offsets(settings: KafkaSettings, group: str, offsets: Mapping[s
     partitions = [TopicPartition(topic, partition, next_) for topic, of in offsets.items() for partition, next_ in of.items()]
     with _admin(settings) as (admin, _):
         for future in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)]).values():
-            future.result(TIMEOUT_S)
+            _result(future)
 
 
 def _offsets(
@@ -127,16 +128,32 @@ def _offsets(
     spec: OffsetSpec,
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
 ) -> list[int]:
-    """An offset of each partition. A partition that was just made has no leader for a moment, so it is asked for again."""
+    """An offset of each partition. A partition that was just made has no leader for a moment, so it is asked for again.
+
+    So it is where a connection broke before the answer came: the client gives an offset below 0 then, and no error.
+    """
     give_up_at = time.monotonic() + TIMEOUT_S
     while True:
         futures = admin.list_offsets(dict.fromkeys(partitions, spec), isolation_level=isolation, request_timeout=TIMEOUT_S)
         try:
-            return [int(futures[part].result(TIMEOUT_S).offset) for part in partitions]
+            found = [int(_result(futures[part]).offset) for part in partitions]
         except KafkaException as error:
             if error.args[0].code() not in SETTLING or time.monotonic() > give_up_at:
                 raise
-            time.sleep(RETRY_S)
+        else:
+            if min(found, default=0) >= 0:
+                return found
+            if time.monotonic() > give_up_at:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "not all partitions were answered for"))
+        time.sleep(RETRY_S)
+
+
+def _result(future: Future[Answer]) -> Answer:
+    """What the client answers. Its own time is up first, as a rule; KafkaException as well where it says nothing at all."""
+    try:
+        return future.result(2 * TIMEOUT_S)
+    except TimeoutError as error:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer")) from error
 
 
 @contextmanager
@@ -204,7 +221,7 @@ def refused(error: KafkaException) -> BadInput:
 
 def _found(name: str, settings: KafkaSettings, future: Future[TopicDescription]) -> TopicDescription:
     try:
-        return future.result(TIMEOUT_S)
+        return _result(future)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise _no_topic(name, settings) from error

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from fleetlake.broker.absence import vanished_partitions
-from fleetlake.foundation.errors import BadInput, DataLoss
+from fleetlake.foundation.errors import BadInput, DataLoss, Retryable
 from fleetlake.ingest.fingerprints import Fingerprints
 from fleetlake.ingest.packing import pack_partitions, unpack_partitions
 from fleetlake.lake.stored_json import read_stored
@@ -146,6 +146,10 @@ def resume(
     lacks are gone; with `accept_gaps` the last are written down in the marker instead. A partition unknown to the marker was
     added to the topic after the first commit, so it is read from offset 0: what retention has taken of it was never ingested.
     """
+    if unknown := [partition for partition, ends in source.watermarks.items() if min(ends) < 0]:
+        raise Retryable(
+            f"the broker did not say where partitions {unknown} begin and end", where=f"topic {source.topic}", hint="the same again"
+        )
     lows = {partition: low for partition, (low, _) in source.watermarks.items()}
     if stored is None:
         return IngestMarker(job, 1, commit_id, source.cluster_id, source.topic_id, lows, lows)
