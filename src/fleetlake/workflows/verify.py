@@ -119,12 +119,12 @@ def _with_log_compared(lake: Lake, event: Event, source: KafkaTopicState, check:
 
 
 def _progress() -> OnProgress:
-    """Says on stderr how far Kafka has been asked, where that takes longer."""
+    """Says on stderr, if that is a terminal, how far Kafka has been asked, where that takes longer."""
     said_at = time.monotonic()
 
     def say(topic: str, done: int, of: int) -> None:
         nonlocal said_at
-        if time.monotonic() - said_at > SAY_EVERY_S:
+        if sys.stderr.isatty() and time.monotonic() - said_at > SAY_EVERY_S:
             said_at = time.monotonic()
             print(f"{topic}: asked Kafka about {done:,} of {of:,} offsets that bronze lacks", file=sys.stderr)
 
