@@ -18,8 +18,7 @@ import pytest
 from snowflake.connector import errors
 from snowflake.connector.config_manager import CONFIG_MANAGER
 
-from fleetlake.cloud.snowflake.login import NETWORK_HINT, PATIENCE_S, key_pair, refusal
-from fleetlake.cloud.snowflake.session import open_session
+from fleetlake.cloud.snowflake.login import NETWORK_HINT, PATIENCE_S, key_pair, open_session, refusal
 from fleetlake.foundation.errors import BadInput
 
 SECRET = "SECRET" + "123"
