@@ -20,7 +20,7 @@ def is_of_deleted_folder(error: Exception) -> bool:
     if not isinstance(error, FileNotFoundError) or (error.filename and Path(os.fsdecode(error.filename)).is_absolute()):
         return False
     try:
-        os.getcwd()  # noqa: PTH109  # Path.cwd is the same
+        Path.cwd()
     except FileNotFoundError:
         return True
     return False

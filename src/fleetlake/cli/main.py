@@ -35,7 +35,7 @@ def open_standard_streams() -> None:
             os.set_inheritable(descriptor, True)  # a child's would be closed otherwise
         if getattr(sys, name) is None:
             mode = "r" if access == os.O_RDONLY else "w"
-            stream = open(descriptor, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            stream = os.fdopen(descriptor, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from fleetlake.contracts.iceberg import iceberg_schema, partition_spec
 from fleetlake.contracts.table import Table
-from fleetlake.contracts.tables import ERASED, RAW, all_tables
+from fleetlake.contracts.tables import RAW, all_tables, contract_of
 from fleetlake.foundation.aws_errors import aws_told
 from fleetlake.foundation.errors import FleetlakeError, Missing, Permanent, Retryable
 from fleetlake.foundation.private import make_private_file, make_private_folder
@@ -48,7 +48,6 @@ TABLE_PROPERTIES = {
 }
 
 ATTEMPTS = 5
-OURS = frozenset(table.name for table in (*all_tables(), *RAW, ERASED))  # other tables in the catalog are the user's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Lake:
         place: str = choose(None, *table.name.split("."))
         taken = set[str]()
         for name in self.names():
-            if name not in OURS:
+            if contract_of(name) is None:
                 with suppress(FleetlakeError):  # the files of one that can't be read are known to nobody
                     taken.add(self.table(name).location().rstrip("/"))
         return f"{place}-{uuid.uuid4().hex[:8]}" if place in taken else None

@@ -99,11 +99,9 @@ def move_on(load: Callable[[], IcebergTable], wait: Callable[[int], None]) -> No
 
     load: returns the table as it is now. wait: called with the number of the attempt before the next one. Retryable if none lands.
     """
-    before = load().metadata.current_snapshot_id
+    table = load()
+    before = table.metadata.current_snapshot_id
     for attempt in range(MOVES):
-        table = load()
-        if table.metadata.current_snapshot_id != before:
-            return
         with suppress(Conflict, UnknownOutcome):
             if before is None:
                 commit(table, properties={})
@@ -113,6 +111,9 @@ def move_on(load: Callable[[], IcebergTable], wait: Callable[[int], None]) -> No
                 commit_staged(table, staged.requirements, staged.updates)
             return
         wait(attempt)
+        table = load()
+        if table.metadata.current_snapshot_id != before:
+            return
     raise Retryable(f"no commit landed in {MOVES} attempts", where=".".join(table.name()), hint="the same again")
 
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.fs as pa_fs
 from pyiceberg.table import Table as IcebergTable
 
+from fleetlake.contracts.tables import contract_of
 from fleetlake.foundation.errors import BadInput, FleetlakeError
-from fleetlake.lake.catalog import OURS, Lake
+from fleetlake.lake.catalog import Lake
 from fleetlake.lake.commits import move_on
 from fleetlake.lake.object_store import arrow_io, place_of
 from fleetlake.lake.places import TABLE_FOLDERS, local_path
@@ -89,7 +90,7 @@ def delete_orphans(
 def _drop_known(lake: Lake, table: IcebergTable, name: str, sizes: dict[str, int]) -> None:
     """Take out of `sizes` the paths that the table reaches now, or another one that may share its folder: one of the user's own."""
     for one in lake.names() if sizes else ():
-        if one == name or not {one, name} <= OURS:
+        if one == name or contract_of(one) is None or contract_of(name) is None:
             try:
                 known = read_current(lake, one, lambda now: set(_known(now)))
             except FleetlakeError as error:
